@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The loop: one epoll set and our own timers inside the global default GMainContext.  The loop thread holds the
+ * floor while it dispatches; every callback below runs on it, with the floor, and must not block or await. */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+typedef struct Watch Watch;
+typedef struct Timer Timer;
+
+/* events is EPOLLIN | EPOLLOUT …; EPOLLERR and EPOLLHUP always come. */
+typedef void (*WatchFunc)(int fd, unsigned events, void *data);
+typedef void (*TimerFunc)(void *data);
+
+/* Once per process, before anything else here; blocks no signal.  loop_run returns what loop_quit was given. */
+void loop_init(void);
+int loop_run(void);
+void loop_quit(int status);
+/* Forgets all tasks, watches and timers where they stand (no undo runs); for the end of the process and for tests. */
+void loop_clear(void);
+
+/* Watches fd until watch_free; does not own it.  fn may free its own watch. */
+Watch *watch_new(int fd, unsigned events, WatchFunc fn, void *data);
+void watch_set_events(Watch *watch, unsigned events);
+void watch_free(Watch *watch);
+
+/* Calls fn once, after delay_ms of clock_now_ms(); timer_free before that forgets it.  A fired timer stays owned by
+ * the caller until timer_free; timer_restart arms it again. */
+Timer *timer_new(int64_t delay_ms, TimerFunc fn, void *data);
+void timer_restart(Timer *timer, int64_t delay_ms);
+void timer_free(Timer *timer);
+
+/* Calls fn on the loop thread with the floor, soon, in order.  From any thread, with or without the floor. */
+void loop_post(TimerFunc fn, void *data);
+
+/* A signal as an event, through one signalfd; the signal is blocked in all threads (call before any is started). */
+void loop_on_signal(int signal_number, TimerFunc fn, void *data);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Watch, watch_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Timer, timer_free)
