@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A guest in our care.  A Domain is what a client sees: a name, a uuid, a definition, a state; while it runs, a QEMU.
+ * Verbs check, take the job, pass the gate, act, and tell the bus.  They know nothing of callers. */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "base/params.h"
+#include "base/uuid.h"
+#include "domain/job.h"
+#include "domain/owner.h"
+#include "domain/state.h"
+#include "loop/task.h"
+
+typedef struct GuestDef GuestDef;
+typedef struct QemuGuest QemuGuest;
+
+typedef struct Domain {
+    unsigned refs;
+    gboolean is_listed; /* in the registry */
+    Uuid uuid;
+    char *name;
+    int id; /* -1: not active */
+
+    GuestDef *persistent; /* what the next start uses; NULL: transient */
+    GuestDef *live;       /* what QEMU was started with and has become; NULL: not active */
+    gboolean is_autostart;
+
+    DomainState state;
+    int reason;
+    int64_t state_since_ms; /* wall clock */
+    /* What STOP and RESUME will mean when QEMU reports them: a PausedReason, a RunningReason. */
+    int stop_reason, resume_reason;
+    gboolean wants_paused; /* as its user left it */
+
+    QemuGuest *guest;   /* NULL: no QEMU */
+    gboolean is_starting, is_incoming;
+    int planned_end;    /* ShutoffReason for the coming death of QEMU, -1: none expected */
+    gboolean is_powering_off, wants_restart;
+    char *last_words;   /* of a QEMU that ended badly, for domain_get_messages */
+
+    Job job;
+    void *migration;    /* owned by src/migrate: the migration that this domain is in, or its last one */
+    Params *completed_stats; /* job statistics of the last successful migration; NULL: none */
+    GPtrArray *messages;     /* char *: what domain_get_messages adds (taints, a state in doubt) */
+} Domain;
+
+Domain *domain_ref(Domain *domain);
+void domain_unref(Domain *domain);
+
+static inline gboolean domain_is_active(const Domain *domain)
+{
+    return domain->id >= 0;
+}
+/* run_dir/UUID; the caller frees it. */
+char *domain_run_dir(const Domain *domain);
+
+/* --- the verbs of the clients ------------------------------------------------------------------------------------ */
+
+enum { DEFINE_VALIDATE = 1 << 0 };                                        /* wire values */
+enum { CREATE_PAUSED = 1 << 0, CREATE_AUTODESTROY = 1 << 1, CREATE_VALIDATE = 1 << 4 };
+enum { UNDEFINE_MANAGED_SAVE = 1 << 0 };
+enum { DESTROY_GRACEFUL = 1 << 0 };
+enum { SHUTDOWN_ACPI = 1 << 0 };
+
+/* A new reference.  A running transient domain becomes persistent. */
+AWAITS Domain *domain_define(const char *xml, size_t len, unsigned flags, GError **error);
+AWAITS gboolean domain_undefine(Domain *domain, unsigned flags, GError **error);
+/* Starts a transient guest from XML.  A new reference. */
+AWAITS Domain *domain_create_xml(const char *xml, size_t len, unsigned flags, GError **error);
+AWAITS gboolean domain_start(Domain *domain, unsigned flags, GError **error);
+AWAITS gboolean domain_shutdown(Domain *domain, unsigned flags, GError **error);
+AWAITS gboolean domain_reboot(Domain *domain, unsigned flags, GError **error);
+AWAITS gboolean domain_reset(Domain *domain, GError **error);
+AWAITS gboolean domain_destroy(Domain *domain, unsigned flags, GError **error);
+AWAITS gboolean domain_suspend(Domain *domain, GError **error);
+AWAITS gboolean domain_resume(Domain *domain, GError **error);
+AWAITS gboolean domain_set_autostart(Domain *domain, gboolean is_on, GError **error);
+
+/* The XML, with the wire's flags of domain_get_xml_desc: 1 secure, 2 inactive, 8 migratable. */
+char *domain_format_xml(const Domain *domain, unsigned flags, GError **error);
+/* What the guest uses now, or will use. */
+const GuestDef *domain_definition(const Domain *domain);
+/* ERROR_OPERATION_INVALID "domain is not running". */
+gboolean domain_check_active(const Domain *domain, GError **error);
+/* An open descriptor of the console or serial device (alias or NULL: the first); is_forced takes it from who has it. */
+AWAITS int domain_open_console(Domain *domain, const char *alias, GError **error);
+/* Lines for domain_get_messages; the caller owns them. */
+GPtrArray *domain_collect_messages(Domain *domain);
+
+/* --- the parts of which verbs and migrations are made; the caller holds the job ---------------------------------- */
+
+typedef struct {
+    gboolean is_incoming; /* QEMU waits for migrate-incoming; state becomes paused (migrating) */
+    int started_detail;   /* detail of the Started event, -1: none */
+} LaunchSpec;
+
+/* Starts QEMU, paused, with domain->live (which the caller has set; on failure it is freed again).  Assigns the id,
+ * gives images to QEMU's user, writes the status file.  On failure everything is undone: shut off (failed). */
+AWAITS gboolean domain_launch(Domain *domain, const LaunchSpec *spec, GError **error);
+/* `cont`, state and event.  Behind the gate: only verbs that have passed it and migrate/owner call this. */
+AWAITS gboolean domain_run(Domain *domain, RunningReason reason, GError **error);
+/* `stop`, state and event. */
+AWAITS gboolean domain_pause(Domain *domain, PausedReason reason, GError **error);
+/* Ends QEMU (SIGTERM, then SIGKILL) without asking the gate and waits until it has gone; then domain_close_guest. */
+AWAITS void domain_kill(Domain *domain, ShutoffReason reason);
+/* QEMU has gone: gives images back, closes, frees the id, state shut off, Stopped event; a transient domain leaves the
+ * registry unless keep.  Content to find nothing. */
+void domain_close_guest(Domain *domain, ShutoffReason reason, gboolean keep);
+
+/* Sets and remembers (status file) without an event; events are the caller's. */
+void domain_set_state(Domain *domain, DomainState state, int reason);
+/* What the next STOP and RESUME of QEMU mean.  -1: back to paused (user or unknown) and running (unpaused). */
+void domain_expect(Domain *domain, int stop_reason, int resume_reason);
+
+/* Takes the definition: written durably, then domain->persistent, then the Defined event.  On failure nothing changed. */
+AWAITS gboolean domain_set_persistent(Domain *domain, GuestDef *definition, GError **error);
+/* Removes the definition and the autostart marker; Undefined event.  An inactive domain leaves the registry. */
+AWAITS gboolean domain_drop_persistent(Domain *domain, GError **error);
+/* Writes the status file soon, from what is in memory then (live definition, state, id). */
+void domain_save_status(Domain *domain);
+
+void domain_add_message(Domain *domain, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Domain, domain_unref)

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Numbers about a domain: get_info, and the records of connect_get_all_domain_stats. */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "base/params.h"
+#include "loop/task.h"
+
+typedef struct Domain Domain;
+
+enum { /* wire values */
+    STATS_STATE = 1 << 0,
+    STATS_CPU_TOTAL = 1 << 1,
+    STATS_BALLOON = 1 << 2,
+    STATS_VCPU = 1 << 3,
+    STATS_INTERFACE = 1 << 4,
+    STATS_BLOCK = 1 << 5,
+    STATS_SERVED = (1 << 6) - 1,
+};
+
+typedef struct {
+    uint64_t max_memory_kib, memory_kib;
+    unsigned vcpus;
+    uint64_t cpu_time_ns;
+} DomainInfo;
+
+typedef struct {
+    unsigned number;
+    int state; /* 0 offline, 1 running, 2 blocked */
+    uint64_t cpu_time_ns;
+    int cpu; /* on which it runs, -1 unknown */
+} VcpuInfo;
+
+AWAITS gboolean stats_get_info(Domain *domain, DomainInfo *ret_info, GError **error);
+/* GArray of VcpuInfo, only of an active domain. */
+AWAITS GArray *stats_get_vcpus(Domain *domain, GError **error);
+/* Adds what is known; what QEMU does not answer in time is left out.  may_wait false: nothing that asks QEMU. */
+AWAITS void stats_collect(Domain *domain, unsigned groups, gboolean may_wait, Params *params);
+/* domain_memory_stats: pairs (tag, value). */
+typedef struct {
+    int tag;
+    uint64_t value;
+} MemoryStat;
+AWAITS GArray *stats_get_memory(Domain *domain, GError **error);
