@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A thin face over meson.  `make demo` shows the main job, `make check` builds and passes the tests.
+BUILD ?= build
+PYTHON = /usr/bin/python3
+MESON_FLAGS ?=
+MAKEFLAGS += --no-print-directory
+
+.PHONY: all build demo check fuzz bench install clean deps
+.DEFAULT_GOAL := all
+
+all:
+	@scripts/install-deps
+	@$(MAKE) build
+
+build:
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) $(MESON_FLAGS)
+	@ninja -C $(BUILD)
+
+# A guest moves between two hosts on this machine, by every command of the story.
+demo:
+	@scripts/install-deps --demo
+	@$(MAKE) build
+	@$(PYTHON) tests/lab/demo.py --build $(BUILD)
+
+# Ends with one line: N passed, N failed.
+check:
+	@scripts/install-deps --tests
+	@$(PYTHON) tests/check.py --build $(BUILD)
+
+fuzz:
+	@scripts/install-deps --fuzz
+	@$(PYTHON) tests/fuzz.py
+
+# Tables beside bare QEMU and, where it is installed, stock libvirt.
+bench:
+	@scripts/install-deps --bench
+	@$(MAKE) build
+	@$(PYTHON) bench/run.py --build $(BUILD)
+
+install:
+	@$(MAKE) all
+	@ninja -C $(BUILD) install
+
+clean:
+	rm -rf $(BUILD) build-asan build-tsan build-fuzz

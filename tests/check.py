@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Builds Ferry, runs every test there is, and ends with one line: N passed, N failed.
+
+The unit and house tests are meson's, the rest pytest's; both write JUnit files, which are summed.
+A runner that breaks off without a result counts as one failure.
+
+check.py [--build DIR] [--only unit|asan|pytest …] [pytest arguments …]
+"""
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as tree
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+PYTHON = "/usr/bin/python3"
+SUITES = ("tests/guest", "tests/lab", "tests/api", "tests/wire", "tests/live", "tests/faults")
+
+
+class Tally:
+    def __init__(self):
+        self.passed, self.failed, self.skipped, self.names = 0, 0, [], []
+
+    def add_junit(self, path, runner):
+        try:
+            cases = list(tree.parse(path).iter("testcase"))
+        except (OSError, tree.ParseError) as problem:
+            self.fail(f"{runner}: left no readable result: {problem}")
+            return
+        for case in cases:
+            name = f"{case.get('classname', '')}::{case.get('name')}"
+            skip = case.find("skipped")
+            if case.find("failure") is not None or case.find("error") is not None:
+                self.fail(name)
+            elif skip is not None:
+                self.skipped.append(f"{name}: {skip.get('message') or ''}")
+            else:
+                self.passed += 1
+
+    def fail(self, name):
+        self.failed += 1
+        self.names.append(name)
+
+
+def run(tally, what, argv, timeout_s, junit=None, **more):
+    print(f"== {what}", flush=True)
+    began = time.monotonic()
+    if junit:
+        junit.unlink(missing_ok=True)
+    try:
+        code = subprocess.run(argv, cwd=TOP, stdin=subprocess.DEVNULL, timeout=timeout_s, **more).returncode
+    except subprocess.TimeoutExpired:
+        code = None
+    print(f"== {what}: {time.monotonic() - began:.0f} s", flush=True)
+    before = tally.failed
+    if junit and junit.exists():
+        tally.add_junit(junit, what)
+    elif code == 0 and not junit:
+        return True
+    if code is None:
+        tally.fail(f"{what}: not finished after {timeout_s} s")
+    elif code and tally.failed == before and not (junit and code == 5):
+        tally.fail(f"{what}: exit status {code}")
+    return code == 0
+
+
+def build(tally, folder, *flags):
+    if not (folder / "build.ninja").exists():
+        if not run(tally, f"setup of {folder.name}", ["meson", "setup", str(folder), *flags], 300):
+            return False
+    return run(tally, f"build of {folder.name}", ["ninja", "-C", str(folder)], 1200)
+
+
+def meson_tests(tally, folder, what, *arguments, environment=None):
+    junit = folder / "meson-logs" / "testlog.junit.xml"
+    run(tally, what, ["meson", "test", "-C", str(folder), "--no-rebuild", "--print-errorlogs", *arguments], 900, junit,
+        env=dict(os.environ, **(environment or {})))
+
+
+def pytest(tally, folder, extra):
+    suites = [name for name in SUITES if list((TOP / name).glob("test_*.py"))]
+    if not suites:
+        return
+    junit = folder / "pytest.junit.xml"
+    run(tally, "pytest", [PYTHON, "-m", "pytest", "-q", "-rs", f"--junit-xml={junit}", *suites, *extra], 1200, junit,
+        env=dict(os.environ, FERRY_BUILD=str(folder), PYTHONDONTWRITEBYTECODE="1"))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--only", action="append", choices=("unit", "asan", "pytest"))
+    arguments, extra = parser.parse_known_args()
+    only = arguments.only or ["unit", "asan", "pytest"]
+    folder = (TOP / arguments.build).resolve()
+    tally = Tally()
+    if build(tally, folder):
+        if "unit" in only:
+            meson_tests(tally, folder, "meson test")
+        if "pytest" in only:
+            pytest(tally, folder, extra)
+    sanitized = TOP / "build-asan"
+    if "asan" in only and build(tally, sanitized, "-Db_sanitize=address,undefined", "-Db_lundef=false"):
+        meson_tests(tally, sanitized, "meson test under ASan and UBSan", "--no-suite", "house", "--timeout-multiplier", "5",
+                    environment={"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
+    for line in tally.skipped:
+        print(f"skipped: {line}")
+    for line in tally.names:
+        print(f"FAILED: {line}")
+    print(f"{tally.passed} passed, {tally.failed} failed", flush=True)
+    return 1 if tally.failed or not tally.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
