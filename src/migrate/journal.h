@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The journal of one migration on one side: migrations/ID.json, kept after the end as history, and beside the
+ * definitions UUID.attempt, from which the gate finds it.  Saving is atomic; only journal_sync outlives the power. */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "base/uuid.h"
+#include "migrate/owner.h"
+
+#define ATTEMPT_ID_SIZE 33 /* 32 hexadecimal digits and NUL */
+#define TOKEN_SIZE 32
+
+typedef struct {
+    char *id;            /* 32 hexadecimal digits: the attempt */
+    int side;            /* OwnerSide */
+    Uuid uuid;           /* the guest's */
+    char *name;          /* here */
+    char *source_name;   /* there, on a destination that renames it */
+    uint64_t epoch;
+    Uuid peer_host;      /* null: not known */
+    char *peer;          /* the other host, for people */
+    char *token;         /* 64 hexadecimal digits; the file's mode is 0600 for it.  NULL: the other side is a stock host */
+    uint64_t flags;      /* migration flags, phase/flags.h */
+    char *definition;    /* destination: what is to be defined, if asked */
+    gboolean is_paused;  /* its user left it paused */
+    gboolean was_defined; /* destination: a definition of this guest was there before */
+    char *phase;
+    char *step;
+    char *steps_done;    /* names joined by blanks, in order */
+    char *address;       /* where the memory went */
+    int64_t started_ms;  /* wall clock */
+    int64_t ended_ms;    /* 0: open */
+    char *outcome;       /* the last word, when it ended */
+    char *cause;         /* why it failed */
+} Journal;
+
+/* A new attempt of the guest, with random id and token. */
+Journal *journal_new(OwnerSide side, const Uuid *uuid, const char *name, uint64_t epoch);
+void journal_free(Journal *journal);
+gboolean journal_is_open(const Journal *journal);
+
+/* Pure. */
+char *journal_format(const Journal *journal);
+Journal *journal_parse(const char *text, GError **error);
+
+/* dir: …/migrations.  save survives the daemon; sync (blocks) also makes the last save and its name durable. */
+gboolean journal_save(const Journal *journal, const char *dir, GError **error);
+gboolean journal_sync(const Journal *journal, const char *dir, GError **error);
+Journal *journal_load(const char *dir, const char *id, GError **error);
+/* The ids found in dir, for recovery and `migration list`. */
+GPtrArray *journal_list(const char *dir);
+
+/* UUID.attempt in dir …/domains: which attempt touched the guest last, and the highest epoch ever seen. */
+typedef struct {
+    char *id;
+    uint64_t epoch;
+    char *peer;
+} Attempt;
+
+gboolean attempt_write(const char *dir, const Uuid *uuid, const Journal *journal, GError **error); /* durable; blocks */
+Attempt *attempt_read(const char *dir, const Uuid *uuid); /* NULL: none */
+void attempt_free(Attempt *attempt);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Journal, journal_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Attempt, attempt_free)

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The decision tables of the hand-over.  The first row that fits counts, so an answer stands above the row without one. */
+#include "migrate/owner.h"
+
+const EnumName owner_qemu_names[] = {
+    {"running", OWNER_QEMU_RUNNING},   {"stopped", OWNER_QEMU_STOPPED}, {"completed", OWNER_QEMU_COMPLETED},
+    {"incoming", OWNER_QEMU_INCOMING}, {"loaded", OWNER_QEMU_LOADED},   {"runs", OWNER_QEMU_RUNS},
+    {"dead", OWNER_QEMU_DEAD},         {NULL},
+};
+
+const EnumName owner_heard_names[] = {
+    {"nothing", HEARD_NOTHING}, {"ready", HEARD_READY},     {"abort", HEARD_ABORT}, {"TAKEN", HEARD_TAKEN},
+    {"REFUSED", HEARD_REFUSED}, {"LOST", HEARD_LOST},       {"GO", HEARD_GO},       {"cont failed", HEARD_CONT_FAILED},
+    {NULL},
+};
+
+enum { NOW = 1, OLDER = 2, ANY_BOOT = NOW | OLDER };
+
+#define Q(x) (1u << OWNER_QEMU_##x)
+#define H(x) (1u << HEARD_##x)
+#define ALIVE_SOURCE (Q(RUNNING) | Q(STOPPED) | Q(COMPLETED))
+#define ALIVE_DEST (Q(INCOMING) | Q(LOADED) | Q(RUNS))
+#define ANYTHING (~0u)
+#define WRITE OWNER_WRITE_SYNC
+
+typedef struct {
+    OwnerWord word;
+    unsigned boot;
+    unsigned qemu;  /* set of OwnerQemu */
+    unsigned heard; /* set of OwnerHeard */
+    OwnerWord then;
+    unsigned actions;
+    const char *rule;
+} Row;
+
+/* clang-format off */
+static const Row source_rows[] = {
+    /* word         boot      own QEMU                heard                              then          actions                              rule */
+    { WORD_OFFERED, NOW,      Q(COMPLETED),           H(READY),                          WORD_GO,      0,                                   "S-go" },
+    { WORD_OFFERED, NOW,      ALIVE_SOURCE,           H(ABORT) | H(REFUSED) | H(LOST),   WORD_KEPT,    OWNER_CANCEL | OWNER_CONT,           "S-abort" },
+    { WORD_OFFERED, NOW,      Q(DEAD),                ANYTHING,                          WORD_CRASHED, OWNER_DESTROY,                       "S-dead" },
+    { WORD_OFFERED, NOW,      Q(RUNNING),             ANYTHING,                          WORD_OFFERED, OWNER_RUN,                           "S-run" },
+    { WORD_OFFERED, NOW,      Q(STOPPED)|Q(COMPLETED),ANYTHING,                          WORD_OFFERED, 0,                                   "S-watch" },
+    { WORD_OFFERED, OLDER,    ANYTHING,               H(TAKEN),                          WORD_GONE,    OWNER_DESTROY | OWNER_UNDEFINE,      "S-gone" },
+    { WORD_OFFERED, OLDER,    ANYTHING,               H(REFUSED) | H(LOST),              WORD_CRASHED, OWNER_DESTROY,                       "S-crashed" },
+    { WORD_OFFERED, OLDER,    ANYTHING,               ANYTHING,                          WORD_OFFERED, OWNER_WAIT,                          "S-again" },
+    { WORD_GO,      ANY_BOOT, ANYTHING,               H(TAKEN),                          WORD_GONE,    OWNER_DESTROY | OWNER_UNDEFINE,      "S-gone" },
+    { WORD_GO,      NOW,      ALIVE_SOURCE,           H(REFUSED),                        WORD_KEPT,    OWNER_CONT,                          "S-refused" },
+    { WORD_GO,      ANY_BOOT, Q(DEAD),                H(REFUSED),                        WORD_CRASHED, OWNER_DESTROY,                       "S-crashed" },
+    { WORD_GO,      ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_GO,      OWNER_WAIT,                          "S-again" },
+    { WORD_KEPT,    ANY_BOOT, Q(STOPPED)|Q(COMPLETED),ANYTHING,                          WORD_KEPT,    OWNER_CONT,                          "S-resume" },
+    { WORD_KEPT,    ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_KEPT,    OWNER_RUN,                           "S-run" },
+    { WORD_GONE,    ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_GONE,    OWNER_DESTROY | OWNER_UNDEFINE,      "S-kill" },
+    { WORD_CRASHED, ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_CRASHED, OWNER_DESTROY,                       "S-kill" },
+    { 0 },
+};
+
+static const Row destination_rows[] = {
+    /* word          boot      own QEMU                heard                             then           actions                              rule */
+    { WORD_PREPARED, OLDER,    ANYTHING,               ANYTHING,                         WORD_LOST,     OWNER_DESTROY,                       "D-lost" },
+    { WORD_PREPARED, NOW,      Q(LOADED),              H(GO),                            WORD_TAKEN,    OWNER_CONT,                          "D-take" },
+    { WORD_PREPARED, NOW,      ANYTHING,               H(ABORT),                         WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
+    { WORD_PREPARED, NOW,      Q(DEAD),                ANYTHING,                         WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-died" },
+    { WORD_PREPARED, NOW,      ANYTHING,               ANYTHING,                         WORD_PREPARED, 0,                                   "D-wait" },
+    { WORD_TAKEN,    ANY_BOOT, Q(LOADED),              H(CONT_FAILED),                   WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
+    { WORD_TAKEN,    ANY_BOOT, Q(LOADED),              ANYTHING,                         WORD_TAKEN,    OWNER_CONT,                          "D-cont" },
+    { WORD_TAKEN,    ANY_BOOT, Q(RUNS) | Q(INCOMING),  ANYTHING,                         WORD_TAKEN,    WRITE | OWNER_DEFINE | OWNER_RUN,    "D-define" },
+    { WORD_TAKEN,    ANY_BOOT, Q(DEAD),                ANYTHING,                         WORD_TAKEN,    WRITE | OWNER_DEFINE,                "D-define" },
+    { WORD_REFUSED,  ANY_BOOT, ANYTHING,               ANYTHING,                         WORD_REFUSED,  OWNER_DESTROY,                       "D-kill" },
+    { WORD_LOST,     ANY_BOOT, ANYTHING,               ANYTHING,                         WORD_LOST,     OWNER_DESTROY,                       "D-kill" },
+    { 0 },
+};
+/* clang-format on */
+
+OwnerVerdict owner_decide(OwnerSide side, OwnerWord word, gboolean is_this_boot, OwnerQemu qemu, OwnerHeard heard)
+{
+    unsigned boot = is_this_boot ? NOW : OLDER;
+    const Row *row = side == SIDE_SOURCE ? source_rows : destination_rows;
+
+    for (; row->word; row++)
+        if (row->word == word && (row->boot & boot) && (row->qemu & 1u << qemu) && (row->heard & 1u << heard))
+            return (OwnerVerdict){.word = row->then, .actions = row->actions, .rule = row->rule};
+    return (OwnerVerdict){.word = word, .actions = OWNER_WAIT, .rule = "none"};
+}

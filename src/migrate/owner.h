@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who may run the guest: the two decision tables of the hand-over, and nothing else.  Pure.  They are asked after every
+ * event, message, restart and timer, and may be asked at any time: each row is repeatable.  No row reads silence as an
+ * answer.  The rows are those of the stage before the daemons can ask each other: GO travels only with Finish. */
+#pragma once
+
+#include <glib.h>
+
+#include "base/enum.h"
+#include "migrate/record.h"
+
+typedef enum { SIDE_SOURCE, SIDE_DESTINATION } OwnerSide;
+
+/* What the own QEMU says (query-migrate, query-status, or its end). */
+typedef enum {
+    OWNER_QEMU_RUNNING,   /* source: active, or failed and running again by itself */
+    OWNER_QEMU_STOPPED,   /* source: failed, cancelled or none, and stopped by the migration */
+    OWNER_QEMU_COMPLETED, /* source: query-migrate says completed (never the runstate) */
+    OWNER_QEMU_INCOMING,  /* destination: not the whole image yet */
+    OWNER_QEMU_LOADED,    /* destination: the whole image, paused */
+    OWNER_QEMU_RUNS,      /* destination: the guest runs */
+    OWNER_QEMU_DEAD,
+} OwnerQemu;
+
+/* What has been heard. */
+typedef enum {
+    HEARD_NOTHING,
+    HEARD_READY,     /* source: completed, and Perform's caller is still connected (peer-to-peer: about to send Finish) */
+    HEARD_ABORT,     /* source: user, Confirm(cancelled), lost caller; destination: Finish(cancelled), Finish without GO, lost caller */
+    HEARD_TAKEN,
+    HEARD_REFUSED,
+    HEARD_LOST,
+    HEARD_GO,        /* destination: GO in Finish */
+    HEARD_CONT_FAILED, /* destination: cont was refused until patience ended */
+} OwnerHeard;
+
+typedef enum {
+    OWNER_WRITE_SYNC = 1 << 0,   /* the word is durable before anything is said */
+    OWNER_CANCEL = 1 << 1,       /* migrate_cancel (then shutdown of the lane) unless the migration has ended */
+    OWNER_CONT = 1 << 2,         /* cont, as its user left it */
+    OWNER_DESTROY = 1 << 3,      /* end the QEMU here */
+    OWNER_DEFINE = 1 << 4,       /* write the definition, if asked */
+    OWNER_UNDEFINE = 1 << 5,     /* remove the definition, if asked */
+    OWNER_WAIT = 1 << 6,         /* stay as it is: paused, or down, and in doubt */
+    OWNER_RUN = 1 << 7,          /* the guest runs here: leave it alone */
+} OwnerAction;
+
+typedef struct {
+    OwnerWord word;     /* to be written; equal to the present one: nothing is written */
+    unsigned actions;   /* OwnerAction */
+    const char *rule;   /* the name in the model */
+} OwnerVerdict;
+
+/* is_this_boot: whether the present record was written in this boot. */
+OwnerVerdict owner_decide(OwnerSide side, OwnerWord word, gboolean is_this_boot, OwnerQemu qemu, OwnerHeard heard);
+
+extern const EnumName owner_qemu_names[];
+extern const EnumName owner_heard_names[];

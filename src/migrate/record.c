@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The owner's word on disk.  The slots are text, padded with newlines: at 3 a.m. `cat` is enough to read them. */
+#include "migrate/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gnutls/crypto.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/number.h"
+
+#define SUM_BYTES 32
+
+const EnumName owner_word_names[] = {
+    {"NONE", WORD_NONE},       {"OFFERED", WORD_OFFERED}, {"GO", WORD_GO},
+    {"KEPT", WORD_KEPT},       {"GONE", WORD_GONE},       {"CRASHED", WORD_CRASHED},
+    {"PREPARED", WORD_PREPARED}, {"TAKEN", WORD_TAKEN},   {"REFUSED", WORD_REFUSED},
+    {"LOST", WORD_LOST},       {NULL},
+};
+
+static const EnumName wish_names[] = {{"run", WISH_RUN}, {"paused", WISH_PAUSED}, {NULL}};
+
+struct OwnerRecord {
+    int fd;
+    char *path;
+    OwnerSlot newest;
+};
+
+gboolean owner_word_is_final(OwnerWord word)
+{
+    return word == WORD_KEPT || word == WORD_GONE || word == WORD_CRASHED || word == WORD_TAKEN ||
+           word == WORD_REFUSED || word == WORD_LOST;
+}
+
+static Uuid this_boot;
+static gboolean has_this_boot;
+
+const Uuid *boot_id(void)
+{
+    if (!has_this_boot) {
+        g_autofree char *text = file_read("/proc/sys/kernel/random/boot_id", 64, NULL, NULL);
+
+        g_assert(uuid_parse(text, &this_boot));
+        has_this_boot = TRUE;
+    }
+    return &this_boot;
+}
+
+void boot_id_set(const Uuid *boot)
+{
+    this_boot = *boot;
+    has_this_boot = TRUE;
+}
+
+static void checksum(const char *text, size_t len, char ret_hex[2 * SUM_BYTES + 1])
+{
+    unsigned char sum[SUM_BYTES];
+    g_autofree char *hex = NULL;
+
+    g_assert(gnutls_hash_fast(GNUTLS_DIG_SHA256, text, len, sum) == 0);
+    hex = hex_format(sum, sizeof sum);
+    memcpy(ret_hex, hex, 2 * SUM_BYTES + 1);
+}
+
+void owner_slot_encode(const OwnerSlot *slot, char bytes[OWNER_SLOT_SIZE])
+{
+    char boot[UUID_TEXT_SIZE];
+    char sum[2 * SUM_BYTES + 1];
+    int len;
+
+    memset(bytes, '\n', OWNER_SLOT_SIZE);
+    len = snprintf(bytes, OWNER_SLOT_SIZE, "ferry-owner 1\nsequence %" PRIu64 "\nword %s\nwish %s\nboot %s\n",
+                   slot->sequence, enum_name(owner_word_names, slot->word),
+                   enum_name(wish_names, slot->wish), uuid_format(&slot->boot, boot));
+    checksum(bytes, (size_t)len, sum);
+    len += snprintf(bytes + len, OWNER_SLOT_SIZE - (size_t)len, "sum %s\n", sum);
+    bytes[len] = '\n'; /* snprintf's NUL */
+}
+
+gboolean owner_slot_decode(const char bytes[OWNER_SLOT_SIZE], OwnerSlot *ret_slot)
+{
+    char text[OWNER_SLOT_SIZE + 1], word[16], wish[16], boot[40], sum[2 * SUM_BYTES + 1], real_sum[2 * SUM_BYTES + 1];
+    OwnerSlot slot = {0};
+    int summed = 0, word_value, wish_value;
+
+    memcpy(text, bytes, OWNER_SLOT_SIZE);
+    text[OWNER_SLOT_SIZE] = '\0';
+    if (sscanf(text, "ferry-owner 1\nsequence %" SCNu64 "\nword %15s\nwish %15s\nboot %39s\n%nsum %64s\n", &slot.sequence,
+               word, wish, boot, &summed, sum) != 5 ||
+        summed <= 0)
+        return FALSE;
+    checksum(bytes, (size_t)summed, real_sum);
+    if (!g_str_equal(sum, real_sum) || !enum_find(owner_word_names, word, &word_value) ||
+        !enum_find(wish_names, wish, &wish_value) || !uuid_parse(boot, &slot.boot) || slot.sequence == 0)
+        return FALSE;
+    slot.word = (OwnerWord)word_value;
+    slot.wish = (OwnerWish)wish_value;
+    *ret_slot = slot;
+    return TRUE;
+}
+
+void owner_record_free(OwnerRecord *record)
+{
+    if (!record)
+        return;
+    fd_clear(&record->fd);
+    g_free(record->path);
+    g_free(record);
+}
+
+gboolean owner_record_write(OwnerRecord *record, OwnerWord word, OwnerWish wish, GError **error)
+{
+    OwnerSlot next = {.sequence = record->newest.sequence + 1, .word = word, .wish = wish, .boot = *boot_id()};
+    char bytes[OWNER_SLOT_SIZE];
+
+    owner_slot_encode(&next, bytes);
+    if (pwrite(record->fd, bytes, sizeof bytes, (off_t)(next.sequence % 2) * OWNER_SLOT_SIZE) != sizeof bytes)
+        return error_errno(error, "cannot write '%s' to '%s'", enum_name(owner_word_names, word), record->path);
+    record->newest = next;
+    return TRUE;
+}
+
+gboolean owner_record_sync(OwnerRecord *record, GError **error)
+{
+    if (fdatasync(record->fd) < 0)
+        return error_errno(error, "cannot sync '%s'", record->path);
+    return TRUE;
+}
+
+OwnerRecord *owner_record_create(const char *path, OwnerWord word, OwnerWish wish, GError **error)
+{
+    g_autoptr(OwnerRecord) record = g_new0(OwnerRecord, 1);
+    char blank[2 * OWNER_SLOT_SIZE];
+
+    record->path = g_strdup(path);
+    record->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (record->fd < 0) {
+        error_errno(error, "cannot create '%s'", path);
+        return NULL;
+    }
+    memset(blank, '\n', sizeof blank);
+    if (pwrite(record->fd, blank, sizeof blank, 0) != sizeof blank) {
+        error_errno(error, "cannot preallocate '%s'", path);
+        unlink(path);
+        return NULL;
+    }
+    if (!owner_record_write(record, word, wish, error) || !owner_record_sync(record, error) ||
+        !file_sync_dir_of(path, error)) {
+        unlink(path);
+        return NULL;
+    }
+    return g_steal_pointer(&record);
+}
+
+OwnerRecord *owner_record_open(const char *path, GError **error)
+{
+    g_autoptr(OwnerRecord) record = g_new0(OwnerRecord, 1);
+    char bytes[2 * OWNER_SLOT_SIZE] = {0};
+
+    record->path = g_strdup(path);
+    record->fd = open(path, O_RDWR | O_CLOEXEC);
+    if (record->fd < 0 || pread(record->fd, bytes, sizeof bytes, 0) < 0) {
+        error_errno(error, "cannot read '%s'", path);
+        return NULL;
+    }
+    for (int i = 0; i < 2; i++) {
+        OwnerSlot slot;
+
+        if (owner_slot_decode(bytes + i * OWNER_SLOT_SIZE, &slot) && slot.sequence > record->newest.sequence)
+            record->newest = slot;
+    }
+    if (record->newest.sequence == 0) {
+        error_set(error, ERROR_INTERNAL_ERROR, "'%s' holds no readable word", path);
+        return NULL;
+    }
+    return g_steal_pointer(&record);
+}
+
+OwnerWord owner_record_word(const OwnerRecord *record)
+{
+    return record->newest.word;
+}
+
+OwnerWish owner_record_wish(const OwnerRecord *record)
+{
+    return record->newest.wish;
+}
+
+gboolean owner_record_is_this_boot(const OwnerRecord *record)
+{
+    return uuid_equal(&record->newest.boot, boot_id());
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "migrate/owner.h"
+
+static OwnerVerdict source(OwnerWord word, OwnerQemu qemu, OwnerHeard heard)
+{
+    return owner_decide(SIDE_SOURCE, word, TRUE, qemu, heard);
+}
+
+static OwnerVerdict destination(OwnerWord word, OwnerQemu qemu, OwnerHeard heard)
+{
+    return owner_decide(SIDE_DESTINATION, word, TRUE, qemu, heard);
+}
+
+static void go_waits_for_completed(void)
+{
+    g_assert_cmpint(source(WORD_OFFERED, OWNER_QEMU_COMPLETED, HEARD_READY).word, ==, WORD_GO);
+    g_assert_cmpint(source(WORD_OFFERED, OWNER_QEMU_RUNNING, HEARD_READY).word, ==, WORD_OFFERED);
+    g_assert_cmpint(source(WORD_OFFERED, OWNER_QEMU_STOPPED, HEARD_READY).word, ==, WORD_OFFERED);
+    g_assert_cmpint(source(WORD_OFFERED, OWNER_QEMU_COMPLETED, HEARD_NOTHING).word, ==, WORD_OFFERED);
+}
+
+static void abort_after_go_changes_nothing(void)
+{
+    for (int qemu = OWNER_QEMU_RUNNING; qemu <= OWNER_QEMU_DEAD; qemu++) {
+        OwnerVerdict verdict = source(WORD_GO, (OwnerQemu)qemu, HEARD_ABORT);
+
+        g_assert_cmpint(verdict.word, ==, WORD_GO);
+        g_assert_cmpuint(verdict.actions, ==, OWNER_WAIT);
+    }
+}
+
+static void silence_is_never_an_answer(void)
+{
+    for (int word = WORD_OFFERED; word <= WORD_CRASHED; word++) {
+        for (int qemu = OWNER_QEMU_RUNNING; qemu < OWNER_QEMU_DEAD; qemu++) {
+            OwnerVerdict verdict = source((OwnerWord)word, (OwnerQemu)qemu, HEARD_NOTHING);
+
+            g_assert_cmpint(verdict.word, ==, word);
+        }
+    }
+    g_assert_cmpint(destination(WORD_PREPARED, OWNER_QEMU_LOADED, HEARD_NOTHING).word, ==, WORD_PREPARED);
+}
+
+static void source_resumes_after_go_only_on_refused(void)
+{
+    for (int heard = HEARD_NOTHING; heard <= HEARD_CONT_FAILED; heard++) {
+        OwnerVerdict verdict = source(WORD_GO, OWNER_QEMU_COMPLETED, (OwnerHeard)heard);
+
+        g_assert_cmpint(!!(verdict.actions & (OWNER_CONT | OWNER_RUN)), ==, heard == HEARD_REFUSED);
+    }
+}
+
+static void destination_runs_only_on_go_and_loaded(void)
+{
+    for (int qemu = OWNER_QEMU_RUNNING; qemu <= OWNER_QEMU_DEAD; qemu++) {
+        for (int heard = HEARD_NOTHING; heard <= HEARD_CONT_FAILED; heard++) {
+            OwnerVerdict verdict = destination(WORD_PREPARED, (OwnerQemu)qemu, (OwnerHeard)heard);
+
+            g_assert_cmpint(verdict.word == WORD_TAKEN, ==, qemu == OWNER_QEMU_LOADED && heard == HEARD_GO);
+            if (verdict.word != WORD_TAKEN)
+                g_assert_cmpuint(verdict.actions & (OWNER_CONT | OWNER_RUN), ==, 0);
+        }
+    }
+}
+
+static void older_boot_waits_on_the_source_and_is_lost_on_the_destination(void)
+{
+    OwnerVerdict verdict = owner_decide(SIDE_SOURCE, WORD_OFFERED, FALSE, OWNER_QEMU_DEAD, HEARD_NOTHING);
+
+    g_assert_cmpint(verdict.word, ==, WORD_OFFERED);
+    g_assert_cmpuint(verdict.actions, ==, OWNER_WAIT);
+    verdict = owner_decide(SIDE_DESTINATION, WORD_PREPARED, FALSE, OWNER_QEMU_DEAD, HEARD_NOTHING);
+    g_assert_cmpint(verdict.word, ==, WORD_LOST);
+}
+
+static void refused_is_durable_and_never_runs(void)
+{
+    g_assert_true(destination(WORD_PREPARED, OWNER_QEMU_LOADED, HEARD_ABORT).actions & OWNER_WRITE_SYNC);
+    for (int heard = HEARD_NOTHING; heard <= HEARD_CONT_FAILED; heard++) {
+        OwnerVerdict verdict = destination(WORD_REFUSED, OWNER_QEMU_LOADED, (OwnerHeard)heard);
+
+        g_assert_cmpint(verdict.word, ==, WORD_REFUSED);
+        g_assert_cmpuint(verdict.actions, ==, OWNER_DESTROY);
+    }
+}
+
+static void every_final_word_is_repeatable(void)
+{
+    for (int word = WORD_OFFERED; word <= WORD_LOST; word++) {
+        OwnerSide side = word <= WORD_CRASHED ? SIDE_SOURCE : SIDE_DESTINATION;
+
+        for (int qemu = OWNER_QEMU_RUNNING; qemu <= OWNER_QEMU_DEAD; qemu++) {
+            gboolean is_of_source = qemu <= OWNER_QEMU_COMPLETED;
+
+            if (qemu != OWNER_QEMU_DEAD && is_of_source != (side == SIDE_SOURCE))
+                continue;
+            for (int heard = HEARD_NOTHING; heard <= HEARD_CONT_FAILED; heard++) {
+                OwnerVerdict once = owner_decide(side, (OwnerWord)word, TRUE, (OwnerQemu)qemu, (OwnerHeard)heard);
+                OwnerVerdict twice = owner_decide(side, once.word, TRUE, (OwnerQemu)qemu, HEARD_NOTHING);
+
+                if (owner_word_is_final(once.word) && once.word != WORD_TAKEN)
+                    g_assert_cmpint(twice.word, ==, once.word);
+                g_assert_cmpstr(once.rule, !=, "none");
+            }
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/migrate/owner/go-waits-for-completed", go_waits_for_completed);
+    g_test_add_func("/migrate/owner/abort-after-go-changes-nothing", abort_after_go_changes_nothing);
+    g_test_add_func("/migrate/owner/silence-is-never-an-answer", silence_is_never_an_answer);
+    g_test_add_func("/migrate/owner/source-resumes-after-go-only-on-refused", source_resumes_after_go_only_on_refused);
+    g_test_add_func("/migrate/owner/destination-runs-only-on-go-and-loaded", destination_runs_only_on_go_and_loaded);
+    g_test_add_func("/migrate/owner/older-boot-waits-or-is-lost", older_boot_waits_on_the_source_and_is_lost_on_the_destination);
+    g_test_add_func("/migrate/owner/refused-is-durable-and-never-runs", refused_is_durable_and_never_runs);
+    g_test_add_func("/migrate/owner/every-final-word-is-repeatable", every_final_word_is_repeatable);
+    return g_test_run();
+}
