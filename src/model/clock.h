@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The guest's clock and timers. */
+#pragma once
+
+#include <stdint.h>
+
+#include "xml/field.h"
+
+typedef enum { GUEST_CLOCK_UNSET, GUEST_CLOCK_UTC, GUEST_CLOCK_LOCALTIME } GuestClockOffset;
+typedef enum { GUEST_TIMER_RTC, GUEST_TIMER_PIT, GUEST_TIMER_HPET, GUEST_TIMER_KVMCLOCK, GUEST_TIMER_TSC } GuestTimerName;
+typedef enum { GUEST_TICK_DEFAULT, GUEST_TICK_DELAY, GUEST_TICK_CATCHUP, GUEST_TICK_DISCARD } GuestTickPolicy;
+typedef enum { GUEST_TRACK_DEFAULT, GUEST_TRACK_GUEST, GUEST_TRACK_WALL } GuestTimerTrack;
+
+typedef struct {
+    GuestTimerName name;
+    Switch present;
+    GuestTickPolicy tick_policy; /* rtc: delay, catchup; pit: delay, discard */
+    GuestTimerTrack track;       /* rtc: clock=vm or clock=host */
+    uint64_t frequency_hz;       /* tsc; 0: none said */
+} GuestTimer;
+
+typedef struct {
+    GuestClockOffset offset;
+    GPtrArray *timers; /* of GuestTimer * */
+} GuestClock;
+
+extern const EnumName guest_timer_names[];
+
+/* NULL if the XML names no such timer. */
+const GuestTimer *guest_clock_find_timer(const GuestClock *clock, GuestTimerName name);

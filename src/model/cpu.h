@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The guest's processor. */
+#pragma once
+
+#include "xml/field.h"
+#include "xml/writer.h"
+
+typedef enum {
+    GUEST_CPU_DEFAULT, /* no model said: QEMU's default of the machine */
+    GUEST_CPU_CUSTOM,
+    GUEST_CPU_HOST_PASSTHROUGH,
+    GUEST_CPU_MAXIMUM,
+} GuestCpuMode;
+
+typedef enum { GUEST_CPU_MATCH_DEFAULT, GUEST_CPU_MATCH_EXACT, GUEST_CPU_MATCH_MINIMUM, GUEST_CPU_MATCH_STRICT } GuestCpuMatch;
+typedef enum { GUEST_CPU_CHECK_DEFAULT, GUEST_CPU_CHECK_NONE, GUEST_CPU_CHECK_PARTIAL, GUEST_CPU_CHECK_FULL } GuestCpuCheck;
+typedef enum { GUEST_CPU_FALLBACK_DEFAULT, GUEST_CPU_FALLBACK_ALLOW, GUEST_CPU_FALLBACK_FORBID } GuestCpuFallback;
+typedef enum {
+    GUEST_CPU_FEATURE_FORCE,
+    GUEST_CPU_FEATURE_REQUIRE,
+    GUEST_CPU_FEATURE_OPTIONAL,
+    GUEST_CPU_FEATURE_DISABLE,
+    GUEST_CPU_FEATURE_FORBID,
+} GuestCpuPolicy;
+
+typedef struct {
+    char *name;
+    GuestCpuPolicy policy;
+} GuestCpuFeature;
+
+typedef struct {
+    GuestCpuMode mode;
+    GuestCpuMatch match;
+    GuestCpuCheck check;
+    Switch migratable;  /* host-passthrough, maximum */
+    char *model;        /* custom */
+    GuestCpuFallback fallback;
+    char *vendor;       /* kept and compared, never given to QEMU */
+    unsigned sockets, dies, cores, threads; /* all 0: no topology said */
+    GPtrArray *features; /* of GuestCpuFeature *, in the XML's order */
+} GuestCpu;
+
+extern const EnumName guest_cpu_mode_names[];
+extern const EnumName guest_cpu_policy_names[];
+
+/* One <cpu> element alone, as the migration cookie carries it.  Parse: the caller frees. */
+GuestCpu *guest_cpu_parse(const char *xml, size_t len, GError **error);
+void guest_cpu_format(const GuestCpu *cpu, XmlWriter *writer);
+GuestCpu *guest_cpu_copy(const GuestCpu *cpu);
+void guest_cpu_free(GuestCpu *cpu);
+/* Adds it or changes its policy. */
+void guest_cpu_set_feature(GuestCpu *cpu, const char *name, GuestCpuPolicy policy);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestCpu, guest_cpu_free)
