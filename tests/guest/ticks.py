@@ -1,0 +1,227 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Reads a guest's ticks wherever it runs and judges them: one clock for all hosts.
+
+A guest prints "tick N …" at a fixed rate.  Ticks gives every arriving line a stamp of the monotonic
+clock, from as many consoles as there are hosts, connecting again and again until a console answers.
+The verdict of a window: the longest gap less the tick, and every number that is missing, doubled or
+out of order.  A console is a unix socket on which QEMU listens; where ours has to listen, say
+listen=True and QEMU comes to us.
+
+ticks.py TICK_MS NAME=SOCKET…     watch by hand
+"""
+import os
+import re
+import selectors
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+
+TICK = re.compile(rb"tick (\d+)(?: gen (\d+))?")
+
+
+@dataclass
+class Tick:
+    at: float           # seconds, CLOCK_MONOTONIC
+    host: str
+    number: int
+
+
+@dataclass
+class Verdict:
+    ticks: int = 0
+    longest_gap_ms: float = 0.0         # between two arrivals that follow each other
+    downtime_ms: float = 0.0            # the same less one tick
+    gap_at: float = 0.0
+    gap_hosts: tuple = ("", "")
+    missing: list = field(default_factory=list)
+    doubled: list = field(default_factory=list)
+    disorder: list = field(default_factory=list)
+    errors: list = field(default_factory=list)
+
+    @property
+    def is_sound(self):
+        return not (self.missing or self.doubled or self.disorder or self.errors)
+
+    def complaint(self):
+        parts = [f"{len(found)} ticks {what}: {found[:5]}" for what, found in
+                 (("missing", self.missing), ("doubled", self.doubled), ("out of order", self.disorder)) if found]
+        return "; ".join(parts + self.errors[:3])
+
+
+class Console:
+    """One host's end: connects (or accepts), cuts lines, hands them to the owner."""
+
+    def __init__(self, host, path, listen):
+        self.host, self.path, self.listen = host, path, listen
+        self.sock, self.rest = None, b""
+        self.listener = None
+        if listen:
+            if os.path.exists(path):
+                os.unlink(path)
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(path)
+            os.chmod(path, 0o777)
+            self.listener.listen(8)
+            self.listener.setblocking(False)
+
+    def try_open(self):
+        try:
+            if self.listener:
+                self.sock, _ = self.listener.accept()
+            else:
+                sock = socket.socket(socket.AF_UNIX)
+                try:
+                    sock.connect(self.path)
+                except OSError:
+                    sock.close()
+                    return False
+                self.sock = sock
+            self.sock.setblocking(False)
+            self.rest = b""
+            return True
+        except OSError:
+            return False
+
+    def close(self):
+        if self.sock:
+            self.sock.close()
+        self.sock = None
+
+
+class Ticks:
+    """with Ticks(100, {"fedora1": path1, "fedora2": path2}) as ticks: …"""
+
+    RETRY_S = 0.001
+
+    def __init__(self, tick_ms, consoles, listen=False, pattern=TICK):
+        self.tick_ms, self.pattern = tick_ms, pattern
+        self.consoles = [Console(host, str(path), listen) for host, path in consoles.items()]
+        self.ticks, self.errors, self.lines = [], [], []
+        self._changed = threading.Condition()
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop = True
+        self._thread.join()
+        for console in self.consoles:
+            console.close()
+            if console.listener:
+                console.listener.close()
+
+    def _run(self):
+        selector = selectors.DefaultSelector()
+        while not self._stop:
+            for console in self.consoles:
+                if console.sock is None and console.try_open():
+                    selector.register(console.sock, selectors.EVENT_READ, console)
+            waiting = any(console.sock is None for console in self.consoles)
+            if not selector.get_map():
+                time.sleep(self.RETRY_S)
+                continue
+            for key, _ in selector.select(self.RETRY_S if waiting else 0.2):
+                self._read(selector, key.data)
+        selector.close()
+
+    def _read(self, selector, console):
+        try:
+            data = console.sock.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        now = time.monotonic()
+        if not data:
+            selector.unregister(console.sock)
+            console.close()
+            return
+        *whole, console.rest = (console.rest + data).split(b"\n")
+        with self._changed:
+            for line in whole:
+                self._take(now, console.host, line.rstrip(b"\r"))
+            self._changed.notify_all()
+
+    def _take(self, now, host, line):
+        match = self.pattern.search(line)
+        if match:
+            self.ticks.append(Tick(now, host, int(match.group(1))))
+        else:
+            self.lines.append((now, host, line.decode(errors="replace")))
+        if b"ERROR" in line or b"panic" in line:
+            self.errors.append(f"{host}: {line.decode(errors='replace')}")
+
+    # What a test asks
+
+    def last(self):
+        with self._changed:
+            return self.ticks[-1] if self.ticks else None
+
+    def wait(self, host=None, more=1, timeout_s=30.0):
+        """Waits for so many more ticks (of that host), counted from now."""
+        begun = len(self.ticks)
+        self._wait_until(lambda: sum(1 for tick in self.ticks[begun:] if host in (None, tick.host)) >= more,
+                         timeout_s, f"{more} ticks of {host or 'any host'}")
+
+    def _wait_until(self, is_true, timeout_s, what):
+        with self._changed:
+            if not self._changed.wait_for(is_true, timeout_s):
+                seen = f"last tick {self.ticks[-1].number} of {self.ticks[-1].host}" if self.ticks else "no tick ever"
+                raise TimeoutError(f"waited {timeout_s:g} s for {what}: {seen}")
+
+    def wait_line(self, text, host=None, timeout_s=30.0):
+        self._wait_until(lambda: any(text in line and host in (None, at) for _, at, line in self.lines),
+                         timeout_s, f"the line '{text}'")
+
+    def mark(self):
+        """A place in the record, for verdict(since=…): the last tick seen counts as the first."""
+        with self._changed:
+            return max(0, len(self.ticks) - 1)
+
+    def verdict(self, since=0, until=None):
+        with self._changed:
+            ticks, errors = self.ticks[since:until], list(self.errors)
+        result = Verdict(ticks=len(ticks), errors=errors)
+        for before, after in zip(ticks, ticks[1:]):
+            gap_ms = (after.at - before.at) * 1000
+            if gap_ms > result.longest_gap_ms:
+                result.longest_gap_ms, result.gap_at = gap_ms, before.at
+                result.gap_hosts = (before.host, after.host)
+            step = after.number - before.number
+            if step > 1:
+                result.missing += range(before.number + 1, after.number)
+            elif step == 0:
+                result.doubled.append(after.number)
+            elif step < 0:
+                result.disorder.append(after.number)
+        result.downtime_ms = max(0.0, result.longest_gap_ms - self.tick_ms)
+        return result
+
+
+def main():
+    if len(sys.argv) < 3:
+        print(__doc__)
+        return 2
+    consoles = dict(argument.split("=", 1) for argument in sys.argv[2:])
+    with Ticks(int(sys.argv[1]), consoles) as ticks:
+        seen = 0
+        try:
+            while True:
+                ticks.wait(timeout_s=1e6)
+                for tick in ticks.ticks[seen:]:
+                    print(f"{tick.at:12.4f} {tick.host:10} {tick.number}")
+                seen = len(ticks.ticks)
+        except KeyboardInterrupt:
+            verdict = ticks.verdict()
+            print(f"\n{verdict.ticks} ticks, longest gap {verdict.longest_gap_ms:.1f} ms {verdict.complaint()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
