@@ -1,0 +1,453 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Several hosts on one machine: namespaces on a bridge of their own, each with its name and address.
+
+    with Lab() as lab:
+        one, two = lab.hosts
+        one.start_ferryd(); two.start_ferryd()
+        one.run(["virsh", "list"])
+
+A host has network, mount, UTS, IPC and PID namespaces; /etc is a copy, /run, /var/lib, /var/log and
+/var/cache are its own and lie in lab.folder/NAME, in sight of the test.  The wire (the bridge) is a
+namespace too, so the machine's own network is never touched.  Whatever ends the test ends the hosts
+with all that runs on them; see hostinit.py.  Everything else, /tmp above all, is shared: lab.shared
+is the storage that all hosts see under one path.
+
+lab.py shell [--daemon ferryd|libvirtd|none] [--build DIR]     two hosts to try by hand
+"""
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+PYTHON = "/usr/bin/python3"
+PRIVATE = ("/etc", "/run", "/var/lib", "/var/log", "/var/cache")
+NETWORK = "192.168.122"
+STOCK_PORT = 16509
+os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+counter = itertools.count()
+
+
+class Unavailable(Exception):
+    """The machine lacks something that the lab needs; tests skip with this sentence."""
+
+
+def require(*programs):
+    if os.geteuid() != 0:
+        raise Unavailable("the lab makes namespaces and needs root")
+    for program in ("ip", "nsenter", *programs):
+        if not shutil.which(program):
+            raise Unavailable(f"'{program}' is not installed")
+
+
+def wait_until(is_true, what, timeout_s=20.0, every_s=0.005):
+    deadline = time.monotonic() + timeout_s
+    while not is_true():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout_s:g} s for {what}")
+        time.sleep(every_s)
+
+
+class Node:
+    """A set of namespaces held by a first process: the wire, or a host."""
+
+    def __init__(self, lab, name):
+        self.lab, self.name = lab, name
+        self.folder = lab.folder / name
+        self.folder.mkdir()
+        self.holder, self.pid = None, 0
+
+    def power_on(self, private=()):
+        spec = self.folder / "spec.json"
+        spec.write_text(json.dumps({"name": self.name, "folder": str(self.folder), "private": list(private),
+                                    "keep": [str(TOP), str(self.lab.folder), *map(str, self.lab.keep)],
+                                    "remove": None if private or self.lab.is_kept else str(self.lab.folder)}))
+        self.holder = subprocess.Popen([PYTHON, "-I", str(HERE / "hostinit.py"), str(spec)],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        line = self.holder.stdout.readline()
+        if not line:
+            self.holder.wait()
+            raise Unavailable("namespaces cannot be made here")
+        self.pid = int(line)
+
+    def power_off(self):
+        """As pulling the plug: all that runs here is gone at once, without a word."""
+        if not self.holder:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self.holder.stdin.close()
+        self.holder.wait()
+        self.holder.stdout.close()
+        self.holder, self.pid = None, 0
+
+    def argv(self, argv):
+        return ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "--", *map(str, argv)]
+
+    def run(self, argv, check=True, timeout_s=60, **more):
+        """Runs a command on the host; its output is captured as text.  check: a failure raises with that output."""
+        done = subprocess.run(self.argv(argv), text=True, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
+                              stderr=more.pop("stderr", subprocess.PIPE), timeout=timeout_s, **more)
+        if check and done.returncode:
+            raise RuntimeError(f"{self.name}: {shlex.join(map(str, argv))}: status {done.returncode}\n{done.stdout}{done.stderr or ''}")
+        return done
+
+    def popen(self, argv, **more):
+        more.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.Popen(self.argv(argv), start_new_session=True, **more)
+
+    def ip(self, *words):
+        """In the network namespace only, so that process ids mean what they mean outside."""
+        subprocess.run(["nsenter", "-t", str(self.pid), "-n", "--", "ip", *words], check=True)
+
+
+class Host(Node):
+    def __init__(self, lab, name, number):
+        super().__init__(lab, name)
+        self.number = number
+        self.address = f"{NETWORK}.{10 + number}"
+        self.address6 = f"fd00:122::{10 + number}"
+        self.mac = f"02:fe:00:00:00:{number:02x}"      # the same after a power cut, so that no neighbour remembers another
+        self.uuid = f"c0ffee00-0000-4000-8000-{10 + number:012d}"
+        self.daemons, self.helpers = {}, []
+
+    # Life
+
+    def power_on(self):
+        self.daemons.clear()
+        shutil.rmtree(self.folder / "run", ignore_errors=True)
+        consoles = self.folder / "run/consoles"
+        consoles.mkdir(parents=True)
+        consoles.chmod(0o777)
+        if not (self.folder / "etc").exists():
+            shutil.copytree("/etc", self.folder / "etc", symlinks=True, ignore_dangling_symlinks=True,
+                            ignore=lambda _folder, names: [n for n in names if n in ("libvirt", "ferry", "resolv.conf")])
+            self._write_etc()
+        super().power_on(PRIVATE)
+        self.lab.plug(self)
+
+    def _write_etc(self):
+        etc = self.folder / "etc"
+        (etc / "hostname").write_text(self.name + "\n")
+        self.set_hosts({})
+        self.set_resolver()
+        (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n")
+        self._add_user("ferry-qemu", 64056)     # what the installation's sysusers file makes
+
+    def _add_user(self, name, number):
+        for path, line in (("passwd", f"{name}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin\n"), ("group", f"{name}:x:{number}:\n")):
+            path = self.folder / "etc" / path
+            if f"\n{name}:" not in path.read_text():
+                with open(path, "a") as table:
+                    table.write(line)
+
+    def set_hosts(self, names):
+        """names: {address: "name alias …"}, beside localhost.  Without a line of its own a host's name does not resolve."""
+        lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost"] + [f"{address} {words}" for address, words in names.items()]
+        self._write("hosts", "\n".join(lines) + "\n")
+
+    def set_resolver(self, address="127.0.0.1"):
+        """Nothing listens on the default: every look-up fails at once."""
+        self._write("resolv.conf", f"nameserver {address}\noptions timeout:5 attempts:2\n")
+
+    def _write(self, name, text):
+        path = self.folder / "etc" / name
+        if path.is_symlink():
+            path.unlink()
+        path.write_text(text)
+
+    def start_resolver(self, table, mode="answer"):
+        """A name server on this host.  table: {name: [addresses]}; mode: answer, drop, or slow:SECONDS."""
+        process = self.popen([PYTHON, "-I", HERE / "resolver.py", json.dumps(table), mode], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        self.helpers.append(process)
+        self.set_resolver()
+        return process
+
+    # Daemons
+
+    def start_ferryd(self, config=None, arguments=(), wrapper=(), environment=None):
+        """ferryd with TCP open and without authentication, as the lab writes it; config adds or replaces rows."""
+        rows = {"host_uuid": self.uuid, "listen_tcp": "yes", "auth_tcp": "none", "log_level": "debug"}
+        rows.update(config or {})
+        folder = self.folder / "etc/ferry"
+        folder.mkdir(exist_ok=True)
+        (folder / "ferryd.conf").write_text("".join(f"{key} = {value}\n" for key, value in rows.items() if value is not None))
+        self._last_start = (config, arguments, wrapper, environment)
+        argv = [*wrapper, self.lab.ferryd, *arguments]
+        self._spawn("ferryd", argv, environment)
+        self._wait_daemon("ferryd", self.folder / "run/ferry/ferry-sock", STOCK_PORT if rows["listen_tcp"] == "yes" else None)
+
+    def start_libvirtd(self, libvirtd_conf="", qemu_conf=""):
+        """Stock's daemon, dressed for a machine without systemd."""
+        require("libvirtd", "virtlogd")
+        folder = self.folder / "etc/libvirt"
+        folder.mkdir(exist_ok=True)
+        (folder / "libvirtd.conf").write_text(
+            "listen_tls = 0\nlisten_tcp = 1\nlisten_addr = \"0.0.0.0\"\nauth_tcp = \"none\"\nauth_unix_rw = \"none\"\n"
+            f"unix_sock_rw_perms = \"0777\"\nhost_uuid = \"{self.uuid}\"\n"
+            f"log_outputs = \"2:file:/var/log/libvirtd.log\"\n{libvirtd_conf}")
+        (folder / "qemu.conf").write_text(
+            "user = \"root\"\ngroup = \"root\"\nsecurity_driver = \"none\"\nremember_owner = 0\ncgroup_controllers = [ ]\n"
+            f"namespaces = []\nstdio_handler = \"file\"\n{qemu_conf}")
+        for name in ("log/libvirt/qemu", "lib/libvirt/qemu", "cache/libvirt/qemu"):
+            (self.folder / "var" / name).mkdir(parents=True, exist_ok=True)
+        for name, number in (("libvirt-qemu", 64055), ("kvm", 64054)):      # looked up before qemu.conf is read
+            self._add_user(name, number)
+        self._spawn("virtlogd", ["/usr/sbin/virtlogd"])
+        self._spawn("libvirtd", ["/usr/sbin/libvirtd", "--listen", "-f", "/etc/libvirt/libvirtd.conf"])
+        self._wait_daemon("libvirtd", self.folder / "run/libvirt/libvirt-sock", STOCK_PORT)
+
+    def start_daemon(self, kind, **more):
+        self.start_ferryd(**more) if kind == "ferryd" else self.start_libvirtd(**more)
+
+    def _spawn(self, name, argv, environment=None):
+        log = open(self.folder / f"{name}.out", "ab")
+        try:
+            self.daemons[name] = self.popen(argv, stdout=log, stderr=log, env=dict(os.environ, **(environment or {})))
+        finally:
+            log.close()
+
+    def _wait_daemon(self, name, path, port):
+        process = self.daemons[name]
+
+        def answers():
+            if process.poll() is not None:
+                raise RuntimeError(f"{self.name}: {name} ended with {process.returncode}:\n{self.log(name)[-4000:]}")
+            with socket.socket(socket.AF_UNIX) as probe:
+                return probe.connect_ex(str(path)) == 0 and (port is None or self.listens(port))
+
+        wait_until(answers, f"{name} on {self.name}", 30)
+
+    def daemon_pid(self, name):
+        """The daemon itself: nsenter is only its parent, as it has to fork into the PID namespace."""
+        found = self.processes(name)
+        return found[0][0] if found else 0
+
+    def stop_daemon(self, name="ferryd", how=signal.SIGTERM, timeout_s=20):
+        process = self.daemons.pop(name, None)
+        pid = self.daemon_pid(name)
+        if pid:
+            os.kill(pid, how)
+        if process:
+            process.wait(timeout_s)
+
+    def kill_daemon(self, name="ferryd"):
+        self.stop_daemon(name, signal.SIGKILL)
+
+    def restart_ferryd(self, how=signal.SIGTERM):
+        self.stop_daemon("ferryd", how)
+        config, arguments, wrapper, environment = self._last_start
+        self.start_ferryd(config, arguments, wrapper, environment)
+
+    def log(self, name="ferryd"):
+        """What the daemon wrote: its standard error and, for stock, its log file."""
+        text = ""
+        for path in (self.folder / f"{name}.out", self.folder / f"var/log/{name}.log"):
+            if path.exists():
+                text += path.read_text(errors="replace")
+        return text
+
+    # Clients
+
+    @property
+    def socket_uri(self):
+        name = "run/libvirt/libvirt-sock" if "libvirtd" in self.daemons else "run/ferry/ferry-sock"
+        return f"qemu+unix:///system?socket={self.folder / name}"
+
+    @property
+    def tcp_uri(self):
+        return f"qemu+tcp://{self.address}/system"
+
+    def virsh(self, *words, uri=None, **more):
+        return self.run(["virsh", "-q", "-c", uri or self.socket_uri, *words], **more)
+
+    def ferry(self, *words, uri=None, **more):
+        return self.run([self.lab.ferry, "-c", uri or self.socket_uri, *words], **more)
+
+    # What is on the host
+
+    def processes(self, name=""):
+        """[(pid seen from outside, command line)] of what runs in the host's PID namespace."""
+        if not self.pid:
+            return []
+        space, found = os.readlink(f"/proc/{self.pid}/ns/pid"), []
+        for entry in os.listdir("/proc"):
+            with contextlib.suppress(OSError):
+                if entry.isdigit() and int(entry) != self.pid and os.readlink(f"/proc/{entry}/ns/pid") == space:
+                    words = pathlib.Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
+                    if name in os.path.basename(words[0].decode()):
+                        found.append((int(entry), [word.decode(errors="replace") for word in words[:-1]]))
+        return sorted(found)
+
+    def qemus(self):
+        return self.processes("qemu-system")
+
+    def listens(self, port):
+        """Whether a TCP socket of this host listens on the port; asked of /proc, so nothing is connected."""
+        for table in ("tcp", "tcp6"):
+            with contextlib.suppress(OSError):
+                for line in pathlib.Path(f"/proc/{self.pid}/net/{table}").read_text().splitlines()[1:]:
+                    words = line.split()
+                    if words[3] == "0A" and int(words[1].rsplit(":", 1)[1], 16) == port:
+                        return True
+        return False
+
+    def listening(self, first=49152, last=49215):
+        return [port for port in range(first, last + 1) if self.listens(port)]
+
+    # Harm
+
+    def link(self, state):
+        self.ip("link", "set", "eth0", state)
+        if state == "up":
+            self.lab.address(self)
+
+    def nft(self, text):
+        self.run(["nft", "-f", "-"], stdin=None, input=text)
+
+    def drop(self, rule, chain="input"):
+        """Drops silently what matches, e.g. drop("tcp dport 49152-49215")."""
+        self.nft(f"add table inet lab\nadd chain inet lab {chain} {{ type filter hook {chain} priority 0; }}\n"
+                 f"add rule inet lab {chain} {rule} counter drop\n")
+
+    def undrop(self):
+        self.nft("table inet lab\ndelete table inet lab\n")
+
+    @contextlib.contextmanager
+    def watch_connections(self):
+        """Yields a list that holds, after the block, every TCP connection opened to or from this host:
+        (source address, source port, destination address, destination port)."""
+        process = self.popen([PYTHON, "-I", HERE / "watch.py", "eth0"], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+        process.stdout.readline()
+        seen = []
+        try:
+            yield seen
+        finally:
+            process.stdin.close()
+            seen += [tuple(json.loads(line)) for line in process.stdout]
+            process.stdout.close()
+            process.wait()
+
+
+class Lab:
+    """hosts: how many, named fedora1, fedora2, …; client: one more host, `client`, that runs no daemon."""
+
+    def __init__(self, hosts=2, client=False, names=None, keep=(), build=None, is_kept=False):
+        require()
+        build = pathlib.Path(build or os.environ.get("FERRY_BUILD") or TOP / "build").resolve()
+        self.ferryd, self.ferry = build / "src/ferryd/ferryd", build / "cli/ferry"
+        self.keep, self.is_kept = [build, *keep], is_kept
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"ferry-lab-{os.getpid()}-{next(counter)}.", dir="/tmp"))
+        self.folder.chmod(0o755)
+        self.shared = self.folder / "shared"
+        self.shared.mkdir()
+        self.shared.chmod(0o1777)
+        self.wire = Node(self, "wire")
+        names = names or [f"fedora{number}" for number in range(1, hosts + 1)]
+        self.hosts = [Host(self, name, number) for number, name in enumerate(names, 1)]
+        self.client = Host(self, "client", 99) if client else None
+
+    def __enter__(self):
+        try:
+            self.wire.power_on()
+            self.wire.ip("link", "add", "bridge", "type", "bridge", "forward_delay", "0", "stp_state", "0")
+            self.wire.ip("addr", "add", f"{NETWORK}.1/24", "dev", "bridge")
+            self.wire.ip("link", "set", "bridge", "up")
+            for host in self.all_hosts:
+                host.power_on()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        self.close()
+
+    @property
+    def all_hosts(self):
+        return self.hosts + ([self.client] if self.client else [])
+
+    def plug(self, host):
+        """The cable between a host and the bridge, made inside the wire's namespace."""
+        self.wire.ip("link", "add", host.name, "type", "veth", "peer", "name", "eth0", "address", host.mac,
+                     "netns", str(host.pid))
+        self.wire.ip("link", "set", host.name, "master", "bridge", "up")
+        host.ip("link", "set", "eth0", "up")
+        self.address(host)
+
+    def address(self, host):
+        host.run(["ip", "-batch", "-"], stdin=None, input=(
+            f"addr replace {host.address}/24 dev eth0\n"
+            f"addr replace {host.address6}/64 dev eth0 nodad\n"
+            f"route replace default via {NETWORK}.1\n"))
+
+    def close(self):
+        for host in self.all_hosts:
+            host.power_off()
+        self.wire.power_off()
+        left = self.left_behind()
+        if not self.is_kept:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if left:
+            raise AssertionError("the lab left behind: " + "; ".join(left))
+
+    def left_behind(self):
+        """Processes, mounts and devices of this lab that outlive it."""
+        token, found = str(self.folder).encode(), []
+        for entry in os.listdir("/proc"):
+            with contextlib.suppress(OSError):
+                if entry.isdigit() and int(entry) != os.getpid() and token in pathlib.Path(f"/proc/{entry}/cmdline").read_bytes():
+                    found.append(f"process {entry}")
+        with open("/proc/self/mounts", "rb") as mounts:
+            found += [f"mount {line.split()[1].decode()}" for line in mounts if token in line]
+        return found
+
+
+def shell(arguments):
+    """Two hosts and a terminal on the first; `on HOST COMMAND…` reaches the others."""
+    with Lab(client=True, build=arguments.build) as lab:
+        for host in lab.hosts:
+            if arguments.daemon != "none":
+                host.start_daemon(arguments.daemon)
+        tools = lab.folder / "bin"
+        tools.mkdir()
+        cases = "\n".join(f"{host.name}) pid={host.pid};;" for host in lab.all_hosts)
+        (tools / "on").write_text(f"#!/bin/sh\ncase \"$1\" in\n{cases}\n*) echo 'on HOST COMMAND…'; exit 2;;\nesac\n"
+                                  "shift\nexec nsenter -t $pid -m -u -i -n -p -- \"$@\"\n")
+        (tools / "on").chmod(0o755)
+        print(f"Hosts: {', '.join(f'{host.name} {host.address}' for host in lab.all_hosts)}; folder {lab.folder}\n"
+              f"`on HOST COMMAND…` runs a command on a host; leave the shell to end the lab.")
+        for host in lab.hosts:
+            print(f"  {host.name}: {host.socket_uri}")
+        environment = dict(os.environ, PATH=f"{tools}:{lab.ferry.parent}:{os.environ['PATH']}", PS1="lab$ ")
+        subprocess.run(["/bin/bash", "--norc"], env=environment)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=("shell",))
+    parser.add_argument("--daemon", choices=("ferryd", "libvirtd", "none"), default="ferryd")
+    parser.add_argument("--build")
+    try:
+        shell(parser.parse_args())
+    except Unavailable as problem:
+        print(f"lab: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Live tests need root, namespaces, QEMU and, each as it says, stock libvirtd or our own ferryd."""
+import pytest
+from lab.lab import Lab, Unavailable, require
+from lab.moves import Guest
+
+
+def make_lab(daemons, client=False, **more):
+    """daemons: "ferryd" or "libvirtd" per host."""
+    try:
+        require("qemu-system-x86_64", "virsh", *(["libvirtd", "virtlogd"] if "libvirtd" in daemons else []))
+        lab = Lab(hosts=len(daemons), client=client, **more)
+        if "ferryd" in daemons and not lab.ferryd.exists():
+            raise Unavailable("ferryd is not built")
+        lab.__enter__()
+    except Unavailable as problem:
+        pytest.skip(str(problem))
+    try:
+        for host, daemon in zip(lab.hosts, daemons):
+            host.start_daemon(daemon)
+    except BaseException:
+        lab.close()
+        raise
+    return lab
+
+
+class Started:
+    """A guest that runs on a host, watched; what the `started` fixture makes."""
+
+    def __init__(self, lab, host, **more):
+        self.guest, self.host = Guest(lab, **more), host
+        self.ticks = self.guest.ticks().__enter__()
+        try:
+            host.virsh("create", self.guest.path())
+            self.ticks.wait(host.name, more=10)
+        except BaseException:
+            self.close(lab)
+            raise
+
+    def close(self, lab):
+        self.ticks.__exit__(None, None, None)
+        for host in lab.hosts:
+            if host.daemons:
+                host.virsh("destroy", self.guest.name, check=False)
+                host.virsh("undefine", self.guest.name, check=False)
+
+
+@pytest.fixture
+def started(lab):
+    """started(host, memory_mib=…, append=…): a running transient guest; gone after the test."""
+    made = []
+
+    def start(host, **more):
+        made.append(Started(lab, host, **more))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close(lab)
+
+
+@pytest.fixture(autouse=True)
+def fresh_names(request):
+    """Every test begins with host names that do not resolve."""
+    yield
+    if "lab" in request.fixturenames:
+        for host in request.getfixturevalue("lab").all_hosts:
+            host.set_hosts({})
