@@ -55,7 +55,7 @@ typedef struct {
     Switch relabel;
 } GuestSeclabel;
 
-typedef struct {
+typedef struct GuestDef {
     GuestVirt virt;
     int id; /* live; -1 when not running */
     char *name;
