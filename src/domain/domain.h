@@ -15,6 +15,7 @@
 
 typedef struct GuestDef GuestDef;
 typedef struct QemuGuest QemuGuest;
+typedef struct QemuSubscription QemuSubscription;
 
 typedef struct Domain {
     unsigned refs;
@@ -32,20 +33,26 @@ typedef struct Domain {
     int64_t state_since_ms; /* wall clock */
     /* What STOP and RESUME will mean when QEMU reports them: a PausedReason, a RunningReason. */
     int stop_reason, resume_reason;
+    int next_stop, next_resume; /* the same for the next one only; -1: none */
     gboolean wants_paused; /* as its user left it */
 
     QemuGuest *guest;   /* NULL: no QEMU */
+    QemuSubscription *reports;
     gboolean is_starting, is_incoming;
-    int planned_end;    /* ShutoffReason for the coming death of QEMU, -1: none expected */
-    gboolean is_powering_off, wants_restart;
-    char *last_words;   /* of a QEMU that ended badly, for domain_get_messages */
+    gboolean has_images;      /* they were given to QEMU's user and are to be given back */
+    int planned_end;          /* ShutoffReason for the coming death of QEMU, -1: none expected */
+    gboolean is_powering_off; /* SHUTDOWN was reported: a STOP is not a pause */
+    gboolean wants_restart;   /* a reboot was asked for: power off means reset and go on */
 
     Job job;
     void *migration;    /* owned by src/migrate: the migration that this domain is in, or its last one */
     Params *completed_stats; /* job statistics of the last successful migration; NULL: none */
-    GPtrArray *messages;     /* char *: what domain_get_messages adds (taints, a state in doubt) */
+    GPtrArray *messages;     /* char *: for domain_get_messages, until the next start */
+    gboolean is_status_due, is_status_saving; /* the status file is to be written; a task is at it */
 } Domain;
 
+/* Made by the registry only.  A new reference. */
+Domain *domain_new(const Uuid *uuid, const char *name);
 Domain *domain_ref(Domain *domain);
 void domain_unref(Domain *domain);
 
@@ -84,8 +91,8 @@ char *domain_format_xml(const Domain *domain, unsigned flags, GError **error);
 const GuestDef *domain_definition(const Domain *domain);
 /* ERROR_OPERATION_INVALID "domain is not running". */
 gboolean domain_check_active(const Domain *domain, GError **error);
-/* An open descriptor of the console or serial device (alias or NULL: the first); is_forced takes it from who has it. */
-AWAITS int domain_open_console(Domain *domain, const char *alias, GError **error);
+/* An open, non-blocking descriptor of the console or serial device (alias, or NULL: the first). */
+int domain_open_console(Domain *domain, const char *alias, GError **error);
 /* Lines for domain_get_messages; the caller owns them. */
 GPtrArray *domain_collect_messages(Domain *domain);
 
@@ -103,11 +110,16 @@ AWAITS gboolean domain_launch(Domain *domain, const LaunchSpec *spec, GError **e
 AWAITS gboolean domain_run(Domain *domain, RunningReason reason, GError **error);
 /* `stop`, state and event. */
 AWAITS gboolean domain_pause(Domain *domain, PausedReason reason, GError **error);
-/* Ends QEMU (SIGTERM, then SIGKILL) without asking the gate and waits until it has gone; then domain_close_guest. */
-AWAITS void domain_kill(Domain *domain, ShutoffReason reason);
-/* QEMU has gone: gives images back, closes, frees the id, state shut off, Stopped event; a transient domain leaves the
- * registry unless keep.  Content to find nothing. */
-void domain_close_guest(Domain *domain, ShutoffReason reason, gboolean keep);
+/* Ends QEMU (is_hard: SIGKILL at once) without asking the gate and waits until it has gone; domain_close_guest was
+ * called then.  false: even SIGKILL did not end it. */
+AWAITS gboolean domain_kill(Domain *domain, ShutoffReason reason, gboolean is_hard, GError **error);
+/* Gives the images to QEMU's user, as a launch does unless the guest is incoming: then its source still uses them, and
+ * the destination says so once the guest is its own. */
+AWAITS gboolean domain_give_images(Domain *domain, GError **error);
+/* QEMU has gone: gives images back (not after SHUTOFF_MIGRATED: the other host uses them), closes, frees the id, state
+ * shut off, Stopped event with that detail; a transient domain leaves the registry unless keep.  Content to find
+ * nothing. */
+void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_detail, gboolean keep);
 
 /* Sets and remembers (status file) without an event; events are the caller's. */
 void domain_set_state(Domain *domain, DomainState state, int reason);

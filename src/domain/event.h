@@ -17,7 +17,10 @@ typedef enum { /* the wire's event ids; the ones that are emitted */
     EVENT_WATCHDOG = 3,
     EVENT_IO_ERROR = 4,
     EVENT_IO_ERROR_REASON = 6,
+    EVENT_PMWAKEUP = 11,
+    EVENT_PMSUSPEND = 12,
     EVENT_BALLOON_CHANGE = 13,
+    EVENT_PMSUSPEND_DISK = 14,
     EVENT_DEVICE_REMOVED = 15,
     EVENT_MIGRATION_ITERATION = 20,
     EVENT_JOB_COMPLETED = 21,
@@ -44,7 +47,7 @@ void event_unsubscribe(EventSubscription *subscription); /* safe inside a handle
 void event_emit(const DomainEvent *event);
 void event_emit_lifecycle(Domain *domain, int event, int detail);
 
-/* QEMU's own events by name, with their data as JSON text ("{}" if none), for qemu-monitor-event. */
+/* QEMU's own events by name, with their data as JSON text (NULL if none), for qemu-monitor-event. */
 typedef void (*MonitorEventFunc)(Domain *domain, const char *name, int64_t seconds, unsigned micros,
                                  const char *data_json, void *data);
 void event_set_monitor_handler(MonitorEventFunc fn, void *data); /* one, or NULL */

@@ -6,22 +6,15 @@
 
 #include "base/uuid.h"
 #include "loop/task.h"
+#include "qemu/env.h"
 
 typedef struct Domain Domain;
 typedef struct GuestDef GuestDef;
 
 /* What the domains need to know of the daemon's configuration; borrowed for ever. */
 typedef struct {
-    const char *state_dir; /* definitions in state_dir/domains */
-    const char *run_dir;   /* status and sockets in run_dir/UUID */
-    const char *log_dir;   /* QEMU's own output in log_dir/NAME.log */
-    const char *config_dir;
-    gboolean is_session;   /* an unprivileged user's daemon */
-    gboolean has_user;     /* QEMU runs as uid and gid */
-    uid_t uid;
-    gid_t gid;
-    const char *const *emulator_dirs; /* NULL-terminated */
-    const char *const *network_map;   /* "network=bridge", NULL-terminated */
+    const QemuEnv *qemu; /* folders, QEMU's user, emulators */
+    gboolean is_session; /* an unprivileged user's daemon */
     Uuid host_uuid;
 } DomainSettings;
 
@@ -48,13 +41,11 @@ Domain *registry_add(const Uuid *uuid, const char *name, GError **error);
 void registry_remove(Domain *domain);
 /* The next id of a started guest; ids are never used twice by one daemon. */
 int registry_assign_id(Domain *domain);
+/* The id that a guest found again had; a new one if that is taken. */
+void registry_restore_id(Domain *domain, int id);
 void registry_release_id(Domain *domain);
-gboolean registry_rename(Domain *domain, const char *name, GError **error);
 
 /* New references in order of name; filter bits are those of connect_list_all_domains (service checks unknown bits). */
 GPtrArray *registry_list(unsigned filter);
 unsigned registry_count(gboolean is_active);
 
-/* At start-up: reads definitions, finds running guests again, calls the recovery hook for each; then autostart. */
-AWAITS gboolean registry_load(GError **error);
-AWAITS void registry_autostart(void);

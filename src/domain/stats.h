@@ -33,9 +33,9 @@ typedef struct {
     int cpu; /* on which it runs, -1 unknown */
 } VcpuInfo;
 
-AWAITS gboolean stats_get_info(Domain *domain, DomainInfo *ret_info, GError **error);
+gboolean stats_get_info(Domain *domain, DomainInfo *ret_info, GError **error);
 /* GArray of VcpuInfo, only of an active domain. */
-AWAITS GArray *stats_get_vcpus(Domain *domain, GError **error);
+GArray *stats_get_vcpus(Domain *domain, GError **error);
 /* Adds what is known; what QEMU does not answer in time is left out.  may_wait false: nothing that asks QEMU. */
 AWAITS void stats_collect(Domain *domain, unsigned groups, gboolean may_wait, Params *params);
 /* domain_memory_stats: pairs (tag, value). */
@@ -43,4 +43,4 @@ typedef struct {
     int tag;
     uint64_t value;
 } MemoryStat;
-AWAITS GArray *stats_get_memory(Domain *domain, GError **error);
+GArray *stats_get_memory(Domain *domain, GError **error);

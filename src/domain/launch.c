@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The parts of which verbs and migrations are made: a QEMU started, run, paused, ended.  Nothing here asks the gate, so
+ * only who has asked it comes here.  A guest may end at any await: then domain->guest is NULL and all is closed. */
+#include "domain/domain.h"
+
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "domain/event.h"
+#include "domain/registry.h"
+#include "domain/report.h"
+#include "domain/store.h"
+#include "host/image.h"
+#include "model/guest-def.h"
+#include "qemu/guest.h"
+
+#define KILL_GRACE_MS (10 * 1000)
+
+/* --- images ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    char *path;
+    gboolean is_returned; /* not what several guests may share */
+} GuestFile;
+
+static void guest_file_clear(void *data)
+{
+    g_free(((GuestFile *)data)->path);
+}
+
+static void add_file(GArray *files, const char *path, gboolean is_returned)
+{
+    const GuestFile file = { g_strdup(path), is_returned };
+
+    if (path)
+        g_array_append_val(files, file);
+    else
+        g_free(file.path);
+}
+
+static GArray *list_files(const GuestDef *def)
+{
+    GArray *files = g_array_new(FALSE, FALSE, sizeof(GuestFile));
+
+    g_array_set_clear_func(files, guest_file_clear);
+    for (unsigned i = 0; i < def->disks->len; i++) {
+        const GuestDisk *disk = guest_def_disk(def, i);
+
+        add_file(files, disk->file, !disk->is_readonly && !disk->is_shareable);
+    }
+    add_file(files, def->os.kernel, TRUE);
+    add_file(files, def->os.initrd, TRUE);
+    return files;
+}
+
+static AWAITS void give_back_files(void *data)
+{
+    const GArray *files = data;
+    const QemuEnv *env = registry_settings()->qemu;
+
+    for (unsigned i = 0; i < files->len; i++) {
+        const GuestFile *file = &g_array_index(files, GuestFile, i);
+        g_autoptr(GError) error = NULL;
+
+        if (file->is_returned && !image_give_back(file->path, &env->user, env->state_dir, &error))
+            log_warning("'%s' could not be given back to its owner: %s", file->path, error->message);
+    }
+}
+
+AWAITS gboolean domain_give_images(Domain *domain, GError **error)
+{
+    const QemuEnv *env = registry_settings()->qemu;
+    g_autoptr(GArray) files = list_files(domain->live);
+
+    for (unsigned i = 0; i < files->len; i++) {
+        const GuestFile *file = &g_array_index(files, GuestFile, i);
+
+        if (image_give(file->path, &env->user, env->state_dir, error))
+            continue;
+        g_array_set_size(files, i);
+        give_back_files(files);
+        return FALSE;
+    }
+    domain->has_images = TRUE;
+    return TRUE;
+}
+
+/* On a task of its own: a file server that hangs must not hold up the news that the guest has ended. */
+static void return_images(Domain *domain)
+{
+    if (!domain->has_images)
+        return;
+    domain->has_images = FALSE;
+    task_spawn("give-back-images", give_back_files, list_files(domain->live), (GDestroyNotify)g_array_unref);
+}
+
+/* --- start -------------------------------------------------------------------------------------------------------- */
+
+static AWAITS gboolean start_qemu(Domain *domain, gboolean is_incoming, GError **error)
+{
+    const QemuStartSpec spec = { .env = registry_settings()->qemu,
+                                 .def = domain->live,
+                                 .id = domain->id,
+                                 .is_incoming = is_incoming };
+
+    if (!is_incoming && !domain_give_images(domain, error))
+        return FALSE;
+    domain->guest = qemu_guest_start(&spec, error);
+    if (!domain->guest)
+        return FALSE;
+    report_subscribe(domain);
+    return store_write_status(domain, error);
+}
+
+AWAITS gboolean domain_launch(Domain *domain, const LaunchSpec *spec, GError **error)
+{
+    g_assert(domain->live && !domain->guest);
+    domain->live->id = registry_assign_id(domain);
+    guest_def_assign_aliases(domain->live);
+    domain->is_starting = TRUE;
+    domain->is_incoming = spec->is_incoming;
+    domain->is_powering_off = domain->wants_restart = domain->wants_paused = FALSE;
+    domain->planned_end = domain->next_stop = domain->next_resume = -1;
+    g_ptr_array_set_size(domain->messages, 0);
+    domain_expect(domain, -1, -1);
+    domain_set_state(domain, DOMAIN_PAUSED, PAUSED_STARTING_UP);
+
+    const gboolean ok = start_qemu(domain, spec->is_incoming, error);
+
+    domain->is_starting = FALSE;
+    if (!ok) {
+        domain_add_message(domain, "the last start failed: %s", error && *error ? (*error)->message : "no reason known");
+        if (domain->guest)
+            domain_kill(domain, SHUTOFF_FAILED, TRUE, NULL);
+        domain_close_guest(domain, SHUTOFF_FAILED, -1, FALSE);
+        return FALSE;
+    }
+    if (spec->is_incoming)
+        domain_set_state(domain, DOMAIN_PAUSED, PAUSED_MIGRATION);
+    if (spec->started_detail >= 0)
+        event_emit_lifecycle(domain, LIFECYCLE_STARTED, spec->started_detail);
+    return TRUE;
+}
+
+/* --- run and pause ------------------------------------------------------------------------------------------------ */
+
+static gboolean check_guest(const Domain *domain, GError **error)
+{
+    return domain->guest || error_set(error, ERROR_OPERATION_FAILED, "domain '%s': QEMU has ended", domain->name);
+}
+
+AWAITS gboolean domain_run(Domain *domain, RunningReason reason, GError **error)
+{
+    if (!check_guest(domain, error))
+        return FALSE;
+    g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
+
+    domain->next_resume = reason;
+    const gboolean ok = qemu_guest_cont(guest, error);
+    if (domain->guest != guest)
+        return ok ? check_guest(domain, error) : FALSE;
+    if (ok)
+        report_resumed(domain);
+    domain->next_resume = -1;
+    return ok;
+}
+
+AWAITS gboolean domain_pause(Domain *domain, PausedReason reason, GError **error)
+{
+    if (!check_guest(domain, error))
+        return FALSE;
+    g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
+
+    domain->next_stop = reason;
+    const gboolean ok = qemu_guest_stop(guest, error);
+    if (domain->guest != guest)
+        return ok ? check_guest(domain, error) : FALSE;
+    if (ok)
+        report_stopped(domain);
+    domain->next_stop = -1;
+    return ok;
+}
+
+/* --- end ---------------------------------------------------------------------------------------------------------- */
+
+AWAITS gboolean domain_kill(Domain *domain, ShutoffReason reason, gboolean is_hard, GError **error)
+{
+    if (!domain->guest)
+        return TRUE;
+    g_autoptr(Domain) hold = domain_ref(domain);
+    g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
+
+    domain->planned_end = reason;
+    domain_save_status(domain);
+    if (!qemu_guest_kill(guest, is_hard, KILL_GRACE_MS, error))
+        return FALSE;
+    /* Its report has closed the guest, unless nobody had subscribed yet. */
+    if (domain->guest == guest)
+        domain_close_guest(domain, reason, stopped_detail(reason), FALSE);
+    return TRUE;
+}
+
+static void remove_run_dir(const Domain *domain)
+{
+    g_autofree char *dir = domain_run_dir(domain);
+
+    store_remove_status(domain);
+    rmdir(dir); /* what QEMU's room keeps there, it removes itself */
+}
+
+void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_detail, gboolean keep)
+{
+    g_autoptr(Domain) hold = domain_ref(domain);
+    g_autoptr(QemuGuest) guest = g_steal_pointer(&domain->guest);
+
+    g_clear_pointer(&domain->reports, qemu_guest_unsubscribe);
+    if (guest)
+        remove_run_dir(domain);
+    if (domain->live && reason != SHUTOFF_MIGRATED)
+        return_images(domain);
+    domain->has_images = FALSE;
+    domain->is_incoming = domain->is_powering_off = domain->wants_restart = FALSE;
+    domain->planned_end = -1;
+    registry_release_id(domain);
+    domain_set_state(domain, DOMAIN_SHUTOFF, reason);
+    if (domain->persistent || !keep)
+        g_clear_pointer(&domain->live, guest_def_free);
+    if (guest && stopped_event_detail >= 0)
+        event_emit_lifecycle(domain, LIFECYCLE_STOPPED, stopped_event_detail);
+    if (!domain->persistent && !keep)
+        registry_remove(domain);
+}
