@@ -271,6 +271,12 @@ class Host(Node):
     def tcp_uri(self):
         return f"qemu+tcp://{self.address}/system"
 
+    def set_default_uri(self):
+        """What `virsh` without -c talks to on this host."""
+        folder = self.folder / "etc/libvirt"
+        folder.mkdir(exist_ok=True)
+        (folder / "libvirt.conf").write_text(f'uri_default = "{self.socket_uri}"\n')
+
     def virsh(self, *words, uri=None, **more):
         return self.run(["virsh", "-q", "-c", uri or self.socket_uri, *words], **more)
 
