@@ -47,7 +47,7 @@ gboolean error_is(const GError *error, ErrorCode code)
     return error && error_code(error) == code;
 }
 
-static void set_valist(GError **error, ErrorDomain domain, ErrorCode code, const char *format, va_list args)
+static void G_GNUC_PRINTF(4, 0) set_valist(GError **error, ErrorDomain domain, ErrorCode code, const char *format, va_list args)
 {
     if (error)
         *error = g_error_new_valist(error_quark(domain), (int)code, format, args);
