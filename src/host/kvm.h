@@ -4,10 +4,11 @@
 
 #include <glib.h>
 
+#include "host/user.h"
 #include "loop/task.h"
 
-/* Path of ferry-kvm-probe; set once at start-up. */
-void kvm_set_helper(const char *path);
+/* Path of ferry-kvm-probe and the user that QEMU will be; both borrowed.  Once, at start-up. */
+void kvm_init(const char *helper, const HostUser *user);
 /* The cached answer, asking first if there is none.  *ret_reason (may be NULL; the caller frees) says why not. */
 AWAITS gboolean kvm_works(char **ret_reason);
 /* The cached answer only; false while there is none. */

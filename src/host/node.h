@@ -42,7 +42,7 @@ typedef struct {
 Node *node_read(const char *root);
 void node_free(Node *node);
 
-/* Bytes a new guest could have: MemAvailable.  cell < 0: of the whole host; else of that cell, 0 if there is none. */
+/* Free bytes (MemFree, as stock answers).  cell < 0: of the whole host; else of that cell, 0 if there is none. */
 uint64_t node_free_memory(const char *root, int cell);
 
 typedef struct {
