@@ -47,10 +47,12 @@ for path in sorted((top / "scripts").glob("*.py")) + sorted((top / "tests").rglo
         offences.append(f"{path.relative_to(top)}: no SPDX line at the top")
 
 # A function that calls an AWAITS function is itself marked AWAITS in its declaration or definition.
+# A static function's mark counts in its own file only.
 marked = set()
+marked_in = {path: set() for path in sources}
 for path in sources:
-    for match in re.finditer(r"\bAWAITS\s+[\w\s\*]*?\b(\w+)\s*\(", path.read_text()):
-        marked.add(match.group(1))
+    for match in re.finditer(r"^((?:static\s+)?AWAITS\s+[\w\s\*]*?)\b(\w+)\s*\(", path.read_text(), re.M):
+        (marked_in[path] if "static" in match.group(1) else marked).add(match.group(2))
 function = re.compile(r"^(?!\s|#|/|\*|typedef|struct|enum|union|static const)([\w\s\*]+?)\b(\w+)\(([^;{]*)\)\n\{\n(.*?)^\}", re.M | re.S)
 for path in sources:
     if path.name.startswith("test-"):
@@ -59,10 +61,11 @@ for path in sources:
     text = re.sub(r'"(\\.|[^"\\\n])*"', '""', text)
     for match in function.finditer(text):
         head, name, _, body = match.groups()
-        if "AWAITS" in head or name in marked:
+        known = marked | marked_in[path]
+        if "AWAITS" in head or name in known:
             continue
         for call in re.finditer(r"\b(\w+)\s*\(", body):
-            if call.group(1) in marked:
+            if call.group(1) in known:
                 line = text[: match.start(4) + call.start()].count("\n") + 1
                 offences.append(f"{path.relative_to(top)}:{line}: {name} calls {call.group(1)} but is not marked AWAITS")
                 break

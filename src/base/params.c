@@ -47,18 +47,21 @@ static Param *param_add(Params *params, const char *name, ParamType type)
     return param;
 }
 
+void params_add_copy(Params *params, const Param *param)
+{
+    Param *copy = param_add(params, param->name, param->type);
+
+    copy->value = param->value;
+    if (param->type == PARAM_STRING)
+        copy->value.s = g_strdup(param->value.s);
+}
+
 Params *params_copy(const Params *params)
 {
     Params *copy = params_new();
 
-    for (size_t i = 0; i < params->count; i++) {
-        const Param *from = &params->items[i];
-        Param *to = param_add(copy, from->name, from->type);
-
-        to->value = from->value;
-        if (from->type == PARAM_STRING)
-            to->value.s = g_strdup(from->value.s);
-    }
+    for (size_t i = 0; i < params->count; i++)
+        params_add_copy(copy, &params->items[i]);
     return copy;
 }
 

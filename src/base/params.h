@@ -46,6 +46,7 @@ void params_add_ullong(Params *params, const char *name, uint64_t value);
 void params_add_double(Params *params, const char *name, double value);
 void params_add_bool(Params *params, const char *name, gboolean value);
 void params_add_string(Params *params, const char *name, const char *value);
+void params_add_copy(Params *params, const Param *param);
 /* Removes every entry of that name. */
 void params_remove(Params *params, const char *name);
 

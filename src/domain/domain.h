@@ -113,6 +113,9 @@ AWAITS gboolean domain_pause(Domain *domain, PausedReason reason, GError **error
 /* Ends QEMU (is_hard: SIGKILL at once) without asking the gate and waits until it has gone; domain_close_guest was
  * called then.  false: even SIGKILL did not end it. */
 AWAITS gboolean domain_kill(Domain *domain, ShutoffReason reason, gboolean is_hard, GError **error);
+/* The guest has been given away: its QEMU is ended hard and reaped in the background, and the domain is shut off for
+ * that reason when this returns. */
+void domain_release(Domain *domain, ShutoffReason reason);
 /* Gives the images to QEMU's user, as a launch does unless the guest is incoming: then its source still uses them, and
  * the destination says so once the guest is its own. */
 AWAITS gboolean domain_give_images(Domain *domain, GError **error);

@@ -201,6 +201,23 @@ AWAITS gboolean domain_kill(Domain *domain, ShutoffReason reason, gboolean is_ha
     return TRUE;
 }
 
+static AWAITS void reap(void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!qemu_guest_kill(data, TRUE, KILL_GRACE_MS, &error))
+        log_error("a guest that was given away does not end: %s", error->message);
+}
+
+void domain_release(Domain *domain, ShutoffReason reason)
+{
+    if (!domain->guest)
+        return;
+    qemu_guest_signal_end(domain->guest, TRUE);
+    task_spawn("reap-guest", reap, qemu_guest_ref(domain->guest), (GDestroyNotify)qemu_guest_unref);
+    domain_close_guest(domain, reason, stopped_detail(reason), FALSE);
+}
+
 static void remove_run_dir(const Domain *domain)
 {
     g_autofree char *dir = domain_run_dir(domain);

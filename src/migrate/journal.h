@@ -25,6 +25,7 @@ typedef struct {
     uint64_t flags;      /* migration flags, phase/flags.h */
     char *definition;    /* destination: what is to be defined, if asked */
     gboolean is_paused;  /* its user left it paused */
+    char *given_to;      /* destination: the guest had been given to that host before; still true if this one is refused */
     gboolean was_defined; /* destination: a definition of this guest was there before */
     char *phase;
     char *step;

@@ -10,7 +10,7 @@ const EnumName owner_qemu_names[] = {
 
 const EnumName owner_heard_names[] = {
     {"nothing", HEARD_NOTHING}, {"ready", HEARD_READY},     {"abort", HEARD_ABORT}, {"TAKEN", HEARD_TAKEN},
-    {"REFUSED", HEARD_REFUSED}, {"LOST", HEARD_LOST},       {"GO", HEARD_GO},       {"cont failed", HEARD_CONT_FAILED},
+    {"REFUSED", HEARD_REFUSED}, {"LOST", HEARD_LOST},       {"GO", HEARD_GO},       {"here", HEARD_HERE},       {"cont failed", HEARD_CONT_FAILED},
     {NULL},
 };
 
@@ -50,6 +50,7 @@ static const Row source_rows[] = {
     { WORD_GO,      ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_GO,      OWNER_WAIT,                          "S-again" },
     { WORD_KEPT,    ANY_BOOT, Q(STOPPED)|Q(COMPLETED),ANYTHING,                          WORD_KEPT,    OWNER_CONT,                          "S-resume" },
     { WORD_KEPT,    ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_KEPT,    OWNER_RUN,                           "S-run" },
+    { WORD_GONE,    ANY_BOOT, Q(DEAD),                H(HERE),                           WORD_KEPT,    0,                                   "S-forced" },
     { WORD_GONE,    ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_GONE,    OWNER_DESTROY | OWNER_UNDEFINE,      "S-kill" },
     { WORD_CRASHED, ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_CRASHED, OWNER_DESTROY,                       "S-kill" },
     { 0 },

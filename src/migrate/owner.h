@@ -31,6 +31,7 @@ typedef enum {
     HEARD_REFUSED,
     HEARD_LOST,
     HEARD_GO,        /* destination: GO in Finish */
+    HEARD_HERE,      /* a person: the guest that was given away has ended there and may start here */
     HEARD_CONT_FAILED, /* destination: cont was refused until patience ended */
 } OwnerHeard;
 

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Begin, on the source: everything that can be refused is refused here, before anything is touched. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/number.h"
+#include "domain/owner.h"
+#include "migrate/handover.h"
+#include "migrate/source.h"
+#include "migrate/storage.h"
+#include "model/guest-def.h"
+#include "phase/flags.h"
+
+AWAITS static gboolean begin_job(Migration *migration, GError **error)
+{
+    Domain *domain = migration->domain;
+
+    if (job_is(domain, JOB_MIGRATION_OUT))
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: another migration job is already running for domain '%s'",
+                         domain->name);
+    return job_begin_long(domain, JOB_MIGRATION_OUT, JOB_ALLOWED_MIGRATION_OUT, "domain_migrate_begin3", error);
+}
+
+AWAITS static void begin_end_job(Migration *migration)
+{
+    if (!migration->is_ended && job_is(migration->domain, JOB_MIGRATION_OUT))
+        job_end_long(migration->domain);
+}
+
+AWAITS static gboolean begin_check(Migration *migration, GError **error)
+{
+    Domain *domain = migration->domain;
+    g_auto(QemuMigrationInfo) info = {0};
+
+    if (!domain_check_active(domain, error) || !owner_gate_check(domain, OWNER_VERB_MIGRATE, error))
+        return FALSE;
+    if (!(migration->flags & MIGRATE_UNSAFE) && !storage_check_shared(domain->live, error))
+        return FALSE;
+    if (!qemu_query_migrate(domain->guest, &info, error))
+        return FALSE;
+    if (info.blocked_reasons)
+        return error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: cannot migrate domain: %s",
+                         info.blocked_reasons);
+    return TRUE;
+}
+
+/* The word is durable before the client can send Prepare. */
+AWAITS static gboolean begin_record(Migration *migration, GError **error)
+{
+    Domain *domain = migration->domain;
+    g_autofree char *domains = migrate_domains_dir();
+    g_autoptr(Attempt) last = attempt_read(domains, &domain->uuid);
+
+    migration->journal->epoch = last ? last->epoch + 1 : 1;
+    migration->journal->is_paused = domain->wants_paused;
+    return migration_open(migration, WORD_OFFERED, error);
+}
+
+AWAITS static void begin_keep(Migration *migration)
+{
+    if (migration->record)
+        handover_hear(migration, HEARD_ABORT, "Begin failed", NULL);
+}
+
+static const Step begin_steps[] = {
+    /* name      run           undo           */
+    {"job",    begin_job,    begin_end_job},
+    {"check",  begin_check,  NULL},
+    {"record", begin_record, begin_keep},
+    {NULL},
+};
+static const StepList begin_list = {"begin", begin_steps};
+
+/* The definition that the destination is to start: the user's, if it is the same machine, else our own. */
+static char *destination_xml(const Domain *domain, const char *user_xml, GError **error)
+{
+    GuestDef *def;
+    char *xml = NULL;
+
+    if (!user_xml)
+        return guest_def_format(domain->live, GUEST_FORMAT_MIGRATABLE | GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
+    def = guest_def_parse(user_xml, strlen(user_xml), GUEST_PARSE_INACTIVE, error);
+    if (!def)
+        return NULL;
+    if (guest_def_compare_abi(domain->live, def, error))
+        xml = guest_def_format(def, GUEST_FORMAT_MIGRATABLE | GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
+    guest_def_free(def);
+    return xml;
+}
+
+/* What is to be defined there.  NULL without an error: nothing. */
+static gboolean persistent_xml(Migration *migration, const Params *params, GError **error)
+{
+    const Domain *domain = migration->domain;
+    const char *user_xml = params_get_string(params, MIGRATE_PARAM_PERSIST_XML);
+    const GuestDef *own = domain->persistent ?: domain->live;
+    GuestDef *def;
+    gboolean is_same;
+
+    if (!(migration->flags & MIGRATE_PERSIST_DEST))
+        return TRUE;
+    if (!user_xml) {
+        migration->persistent_xml = guest_def_format(own, GUEST_FORMAT_MIGRATABLE | GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
+        return TRUE;
+    }
+    def = guest_def_parse(user_xml, strlen(user_xml), GUEST_PARSE_INACTIVE, error);
+    if (!def)
+        return FALSE;
+    is_same = uuid_equal(&def->uuid, &domain->uuid);
+    guest_def_free(def);
+    if (!is_same)
+        return error_set(error, ERROR_INVALID_ARG,
+                         "the persistent XML has another uuid than domain '%s': it would define another guest",
+                         domain->name);
+    migration->persistent_xml = g_strdup(user_xml);
+    return TRUE;
+}
+
+void source_fill_ferry(Migration *migration, MigrationCookie *cookie, CookieWord word)
+{
+    const Journal *journal = migration->journal;
+    CookieFerry *ferry = cookie_ferry(cookie);
+
+    g_strlcpy(ferry->attempt, journal->id, sizeof ferry->attempt);
+    ferry->uuid = journal->uuid;
+    ferry->epoch = journal->epoch;
+    ferry->word = word;
+    ferry->wants_paused = migration->domain->wants_paused;
+    if (word == COOKIE_WORD_OFFERED) {
+        ferry->has_token = hex_parse(journal->token, ferry->token, sizeof ferry->token);
+        ferry->definition = g_strdup(migration->persistent_xml);
+    }
+}
+
+/* Which capabilities this QEMU has; stock destinations compare what they would switch on by themselves. */
+static void add_capabilities(const QemuGuest *guest, MigrationCookie *cookie)
+{
+    static const char *const managed[] = {"xbzrle",   "auto-converge", "rdma-pin-all",  "postcopy-ram",
+                                          "compress", "pause-before-switchover", "late-block-activate",
+                                          "multifd",  "dirty-bitmaps", "return-path",   "zero-copy-send"};
+    const Probe *probe = qemu_guest_probe(guest);
+
+    cookie->has_capabilities = TRUE;
+    for (size_t i = 0; i < G_N_ELEMENTS(managed); i++)
+        if (probe && probe_has_migration_capability(probe, managed[i]))
+            cookie_add_capability(cookie, managed[i], FALSE);
+}
+
+static GBytes *first_cookie(Migration *migration, GError **error)
+{
+    const Domain *domain = migration->domain;
+    const MigrateSettings *settings = migrate_settings();
+    g_autoptr(MigrationCookie) cookie =
+        cookie_new(domain->name, &domain->uuid, settings->host_name, &settings->host_uuid);
+
+    add_capabilities(domain->guest, cookie);
+    source_fill_ferry(migration, cookie, COOKIE_WORD_OFFERED);
+    return cookie_format(cookie, error);
+}
+
+AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flags, GBytes **ret_cookie, char **ret_xml,
+                             GError **error)
+{
+    g_autoptr(Migration) migration = NULL;
+    g_autofree char *xml = NULL;
+    GBytes *cookie;
+
+    if (!migrate_flags_check(flags, "domain_migrate_begin3", error) || !migrate_params_check(params, flags, error) ||
+        !domain_check_active(domain, error))
+        return FALSE;
+    xml = destination_xml(domain, params_get_string(params, MIGRATE_PARAM_DEST_XML), error);
+    if (!xml)
+        return FALSE;
+    migration = migration_new(domain, journal_new(SIDE_SOURCE, &domain->uuid, domain->name, 0), flags);
+    migration->is_peer_to_peer = !!(flags & MIGRATE_PEER2PEER);
+    migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0);
+    if (!persistent_xml(migration, params, error) || !step_list_run(&begin_list, migration, error))
+        return FALSE;
+    cookie = first_cookie(migration, error);
+    if (!cookie) {
+        step_list_undo(&begin_list, migration);
+        return FALSE;
+    }
+    log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", domain->name, "MIGRATION", migration->journal->id),
+              "migration of domain '%s' begins", domain->name);
+    *ret_cookie = cookie;
+    *ret_xml = g_steal_pointer(&xml);
+    return TRUE;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Confirm, on the source: the other side's answer settles who has the guest. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "domain/event.h"
+#include "domain/state.h"
+#include "migrate/handover.h"
+#include "migrate/numbers.h"
+#include "migrate/source.h"
+#include "phase/flags.h"
+
+AWAITS void source_end_guest(Migration *migration)
+{
+    Domain *domain = migration->domain;
+    gboolean is_gone = migration_word(migration) == WORD_GONE;
+
+    if (!is_gone) {
+        domain_kill(domain, SHUTOFF_CRASHED, TRUE, NULL);
+        return;
+    }
+    if (domain_is_active(domain))
+        domain_release(domain, SHUTOFF_MIGRATED);
+}
+
+AWAITS void source_undefine(Migration *migration)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!(migration->flags & MIGRATE_UNDEFINE_SOURCE) || !migration->domain->persistent)
+        return;
+    if (!domain_drop_persistent(migration->domain, &error))
+        log_error("domain '%s' has left, but its definition cannot be removed here: %s; `undefine` it",
+                  migration->journal->name, error->message);
+}
+
+static void tell_completed(Migration *migration, const MigrationStats *stats)
+{
+    Domain *domain = migration->domain;
+    g_autoptr(Params) params = params_new();
+
+    migration->stats = *stats;
+    migration->stats.type = JOB_TYPE_COMPLETED;
+    migration->stats.operation = JOB_MIGRATION_OUT;
+    migration_stats_to_params(&migration->stats, params);
+    g_clear_pointer(&domain->completed_stats, params_free);
+    domain->completed_stats = params_copy(params);
+    event_emit(&(DomainEvent){.kind = EVENT_JOB_COMPLETED, .domain = domain, .params = params});
+}
+
+AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const MigrationStats *stats, const char *cause,
+                              GError **error)
+{
+    OwnerWord word;
+
+    migration->task = task_current();
+    task_shield(); /* once an answer is there it is obeyed, whoever has lost patience meanwhile */
+    if (!handover_hear(migration, heard, cause, error)) {
+        migration->task = NULL;
+        task_unshield();
+        return FALSE;
+    }
+    word = migration_word(migration);
+    domain_expect(migration->domain, -1, -1);
+    if (word == WORD_GONE && stats)
+        tell_completed(migration, stats);
+    migration->task = NULL;
+    if (owner_word_is_final(word)) {
+        migration_end(migration, cause);
+        migration_sync(migration, NULL);
+    } else {
+        handover_enter_doubt(migration, cause);
+    }
+    task_unshield();
+    return TRUE;
+}
+
+/* A stock destination's answer is its reply to Finish, as the client read it. */
+static OwnerHeard heard_from_stock(gboolean is_cancelled)
+{
+    return is_cancelled ? HEARD_REFUSED : HEARD_TAKEN;
+}
+
+static OwnerHeard heard_from_ferry(const Migration *migration, const MigrationCookie *cookie, gboolean is_cancelled)
+{
+    const CookieFerry *ferry = cookie ? cookie->ferry : NULL;
+
+    if (migration_word(migration) == WORD_OFFERED)
+        return is_cancelled ? HEARD_ABORT : HEARD_NOTHING;
+    if (!ferry || !g_str_equal(ferry->attempt, migration->journal->id))
+        return HEARD_NOTHING;
+    switch (ferry->word) {
+    case COOKIE_WORD_TAKEN:
+        return HEARD_TAKEN;
+    case COOKIE_WORD_REFUSED:
+        return HEARD_REFUSED;
+    case COOKIE_WORD_LOST:
+        return HEARD_LOST;
+    default:
+        return HEARD_NOTHING;
+    }
+}
+
+AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t cookie_len, gboolean is_cancelled,
+                               GError **error)
+{
+    g_autoptr(Migration) migration = migration_of(domain) ? migration_ref(migration_of(domain)) : NULL;
+    g_autoptr(MigrationCookie) cookie = NULL;
+    g_autoptr(GError) why = NULL;
+    MigrationStats stats;
+    OwnerHeard heard;
+
+    if (!migration || migration->side != SIDE_SOURCE || migration->task)
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain '%s' is not being migrated", domain->name);
+    if (cookie_len > 0)
+        cookie = cookie_parse(cookie_in, cookie_len, COOKIE_FOR_CONFIRM, &why);
+    if (why)
+        log_warning("confirm of domain '%s': %s", domain->name, why->message);
+    if (migration_word(migration) == WORD_OFFERED && !is_cancelled)
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain '%s' was never handed over", domain->name);
+    heard = migration->is_peer_ferry || migration_word(migration) == WORD_OFFERED
+                ? heard_from_ferry(migration, cookie, is_cancelled)
+                : heard_from_stock(is_cancelled);
+    numbers_from_source(migration, &stats);
+    if (cookie && cookie->has_stats)
+        stats = cookie->stats;
+    if (!source_settle(migration, heard, &stats, is_cancelled ? "the destination did not take it" : NULL, error))
+        return FALSE;
+    if (migration_word(migration) == WORD_GO) {
+        g_autofree char *sentence = handover_sentence(migration);
+
+        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain '%s': %s", domain->name, sentence);
+    }
+    return TRUE;
+}
+
+AWAITS static void drop_task(void *data)
+{
+    Migration *migration = data;
+
+    if (migration->is_ended || migration->task)
+        return;
+    source_settle(migration, migration_word(migration) == WORD_OFFERED ? HEARD_ABORT : HEARD_NOTHING, NULL,
+                  "the client that led it has gone", NULL);
+}
+
+void source_caller_lost(Migration *migration)
+{
+    if (migration->is_ended || migration->is_peer_to_peer)
+        return;
+    migration->is_caller_lost = TRUE;
+    condition_signal(migration->changed);
+    if (!migration->task)
+        task_spawn("migration-drop", drop_task, migration_ref(migration), (GDestroyNotify)migration_unref);
+}

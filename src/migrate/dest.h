@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The destination's side: Prepare and Finish. */
+#pragma once
+
+#include <glib.h>
+#include <sys/socket.h>
+
+#include "base/params.h"
+#include "migrate/migration.h"
+
+typedef struct {
+    const Params *params; /* destination_xml, destination_name, migrate_uri, listen_address … */
+    unsigned flags;
+    const void *cookie; /* C1 */
+    size_t cookie_len;
+    gboolean is_tunnelled; /* the stream comes over the calling connection */
+    const struct sockaddr_storage *control_local; /* where the calling connection arrived; NULL: a unix socket */
+} DestPrepare;
+
+/* Starts QEMU, waiting for the stream.  *ret_cookie is C2; *ret_uri may be NULL (the caller's own URI holds).  The
+ * migration is a new reference: the service hooks it to the calling connection. */
+AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migration, GBytes **ret_cookie, char **ret_uri,
+                             GError **error);
+/* Tunnelled: takes the read end of the pipe that the calling connection fills. */
+AWAITS gboolean dest_attach(Migration *migration, int fd, GError **error);
+
+typedef struct {
+    const char *name; /* of the guest here */
+    const void *cookie; /* C3 */
+    size_t cookie_len;
+    unsigned flags;
+    gboolean is_cancelled;
+} DestFinish;
+
+/* TRUE: the guest is taken; *ret_domain is a new reference, *ret_cookie is C4.  FALSE with an error that
+ * phase_error_is_refused knows: it never ran here and never will. */
+AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GBytes **ret_cookie, GError **error);
+
+/* The calling connection has ended: refused, loaded or not. */
+void dest_caller_lost(Migration *migration);
+/* Refuses on a task of its own. */
+void dest_refuse_soon(Migration *migration, const char *cause);
+
+/* Actions of the tables. */
+AWAITS void dest_end_guest(Migration *migration);
+AWAITS void dest_define(Migration *migration);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finish, on the destination: GO and a loaded guest make TAKEN and `cont`; anything else makes REFUSED, durable before it
+ * is told.  Between the two facts and `cont` nothing is looked up, logged or synced. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "domain/registry.h"
+#include "domain/state.h"
+#include "migrate/dest.h"
+#include "migrate/handover.h"
+#include "migrate/numbers.h"
+#include "model/guest-def.h"
+#include "phase/cookie.h"
+#include "phase/driver.h"
+#include "phase/flags.h"
+
+AWAITS void dest_end_guest(Migration *migration)
+{
+    Domain *domain = migration->domain;
+
+    g_clear_pointer(&migration->listener, lane_listener_free);
+    if (domain_is_active(domain))
+        domain_kill(domain, SHUTOFF_FAILED, TRUE, NULL);
+}
+
+AWAITS void dest_define(Migration *migration)
+{
+    Domain *domain = migration->domain;
+    const char *xml = migration->journal->definition;
+    g_autoptr(GuestDef) def = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (!(migration->flags & MIGRATE_PERSIST_DEST))
+        return;
+    if (xml) {
+        def = guest_def_parse(xml, strlen(xml), GUEST_PARSE_INACTIVE, &error);
+        if (def && !guest_def_rename(def, domain->name, &error))
+            g_clear_pointer(&def, guest_def_free);
+    } else if (domain->live) {
+        def = guest_def_copy(domain->live);
+        guest_def_clear_live(def);
+    }
+    if (def && domain_set_persistent(domain, g_steal_pointer(&def), &error))
+        return;
+    log_error("domain '%s' has arrived, but cannot be defined here: %s; `define` it", domain->name,
+              error ? error->message : "no definition came with it");
+}
+
+/* Everything of it is here; or it will never be. */
+AWAITS static void await_loaded(Migration *migration)
+{
+    while (migration->status != QEMU_MIGRATION_COMPLETED && !migration->is_qemu_dead && !migration->stream_error &&
+           !migration->is_caller_lost)
+        if (!migration_wait(migration, -1, NULL))
+            return;
+}
+
+/* A stock source's Finish(0) is its GO; a ferryd says the word. */
+static OwnerHeard heard_in_finish(const Migration *migration, const MigrationCookie *cookie)
+{
+    const CookieFerry *ferry = cookie ? cookie->ferry : NULL;
+
+    if (migration->status != QEMU_MIGRATION_COMPLETED || migration->is_caller_lost)
+        return HEARD_ABORT;
+    if (!migration->is_peer_ferry)
+        return HEARD_GO;
+    return ferry && ferry->word == COOKIE_WORD_GO && g_str_equal(ferry->attempt, migration->journal->id) ? HEARD_GO
+                                                                                                        : HEARD_ABORT;
+}
+
+static void take_from_cookie(Migration *migration, const MigrationCookie *cookie)
+{
+    Journal *journal = migration->journal;
+
+    if (!cookie)
+        return;
+    if (cookie->ferry && cookie->ferry->wants_paused)
+        journal->is_paused = TRUE;
+    if (cookie->domain_xml && !journal->definition)
+        journal->definition = g_strdup(cookie->domain_xml);
+}
+
+static GBytes *fourth_cookie(Migration *migration, const MigrationCookie *third, GError **error)
+{
+    const MigrateSettings *settings = migrate_settings();
+    const Journal *journal = migration->journal;
+    g_autoptr(MigrationCookie) cookie =
+        cookie_new(journal->source_name, &journal->uuid, settings->host_name, &settings->host_uuid);
+    Domain *domain = migration->domain;
+
+    if (migration->is_peer_ferry) {
+        CookieFerry *ferry = cookie_ferry(cookie);
+
+        g_strlcpy(ferry->attempt, journal->id, sizeof ferry->attempt);
+        ferry->uuid = journal->uuid;
+        ferry->epoch = journal->epoch;
+        ferry->word = COOKIE_WORD_TAKEN;
+    }
+    if (third && third->has_stats) {
+        numbers_from_destination(migration, &third->stats, &cookie->stats);
+        cookie->has_stats = TRUE;
+        g_clear_pointer(&domain->completed_stats, params_free);
+        domain->completed_stats = params_new();
+        migration_stats_to_params(&cookie->stats, domain->completed_stats);
+    }
+    return cookie_format(cookie, error);
+}
+
+AWAITS static gboolean refuse(Migration *migration, const char *cause, gboolean is_asked, GError **error)
+{
+    g_autofree char *reason = g_strdup(migration->stream_error ?: cause);
+    g_autoptr(GError) why = NULL;
+
+    if (!handover_hear(migration, HEARD_ABORT, reason, &why)) {
+        /* not durable: then it is not told either, and the source goes on waiting */
+        migration->task = NULL;
+        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: domain '%s' is refused, but cannot write so: %s",
+                         migration->journal->name, why->message);
+    }
+    migration->task = NULL;
+    migration_end(migration, reason);
+    migration_forget_incoming(migration);
+    if (is_asked)
+        return phase_error_refused(error, "migration successfully aborted");
+    return phase_error_refused(error, "domain '%s' was not taken: %s", migration->journal->name, reason);
+}
+
+/* TAKEN is durable and the definition written before it is told. */
+AWAITS static gboolean tell_taken(Migration *migration, const MigrationCookie *third, GBytes **ret_cookie, GError **error)
+{
+    if (!handover_hear(migration, HEARD_NOTHING, NULL, error))
+        return FALSE;
+    *ret_cookie = fourth_cookie(migration, third, error);
+    migration->task = NULL;
+    migration_end(migration, NULL);
+    migration_forget_incoming(migration);
+    return *ret_cookie != NULL;
+}
+
+AWAITS static gboolean take(Migration *migration, const MigrationCookie *third, GBytes **ret_cookie, GError **error)
+{
+    if (!handover_hear(migration, HEARD_GO, NULL, error))
+        return FALSE;
+    if (migration_word(migration) == WORD_TAKEN && handover_qemu(migration) == OWNER_QEMU_LOADED) {
+        if (!handover_hear(migration, HEARD_CONT_FAILED, migration->stream_error, error))
+            return FALSE;
+    }
+    if (migration_word(migration) != WORD_TAKEN)
+        return refuse(migration, "it cannot be resumed", FALSE, error);
+    return tell_taken(migration, third, ret_cookie, error);
+}
+
+static gboolean find(const DestFinish *request, Migration **ret_migration, GError **error)
+{
+    Migration *migration = migration_find_incoming(request->name);
+
+    if (!migration)
+        return error_set(error, ERROR_NO_DOMAIN, "Domain not found: no domain with matching name '%s'", request->name);
+    if (migration->task)
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain '%s' is being prepared or finished already",
+                         request->name);
+    *ret_migration = migration_ref(migration);
+    return TRUE;
+}
+
+AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GBytes **ret_cookie, GError **error)
+{
+    g_autoptr(Migration) migration = NULL;
+    g_autoptr(MigrationCookie) cookie = NULL;
+    g_autoptr(GError) why = NULL;
+    gboolean is_taken;
+
+    if (!find(request, &migration, error))
+        return FALSE;
+    migration->finish_wall_ms = clock_wall_ms();
+    if (migration->is_ended) { /* refused before: say so again, with the reason */
+        migration_forget_incoming(migration);
+        if (request->is_cancelled && !migration->stream_error)
+            return phase_error_refused(error, "migration successfully aborted");
+        return phase_error_refused(error, "domain '%s' was not taken: %s", request->name,
+                                   migration->journal->cause ?: "the migration was aborted");
+    }
+    migration->task = task_current();
+    task_shield();
+    migration->flags |= request->flags & MIGRATE_PERSIST_DEST;
+    if (!request->is_cancelled) {
+        if (request->cookie_len > 0)
+            cookie = cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_FINISH, &why);
+        take_from_cookie(migration, cookie);
+        await_loaded(migration);
+    }
+    if (request->is_cancelled)
+        is_taken = refuse(migration, "the migration was aborted", TRUE, error);
+    else if (heard_in_finish(migration, cookie) == HEARD_GO)
+        is_taken = take(migration, cookie, ret_cookie, error);
+    else
+        is_taken = refuse(migration, why ? why->message : "its memory did not arrive, or nobody said that it may run", FALSE,
+                          error);
+    task_unshield();
+    if (is_taken)
+        *ret_domain = domain_ref(migration->domain);
+    return is_taken;
+}
+
+AWAITS static void refuse_task(void *data)
+{
+    Migration *migration = data;
+    g_autoptr(GError) error = NULL;
+
+    if (migration->is_ended || migration->task || migration_word(migration) != WORD_PREPARED)
+        return;
+    migration->task = task_current();
+    task_shield();
+    if (!handover_hear(migration, HEARD_ABORT, NULL, &error))
+        log_error("%s", error->message);
+    migration->task = NULL;
+    if (owner_word_is_final(migration_word(migration)))
+        migration_end(migration, migration->stream_error ?: "refused");
+    if (migration->is_caller_lost)
+        migration_forget_incoming(migration);
+    task_unshield();
+}
+
+void dest_refuse_soon(Migration *migration, const char *cause)
+{
+    if (!migration->journal->cause)
+        migration->journal->cause = g_strdup(migration->stream_error ?: cause);
+    task_spawn("migration-refuse", refuse_task, migration_ref(migration), (GDestroyNotify)migration_unref);
+}
+
+void dest_caller_lost(Migration *migration)
+{
+    migration->is_caller_lost = TRUE;
+    condition_signal(migration->changed);
+    if (migration->is_ended)
+        migration_forget_incoming(migration);
+    else if (!migration->task)
+        dest_refuse_soon(migration, "the connection that led the migration has ended");
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The gate's answers, computed from the owner's word: here · coming from X · given to X · in doubt. */
+#include "migrate/gate.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "migrate/dest.h"
+#include "migrate/handover.h"
+#include "migrate/migration.h"
+#include "migrate/numbers.h"
+#include "migrate/recover.h"
+
+#define V(verb) (1u << OWNER_VERB_##verb)
+#define STARTS (V(START) | V(AUTOSTART) | V(MIGRATE))
+#define RUNS (V(RESUME) | V(REBOOT) | V(RESET) | V(SHUTDOWN) | V(SUSPEND) | V(MONITOR))
+
+/* Which verbs are refused. */
+static const unsigned refused[] = {
+    [OWNER_HERE] = 0,
+    [OWNER_COMING] = STARTS | RUNS | V(UNDEFINE) | V(DEFINE), /* destroy is obeyed: it refuses the guest */
+    [OWNER_GIVEN] = STARTS | RUNS,
+    [OWNER_IN_DOUBT] = STARTS | RUNS | V(UNDEFINE) | V(DESTROY),
+};
+
+static OwnerStanding standing(Domain *domain)
+{
+    const Migration *migration = domain->migration;
+
+    if (!migration)
+        return OWNER_HERE;
+    switch (migration_word(migration)) {
+    case WORD_GO:
+        return OWNER_IN_DOUBT;
+    case WORD_OFFERED:
+        return owner_record_is_this_boot(migration->record) ? OWNER_HERE : OWNER_IN_DOUBT;
+    case WORD_GONE:
+        return OWNER_GIVEN;
+    case WORD_PREPARED:
+        return OWNER_COMING;
+    case WORD_REFUSED:
+    case WORD_LOST:
+        return migration->journal->given_to ? OWNER_GIVEN : OWNER_HERE;
+    case WORD_NONE: /* Prepare has not made its record yet; nothing that runs is at stake */
+    case WORD_KEPT:
+    case WORD_CRASHED:
+    case WORD_TAKEN:
+        return OWNER_HERE;
+    }
+    return OWNER_HERE;
+}
+
+static char *explain(Domain *domain)
+{
+    const Migration *migration = domain->migration;
+    const char *peer = migration ? migration->journal->peer ?: "another host" : NULL;
+
+    switch (standing(domain)) {
+    case OWNER_HERE:
+        return NULL;
+    case OWNER_COMING:
+        return g_strdup_printf("is coming from %s by migration %s", peer, migration->journal->id);
+    case OWNER_GIVEN:
+        return g_strdup_printf("given to %s by migration %s; if it must start here, make sure that it has ended there, "
+                               "then `ferry migration resolve %s --here`",
+                               migration->journal->given_to ?: peer, migration->journal->id, domain->name);
+    case OWNER_IN_DOUBT:
+        if (handover_is_in_doubt(migration))
+            return handover_sentence(migration);
+        return g_strdup_printf("is being handed to %s, waiting for its answer", peer);
+    }
+    return NULL;
+}
+
+AWAITS static gboolean gate(Domain *domain, OwnerVerb verb, GError **error)
+{
+    g_autofree char *why = NULL;
+
+    if (!(refused[standing(domain)] & 1u << verb))
+        return TRUE;
+    why = explain(domain);
+    return error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: domain '%s' %s", domain->name,
+                     why);
+}
+
+static void user_wish(Domain *domain, gboolean wants_paused)
+{
+    Migration *migration = migration_of(domain);
+    g_autoptr(GError) error = NULL;
+
+    if (!migration || migration_word(migration) != WORD_OFFERED)
+        return;
+    if (!owner_record_write(migration->record, WORD_OFFERED, wants_paused ? WISH_PAUSED : WISH_RUN, &error))
+        log_warning("%s, continuing", error->message);
+}
+
+static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
+{
+    Migration *migration;
+
+    recover_attach(domain); /* at start-up nobody has looked yet */
+    migration = migration_of(domain);
+    if (!migration)
+        return;
+    if (last_words && *last_words) {
+        g_free(migration->stream_error);
+        migration->stream_error = g_strdup(last_words);
+    }
+    handover_qemu_died(migration);
+    if (migration->side == SIDE_SOURCE) {
+        end->keep = end->keep || migration_word(migration) == WORD_GO;
+        return;
+    }
+    end->keep = end->keep || migration_word(migration) == WORD_TAKEN;
+    if (migration_word(migration) == WORD_PREPARED) {
+        end->shutoff_reason = SHUTOFF_FAILED;
+        if (!migration->task)
+            dest_refuse_soon(migration, "its QEMU has ended");
+    }
+}
+
+static void forget(Domain *domain)
+{
+    Migration *migration = domain->migration;
+
+    domain->migration = NULL;
+    migration_unref(migration);
+}
+
+static const OwnerHooks hooks = {
+    .gate = gate,
+    .standing = standing,
+    .explain = explain,
+    .guest_ended = guest_ended,
+    .user_wish = user_wish,
+    .recover = recover_domain,
+    .job_stats = migrate_job_stats,
+    .job_abort = migrate_abort,
+    .forget = forget,
+};
+
+gboolean migrate_init(const MigrateSettings *settings, GError **error)
+{
+    owner_set_hooks(&hooks);
+    return migrate_settings_set(settings, error);
+}

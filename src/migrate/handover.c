@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The hand-over, carried out.  The order is always: word, then action; an action that fails is tried again by the next
+ * asking of the table, because every row is repeatable. */
+#include "migrate/handover.h"
+
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "domain/event.h"
+#include "domain/state.h"
+#include "loop/loop.h"
+#include "migrate/dest.h"
+#include "migrate/source.h"
+#include "phase/flags.h"
+
+#define CANCEL_PATIENCE_MS 1000
+#define CONT_PATIENCE_MS 5000
+#define CONT_RETRY_MS 100
+
+static gboolean is_migrating(QemuMigrationStatus status)
+{
+    switch (status) {
+    case QEMU_MIGRATION_NONE:
+    case QEMU_MIGRATION_CANCELLED:
+    case QEMU_MIGRATION_FAILED:
+    case QEMU_MIGRATION_COMPLETED:
+        return FALSE;
+    default:
+        return TRUE;
+    }
+}
+
+OwnerQemu handover_qemu(const Migration *migration)
+{
+    const Domain *domain = migration->domain;
+
+    if (migration->is_qemu_dead || !domain->guest || qemu_guest_is_lost(domain->guest))
+        return OWNER_QEMU_DEAD;
+    if (migration->side == SIDE_DESTINATION) {
+        if (migration_word(migration) == WORD_TAKEN &&
+            (qemu_guest_is_running(domain->guest) || owner_record_wish(migration->record) == WISH_PAUSED))
+            return OWNER_QEMU_RUNS; /* left paused as its user wished: that counts as run */
+        return migration->status == QEMU_MIGRATION_COMPLETED ? OWNER_QEMU_LOADED : OWNER_QEMU_INCOMING;
+    }
+    if (migration->status == QEMU_MIGRATION_COMPLETED)
+        return OWNER_QEMU_COMPLETED;
+    if (is_migrating(migration->status) || qemu_guest_is_running(domain->guest) || domain->wants_paused)
+        return OWNER_QEMU_RUNNING;
+    return OWNER_QEMU_STOPPED;
+}
+
+static void shut_lane(void *data)
+{
+    Migration *migration = data;
+
+    if (migration->lane_fd >= 0)
+        shutdown(migration->lane_fd, SHUT_RDWR);
+}
+
+/* QEMU gives up its migration.  A blocked last write freezes its monitor, migrate_cancel included: after a second the lane
+ * is shut down under it, which frees both. */
+AWAITS static void cancel_stream(Migration *migration)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Timer) stuck = NULL;
+
+    if (!is_migrating(migration->status) || handover_qemu(migration) == OWNER_QEMU_DEAD)
+        return;
+    stuck = timer_new(CANCEL_PATIENCE_MS, shut_lane, migration);
+    if (!qemu_migrate_cancel(migration->domain->guest, &error))
+        log_warning("cannot cancel the migration of domain '%s': %s", migration->journal->name, error->message);
+    while (is_migrating(migration->status) && !migration->is_qemu_dead &&
+           migration_wait(migration, 10 * CANCEL_PATIENCE_MS, NULL))
+        ;
+}
+
+/* As its user left it.  The other side may hold an image's lock for a moment longer. */
+AWAITS static gboolean resume(Migration *migration, RunningReason reason, GError **error)
+{
+    Domain *domain = migration->domain;
+    int64_t deadline = clock_now_ms() + CONT_PATIENCE_MS;
+
+    while (!migration->is_qemu_dead) {
+        g_autoptr(GError) why = NULL;
+
+        if (qemu_guest_is_running(domain->guest) || domain_run(domain, reason, &why))
+            return TRUE;
+        if (clock_now_ms() >= deadline) {
+            g_propagate_error(error, g_steal_pointer(&why));
+            return FALSE;
+        }
+        await_sleep(CONT_RETRY_MS, NULL);
+    }
+    return error_set(error, ERROR_OPERATION_FAILED, "QEMU of domain '%s' has ended", migration->journal->name);
+}
+
+AWAITS static void cont(Migration *migration)
+{
+    g_autoptr(GError) error = NULL;
+    Domain *domain = migration->domain;
+    gboolean is_destination = migration->side == SIDE_DESTINATION;
+
+    migration->is_in_blackout = FALSE;
+    if (is_destination) /* what the source was given it still holds; from now on it is ours to give back */
+        domain->has_images = TRUE;
+    if (owner_record_wish(migration->record) == WISH_PAUSED) {
+        domain->wants_paused = TRUE;
+        domain_set_state(domain, DOMAIN_PAUSED, PAUSED_USER);
+        if (is_destination)
+            event_emit_lifecycle(domain, LIFECYCLE_SUSPENDED, 0);
+        return;
+    }
+    if (resume(migration, is_destination ? RUNNING_MIGRATED : RUNNING_MIGRATION_CANCELED, &error))
+        return;
+    log_error("domain '%s' is ours but cannot be resumed: %s", migration->journal->name, error->message);
+    if (is_destination) {
+        g_free(migration->stream_error);
+        migration->stream_error = g_strdup(error->message);
+    } else {
+        domain_add_message(domain, "kept here after a migration, but not resumed: %s", error->message);
+    }
+}
+
+static gboolean write_word(Migration *migration, const OwnerVerdict *verdict, const char *cause, GError **error)
+{
+    OwnerWish wish = migration->domain->wants_paused ? WISH_PAUSED : WISH_RUN;
+
+    if (verdict->word == migration_word(migration))
+        return TRUE;
+    if (migration->side == SIDE_DESTINATION)
+        wish = migration->journal->is_paused ? WISH_PAUSED : WISH_RUN;
+    if (cause && !migration->journal->cause)
+        migration->journal->cause = g_strdup(cause);
+    if (!owner_record_write(migration->record, verdict->word, wish, error))
+        return FALSE;
+    if (verdict->word != WORD_GO && verdict->word != WORD_TAKEN) /* in the blackout a log line would cost downtime */
+        log_write(LOG_LEVEL_INFO,
+                  LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id, "RULE",
+                             verdict->rule),
+                  "migration of domain '%s': %s", migration->journal->name,
+                  enum_name(owner_word_names, verdict->word));
+    return TRUE;
+}
+
+AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char *cause, GError **error)
+{
+    OwnerVerdict verdict;
+
+    if (!migration->record)
+        return TRUE;
+    verdict = owner_decide(migration->side, migration_word(migration), owner_record_is_this_boot(migration->record),
+                           handover_qemu(migration), heard);
+    if (!write_word(migration, &verdict, cause, error))
+        return FALSE;
+    if ((verdict.actions & OWNER_WRITE_SYNC) && !migration_sync(migration, error))
+        return FALSE;
+    if (verdict.actions & OWNER_CANCEL)
+        cancel_stream(migration);
+    if (verdict.actions & OWNER_CONT)
+        cont(migration);
+    if (verdict.actions & OWNER_DESTROY)
+        migration->side == SIDE_SOURCE ? source_end_guest(migration) : dest_end_guest(migration);
+    if (verdict.actions & OWNER_UNDEFINE)
+        source_undefine(migration);
+    if (verdict.actions & OWNER_DEFINE)
+        dest_define(migration);
+    if (verdict.actions & OWNER_WAIT)
+        handover_enter_doubt(migration, cause);
+    return TRUE;
+}
+
+void handover_qemu_died(Migration *migration)
+{
+    OwnerVerdict verdict;
+    g_autoptr(GError) error = NULL;
+
+    migration->is_qemu_dead = TRUE;
+    condition_signal(migration->changed);
+    if (migration->side != SIDE_SOURCE || !migration->record)
+        return; /* a destination's REFUSED waits for a sync: its task does that */
+    verdict = owner_decide(SIDE_SOURCE, migration_word(migration), owner_record_is_this_boot(migration->record),
+                           OWNER_QEMU_DEAD, HEARD_NOTHING);
+    if (!write_word(migration, &verdict, "QEMU has ended", &error))
+        log_error("%s", error->message);
+}
+
+gboolean handover_is_in_doubt(const Migration *migration)
+{
+    OwnerWord word = migration_word(migration);
+
+    if (migration->side != SIDE_SOURCE || migration->task)
+        return FALSE;
+    if (word == WORD_GO)
+        return !job_is(migration->domain, JOB_MIGRATION_OUT);
+    return word == WORD_OFFERED && !owner_record_is_this_boot(migration->record);
+}
+
+void handover_enter_doubt(Migration *migration, const char *why)
+{
+    g_autofree char *sentence = NULL;
+
+    if (migration->side != SIDE_SOURCE || migration_word(migration) == WORD_NONE)
+        return;
+    if (job_is(migration->domain, JOB_MIGRATION_OUT))
+        job_end_long(migration->domain);
+    sentence = handover_sentence(migration);
+    log_write(LOG_LEVEL_ERROR,
+              LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id),
+              "domain '%s': %s%s%s", migration->journal->name, sentence, why ? ": " : "", why ?: "");
+}
+
+char *handover_sentence(const Migration *migration)
+{
+    const char *host = migration->journal->peer ?: "the other host";
+
+    return g_strdup_printf("outcome unknown: may run on %s; look there, then `ferry migration resolve %s --there` if it "
+                           "does, `--here` if it does not and never will",
+                           host, migration->journal->name);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Carries out what the tables of migrate/owner decide.  Nothing else starts, resumes or ends a guest once its hand-over
+ * has begun. */
+#pragma once
+
+#include "migrate/migration.h"
+
+/* What was heard goes through the table: the word is written (and durable where the row says so), then the actions follow.
+ * false only if the word could not be written; then nothing was done.  cause: for the journal, may be NULL. */
+AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char *cause, GError **error);
+
+/* The same for the end of QEMU, from the loop thread: the word only. */
+void handover_qemu_died(Migration *migration);
+
+/* The own QEMU as the tables see it. */
+OwnerQemu handover_qemu(const Migration *migration);
+
+/* GO without an answer, or OFFERED of an older boot: nobody here may decide. */
+gboolean handover_is_in_doubt(const Migration *migration);
+/* Marks it: the job ends, so that verbs get the sentence at once instead of waiting for the job. */
+void handover_enter_doubt(Migration *migration, const char *why);
+/* "outcome unknown: may run on HOST …"; the caller frees it. */
+char *handover_sentence(const Migration *migration);

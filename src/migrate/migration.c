@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The migration object: its life, its files, and what QEMU reports to it. */
+#include "migrate/migration.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+
+static const MigrateSettings *the_settings;
+static GHashTable *incoming; /* char *name → Migration (a reference): destinations whose Finish has not come yet */
+
+const MigrateSettings *migrate_settings(void)
+{
+    return the_settings;
+}
+
+char *migrate_dir(void)
+{
+    return g_build_filename(the_settings->state_dir, "migrations", NULL);
+}
+
+char *migrate_domains_dir(void)
+{
+    return g_build_filename(the_settings->state_dir, "domains", NULL);
+}
+
+gboolean migrate_settings_set(const MigrateSettings *settings, GError **error)
+{
+    g_autofree char *dir = NULL;
+    g_autofree char *domains = NULL;
+
+    the_settings = settings;
+    incoming = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)migration_unref);
+    dir = migrate_dir();
+    domains = migrate_domains_dir();
+    return dir_make(dir, 0700, error) && dir_make(domains, 0700, error);
+}
+
+Migration *migration_new(Domain *domain, Journal *journal, unsigned flags)
+{
+    Migration *migration = g_new0(Migration, 1);
+
+    migration->refs = 1;
+    migration->side = (OwnerSide)journal->side;
+    migration->domain = domain_ref(domain);
+    migration->journal = journal;
+    migration->flags = flags;
+    migration->lane_fd = -1;
+    migration->changed = condition_new("the migration");
+    migration->started_ms = clock_now_ms();
+    journal->flags = flags;
+    return migration;
+}
+
+void migration_attach(Migration *migration)
+{
+    Domain *domain = migration->domain;
+
+    if (domain->migration)
+        migration_unref(domain->migration);
+    domain->migration = migration_ref(migration);
+    if (migration->side == SIDE_DESTINATION)
+        g_hash_table_replace(incoming, g_strdup(migration->journal->name), migration_ref(migration));
+}
+
+Migration *migration_ref(Migration *migration)
+{
+    migration->refs++;
+    return migration;
+}
+
+void migration_unref(Migration *migration)
+{
+    if (!migration || --migration->refs > 0)
+        return;
+    qemu_guest_unsubscribe(migration->subscription);
+    lane_listener_free(migration->listener);
+    fd_clear(&migration->lane_fd);
+    qemu_migration_info_clear(&migration->info);
+    owner_record_free(migration->record);
+    journal_free(migration->journal);
+    condition_free(migration->changed);
+    domain_unref(migration->domain);
+    g_free(migration->abort_reason);
+    g_free(migration->persistent_xml);
+    g_free(migration->stream_error);
+    g_free(migration);
+}
+
+Migration *migration_of(const Domain *domain)
+{
+    Migration *migration = domain->migration;
+
+    return migration && !migration->is_ended ? migration : NULL;
+}
+
+Migration *migration_find_incoming(const char *name)
+{
+    return g_hash_table_lookup(incoming, name);
+}
+
+void migration_forget_incoming(Migration *migration)
+{
+    if (g_hash_table_lookup(incoming, migration->journal->name) == migration)
+        g_hash_table_remove(incoming, migration->journal->name);
+}
+
+OwnerWord migration_word(const Migration *migration)
+{
+    return migration->record ? owner_record_word(migration->record) : WORD_NONE;
+}
+
+gboolean migration_save(Migration *migration, GError **error)
+{
+    g_autofree char *dir = migrate_dir();
+
+    return journal_save(migration->journal, dir, error);
+}
+
+AWAITS gboolean migration_open(Migration *migration, OwnerWord word, GError **error)
+{
+    g_autofree char *dir = migrate_dir();
+    g_autofree char *domains = migrate_domains_dir();
+    g_autofree char *path = g_strdup_printf("%s/%s.owner", dir, migration->journal->id);
+    OwnerWish wish = migration->journal->is_paused ? WISH_PAUSED : WISH_RUN;
+    const Journal *journal = migration->journal;
+    OwnerRecord *record = NULL;
+    gboolean is_open = FALSE;
+
+    off_floor {
+        is_open = journal_save(journal, dir, error) && journal_sync(journal, dir, error) &&
+                  (record = owner_record_create(path, word, wish, error)) != NULL &&
+                  attempt_write(domains, &journal->uuid, journal, error);
+    }
+    migration->record = record;
+    if (is_open)
+        migration_attach(migration);
+    return is_open;
+}
+
+AWAITS gboolean migration_sync(Migration *migration, GError **error)
+{
+    g_autofree char *dir = migrate_dir();
+    gboolean is_synced = FALSE;
+
+    if (!migration_save(migration, error))
+        return FALSE;
+    off_floor {
+        is_synced = owner_record_sync(migration->record, error) && journal_sync(migration->journal, dir, error);
+    }
+    return is_synced;
+}
+
+void migration_end(Migration *migration, const char *cause)
+{
+    g_autoptr(GError) error = NULL;
+    const char *word = enum_name(owner_word_names, migration_word(migration));
+
+    if (migration->is_ended)
+        return;
+    migration->is_ended = TRUE;
+    migration->journal->ended_ms = clock_wall_ms();
+    g_free(migration->journal->outcome);
+    migration->journal->outcome = g_strdup(word);
+    if (cause && !migration->journal->cause)
+        migration->journal->cause = g_strdup(cause);
+    if (migration->record && !migration_save(migration, &error))
+        log_warning("%s, continuing: the owner's word is kept apart", error->message);
+    g_clear_pointer(&migration->listener, lane_listener_free);
+    g_clear_pointer(&migration->subscription, qemu_guest_unsubscribe);
+    fd_clear(&migration->lane_fd);
+    if (job_is(migration->domain, migration->side == SIDE_SOURCE ? JOB_MIGRATION_OUT : JOB_MIGRATION_IN))
+        job_end_long(migration->domain);
+    log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id),
+              "migration of domain '%s' %s %s ended: %s%s%s", migration->journal->name,
+              migration->side == SIDE_SOURCE ? "to" : "from", migration->journal->peer ?: "another host", word,
+              cause ? ": " : "", cause ?: "");
+    condition_signal(migration->changed);
+}
+
+static void on_status(QemuGuest *guest, int status, void *data)
+{
+    Migration *migration = data;
+
+    migration->status = (QemuMigrationStatus)status;
+    condition_signal(migration->changed);
+}
+
+static void on_pass(QemuGuest *guest, guint64 pass, void *data)
+{
+    Migration *migration = data;
+
+    if (migration->side == SIDE_SOURCE)
+        event_emit(&(DomainEvent){
+            .kind = EVENT_MIGRATION_ITERATION, .domain = migration->domain, .event = (int)pass});
+}
+
+static void on_stopped(QemuGuest *guest, void *data)
+{
+    Migration *migration = data;
+
+    if (migration->side != SIDE_SOURCE || migration->stopped_us)
+        return;
+    migration->stopped_us = clock_now_us();
+    migration->stopped_wall_ms = clock_wall_ms();
+    migration->is_in_blackout = migration->status != QEMU_MIGRATION_NONE;
+}
+
+static void on_resumed(QemuGuest *guest, void *data)
+{
+    Migration *migration = data;
+
+    migration->stopped_us = 0;
+    migration->is_in_blackout = FALSE;
+}
+
+static void on_lost(QemuGuest *guest, int wait_status, const char *last_words, void *data)
+{
+    Migration *migration = data;
+
+    migration->is_qemu_dead = TRUE;
+    if (last_words && *last_words && !migration->stream_error)
+        migration->stream_error = g_strdup(last_words);
+    condition_signal(migration->changed);
+}
+
+static const QemuGuestEvents watch_events = {
+    .stopped = on_stopped,
+    .resumed = on_resumed,
+    .migration_status = on_status,
+    .migration_pass = on_pass,
+    .lost = on_lost,
+};
+
+void migration_watch(Migration *migration)
+{
+    if (!migration->subscription)
+        migration->subscription = qemu_guest_subscribe(migration->domain->guest, &watch_events, migration);
+}
+
+AWAITS gboolean migration_wait(Migration *migration, int64_t timeout_ms, GError **error)
+{
+    return condition_wait(migration->changed, timeout_ms, error);
+}

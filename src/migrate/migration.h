@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One attempt to move one guest, on one side.  It lives from Begin or Prepare until its word is final, with or without a
+ * running task; domain->migration borrows it.  Everything here is on the floor. */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "base/params.h"
+#include "base/uuid.h"
+#include "domain/domain.h"
+#include "domain/event.h"
+#include "host/port.h"
+#include "loop/loop.h"
+#include "loop/task.h"
+#include "migrate/journal.h"
+#include "migrate/lane.h"
+#include "migrate/owner.h"
+#include "migrate/record.h"
+#include "phase/stats.h"
+#include "qemu/guest.h"
+#include "qemu/migration.h"
+
+typedef struct GuestDef GuestDef;
+typedef struct Peer Peer;
+
+typedef struct Migration {
+    unsigned refs;
+    OwnerSide side;
+    Domain *domain; /* a reference */
+    Journal *journal;
+    OwnerRecord *record; /* NULL until the first word is durable */
+    unsigned flags;      /* phase/flags.h, as this side was given them */
+    gboolean is_peer_ferry; /* the other side is a ferryd: it reads and writes <ferry> */
+    gboolean is_peer_to_peer;
+
+    gboolean is_caller_lost;  /* the connection that leads this migration has ended */
+    gboolean is_qemu_dead;
+    gboolean is_in_blackout;  /* from the source's STOP to the destination's cont: only the word is written */
+    gboolean is_ended;
+    Task *task;               /* in Perform or Finish; NULL between phases */
+    char *abort_reason;       /* the user asked to abort, and why */
+
+    QemuMigrationStatus status;    /* newest, from events */
+    QemuMigrationInfo info;        /* newest, from query-migrate */
+    QemuSubscription *subscription;
+    Condition *changed;            /* status, is_qemu_dead, abort, caller lost, connection handed over */
+
+    /* source */
+    int lane_fd;                   /* duplicate of QEMU's descriptor: shutdown() on it is the abort that always works */
+    uint64_t bandwidth_mib;        /* 0: unlimited */
+    void *run;                     /* the running phase's own, while its steps run */
+    char *persistent_xml;          /* what the destination is to define */
+
+    /* destination */
+    LaneListener *listener;
+    gboolean is_carried;           /* tunnelled: the stream comes over the calling connection */
+    gboolean is_stream_attached;   /* QEMU has its descriptor */
+    char *stream_error;
+
+    MigrationStats stats;
+    int64_t finish_wall_ms;        /* destination: when Finish came */
+    int64_t started_ms;            /* clock_now_ms() of Begin or Prepare */
+    int64_t stopped_us;            /* source: clock_now_us() of STOP; 0: not yet */
+    int64_t stopped_wall_ms;
+} Migration;
+
+/* What the daemon's configuration says; borrowed for ever. */
+typedef struct {
+    const char *state_dir;         /* migrations/ and domains/ below it */
+    const char *host_name;
+    Uuid host_uuid;
+    const char *migration_host;    /* or NULL */
+    const char *migration_address; /* to listen on; NULL: every address */
+    PortRange ports;
+    const QemuEnv *env;            /* QEMU's user, emulators, networks */
+    const char *const *shared_dirs; /* folders that the operator declares shared; may be NULL */
+} MigrateSettings;
+
+/* Once at start-up, before domains are loaded: registers the gate and makes the folders. */
+gboolean migrate_init(const MigrateSettings *settings, GError **error);
+/* The part of it that makes folders and tables. */
+gboolean migrate_settings_set(const MigrateSettings *settings, GError **error);
+const MigrateSettings *migrate_settings(void);
+char *migrate_dir(void);         /* state_dir/migrations; the caller frees */
+char *migrate_domains_dir(void); /* state_dir/domains; the caller frees */
+
+/* Takes journal.  The domain learns of it by migration_attach. */
+Migration *migration_new(Domain *domain, Journal *journal, unsigned flags);
+Migration *migration_ref(Migration *migration);
+void migration_unref(Migration *migration);
+
+/* The open migration of a domain; NULL: none.  Borrowed. */
+Migration *migration_of(const Domain *domain);
+/* The migration whose guest is called (on this side, since Prepare) name; also one that ended in REFUSED and whose Finish
+ * has not come yet.  Borrowed. */
+Migration *migration_find_incoming(const char *name);
+void migration_forget_incoming(Migration *migration);
+
+OwnerWord migration_word(const Migration *migration); /* WORD_NONE before the record */
+
+/* domain->migration stands for it from here on; an older, ended one is let go. */
+void migration_attach(Migration *migration);
+/* Makes journal, record and UUID.attempt durable with the first word, then attaches it.  AWAITS its syncs, off the floor. */
+AWAITS gboolean migration_open(Migration *migration, OwnerWord word, GError **error);
+/* Journal only; not synced. */
+gboolean migration_save(Migration *migration, GError **error);
+/* Everything written so far becomes durable. */
+AWAITS gboolean migration_sync(Migration *migration, GError **error);
+/* Closes the journal with the last word and cause; ends the job.  Not the gate: that follows the word. */
+void migration_end(Migration *migration, const char *cause);
+
+/* Follows QEMU's events from here on. */
+void migration_watch(Migration *migration);
+/* AWAITS a change of anything that `changed` stands for. */
+AWAITS gboolean migration_wait(Migration *migration, int64_t timeout_ms, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Migration, migration_unref)

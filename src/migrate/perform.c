@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Perform, on the source: QEMU sends the memory.  It ends in GO or with the guest kept here. */
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "domain/state.h"
+#include "migrate/handover.h"
+#include "migrate/numbers.h"
+#include "migrate/source.h"
+#include "phase/flags.h"
+#include "phase/uri.h"
+
+#define CONNECT_TIMEOUT_MS 10000
+#define BANDWIDTH_UNLIMITED INT64_MAX /* bytes/s; QEMU's own default is 128 MiB/s */
+
+/* The run of one Perform; its steps find it through the migration. */
+typedef struct {
+    const SourceRoute *route;
+    int fd; /* what QEMU gets */
+} PerformRun;
+
+AWAITS static gboolean perform_connect(Migration *migration, GError **error)
+{
+    PerformRun *run = migration->run;
+    g_autoptr(MigrationUri) uri = NULL;
+
+    if (!run->route->uri) {
+        run->fd = dup(run->route->carrier_fd);
+        return TRUE;
+    }
+    uri = migration_uri_parse(run->route->uri, error);
+    if (!uri)
+        return FALSE;
+    if (!uri->port)
+        return error_set(error, ERROR_INVALID_ARG, "migration URI '%s' has no port", run->route->uri);
+    if (!lane_connect(uri->host, uri->port, CONNECT_TIMEOUT_MS, &run->fd, &migration->journal->address, error))
+        return FALSE;
+    migration->lane_fd = dup(run->fd);
+    return TRUE;
+}
+
+AWAITS static void perform_disconnect(Migration *migration)
+{
+    PerformRun *run = migration->run;
+
+    fd_clear(&run->fd);
+    fd_clear(&migration->lane_fd);
+}
+
+AWAITS static gboolean perform_setup(Migration *migration, GError **error)
+{
+    /* Without the way back a one-way pipe can carry the stream; with it, completed also means loaded. */
+    const char *const direct[] = {"return-path", NULL}, *const carried[] = {NULL};
+    QemuGuest *guest = migration->domain->guest;
+    g_autoptr(Params) params = params_new();
+
+    params_add_ullong(params, "max-bandwidth",
+                      migration->bandwidth_mib ? migration->bandwidth_mib << 20 : BANDWIDTH_UNLIMITED);
+    return qemu_migrate_set_capabilities(guest, migration->is_carried ? carried : direct, error) &&
+           qemu_migrate_set_parameters(guest, params, error);
+}
+
+/* Without --live the guest stands still for the whole copy. */
+AWAITS static gboolean perform_stop(Migration *migration, GError **error)
+{
+    Domain *domain = migration->domain;
+
+    domain_expect(domain, PAUSED_MIGRATION, RUNNING_MIGRATION_CANCELED);
+    if ((migration->flags & MIGRATE_LIVE) || !qemu_guest_is_running(domain->guest))
+        return TRUE;
+    return domain_pause(domain, PAUSED_MIGRATION, error);
+}
+
+AWAITS static gboolean perform_start(Migration *migration, GError **error)
+{
+    PerformRun *run = migration->run;
+
+    migration->status = QEMU_MIGRATION_SETUP;
+    if (qemu_migrate_fd(migration->domain->guest, run->fd, FALSE, error)) {
+        fd_clear(&run->fd); /* QEMU has its own */
+        return TRUE;
+    }
+    migration->status = QEMU_MIGRATION_NONE;
+    return FALSE;
+}
+
+/* What ended it: the user, the client, QEMU, or the way. */
+AWAITS static gboolean describe_failure(Migration *migration, GError **error)
+{
+    Domain *domain = migration->domain;
+
+    if (migration->abort_reason)
+        return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' %s",
+                         migration->abort_reason);
+    if (migration->is_qemu_dead)
+        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain is not running%s%s",
+                         migration->stream_error ? ": " : "", migration->stream_error ?: "");
+    if (migration->is_caller_lost)
+        return error_set(error, ERROR_OPERATION_ABORTED,
+                         "operation aborted: job 'migration out': the client that led it has gone");
+    qemu_migration_info_clear(&migration->info);
+    qemu_query_migrate(domain->guest, &migration->info, NULL);
+    return error_set(error, ERROR_OPERATION_FAILED, "operation failed: job 'migration out' failed: %s",
+                     migration->info.error_desc ?: "QEMU gave no reason");
+}
+
+/* Waits until QEMU says completed; nothing else counts, least of all its run state. */
+AWAITS static gboolean perform_memory(Migration *migration, GError **error)
+{
+    for (;;) {
+        if (migration->is_qemu_dead || migration->abort_reason || migration->is_caller_lost)
+            return describe_failure(migration, error);
+        switch (migration->status) {
+        case QEMU_MIGRATION_COMPLETED:
+            qemu_migration_info_clear(&migration->info);
+            if (!qemu_query_migrate(migration->domain->guest, &migration->info, error))
+                return FALSE;
+            if (migration->info.status == QEMU_MIGRATION_COMPLETED)
+                return TRUE;
+            return describe_failure(migration, error);
+        case QEMU_MIGRATION_FAILED:
+        case QEMU_MIGRATION_CANCELLED:
+            return describe_failure(migration, error);
+        default:
+            if (!migration_wait(migration, -1, error))
+                return FALSE;
+        }
+    }
+}
+
+AWAITS static gboolean perform_go(Migration *migration, GError **error)
+{
+    if (migration->is_peer_to_peer)
+        return TRUE; /* just before Finish is sent */
+    return source_say_go(migration, error);
+}
+
+static const Step perform_steps[] = {
+    /* name       run              undo               */
+    {"connect", perform_connect, perform_disconnect},
+    {"setup",   perform_setup,   NULL},
+    {"stop",    perform_stop,    NULL},
+    {"start",   perform_start,   NULL},
+    {"memory",  perform_memory,  NULL},
+    {"go",      perform_go,      NULL},
+    {NULL},
+};
+static const StepList perform_list = {"perform", perform_steps};
+
+AWAITS gboolean source_say_go(Migration *migration, GError **error)
+{
+    if (!handover_hear(migration, migration->is_caller_lost || migration->abort_reason ? HEARD_ABORT : HEARD_READY, NULL,
+                       error))
+        return FALSE;
+    if (migration_word(migration) == WORD_GO)
+        return TRUE;
+    return describe_failure(migration, error);
+}
+
+/* C2: is the other side a ferryd, and does it speak of this attempt? */
+static gboolean read_second_cookie(Migration *migration, const void *bytes, size_t len, GError **error)
+{
+    const MigrateSettings *settings = migrate_settings();
+    Journal *journal = migration->journal;
+    g_autoptr(MigrationCookie) cookie = NULL;
+
+    if (len == 0)
+        return TRUE;
+    cookie = cookie_parse(bytes, len, COOKIE_FOR_PERFORM, error);
+    if (!cookie || !cookie_check(cookie, migration->domain->name, &migration->domain->uuid, &settings->host_uuid, error))
+        return FALSE;
+    g_free(journal->peer);
+    journal->peer = g_strdup(cookie->hostname);
+    journal->peer_host = cookie->host_uuid;
+    migration->is_peer_ferry = cookie->ferry && cookie->ferry->word == COOKIE_WORD_PREPARED;
+    if (cookie->ferry && !g_str_equal(cookie->ferry->attempt, journal->id))
+        return error_set(error, ERROR_OPERATION_FAILED,
+                         "operation failed: host '%s' is prepared for another attempt to migrate domain '%s'",
+                         cookie->hostname, migration->domain->name);
+    if (!migration->is_peer_ferry)
+        g_clear_pointer(&journal->token, g_free);
+    return TRUE;
+}
+
+static GBytes *third_cookie(Migration *migration, GError **error)
+{
+    const Domain *domain = migration->domain;
+    const MigrateSettings *settings = migrate_settings();
+    g_autoptr(MigrationCookie) cookie =
+        cookie_new(domain->name, &domain->uuid, settings->host_name, &settings->host_uuid);
+
+    source_fill_ferry(migration, cookie, COOKIE_WORD_GO);
+    if (migration->persistent_xml && !migration->is_peer_ferry) {
+        cookie->features |= COOKIE_PERSISTENT;
+        cookie->domain_xml = g_strdup(migration->persistent_xml);
+    }
+    numbers_from_source(migration, &cookie->stats);
+    cookie->stats.sent_ms = (uint64_t)clock_wall_ms();
+    cookie->has_stats = TRUE;
+    return cookie_format(cookie, error);
+}
+
+/* It stays here: the table says how, the journal why. */
+AWAITS static void keep(Migration *migration, const char *cause)
+{
+    task_shield();
+    handover_hear(migration, HEARD_ABORT, cause, NULL);
+    domain_expect(migration->domain, -1, -1);
+    migration->task = NULL;
+    if (owner_word_is_final(migration_word(migration)))
+        migration_end(migration, cause);
+    task_unshield();
+}
+
+static Migration *performing(Domain *domain, GError **error)
+{
+    Migration *migration = migration_of(domain);
+
+    if (!migration || migration->side != SIDE_SOURCE || migration_word(migration) != WORD_OFFERED) {
+        error_set(error, ERROR_OPERATION_INVALID,
+                  "Requested operation is not valid: domain '%s' is not being migrated: Begin comes first", domain->name);
+        return NULL;
+    }
+    if (migration->task) {
+        error_set(error, ERROR_OPERATION_INVALID,
+                  "Requested operation is not valid: another migration job is already running for domain '%s'",
+                  domain->name);
+        return NULL;
+    }
+    return migration_ref(migration);
+}
+
+AWAITS gboolean source_perform(Domain *domain, const Params *params, const SourceRoute *route, const void *cookie_in,
+                               size_t cookie_len, GBytes **ret_cookie, GError **error)
+{
+    g_autoptr(Migration) migration = performing(domain, error);
+    PerformRun run = {.route = route, .fd = -1};
+    g_autoptr(GError) why = NULL;
+    GBytes *cookie = NULL;
+
+    if (!migration)
+        return FALSE;
+    migration->task = task_current();
+    migration->run = &run;
+    migration->is_carried = !route->uri;
+    job_set_long(domain, JOB_ALLOWED_MIGRATION_OUT, "domain_migrate_perform3");
+    migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, migration->bandwidth_mib);
+    migration_watch(migration);
+    if (read_second_cookie(migration, cookie_in, cookie_len, &why) && step_list_run(&perform_list, migration, &why))
+        cookie = third_cookie(migration, &why);
+    migration->run = NULL;
+    migration->task = NULL;
+    fd_clear(&run.fd);
+    if (cookie) {
+        *ret_cookie = cookie;
+        return TRUE;
+    }
+    keep(migration, why->message);
+    g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Prepare, on the destination: the word is durable, the port reserved and QEMU waiting before the answer is given. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/number.h"
+#include "domain/event.h"
+#include "domain/registry.h"
+#include "domain/state.h"
+#include "host/address.h"
+#include "host/tap.h"
+#include "migrate/address.h"
+#include "migrate/dest.h"
+#include "migrate/handover.h"
+#include "migrate/storage.h"
+#include "migrate/step.h"
+#include "model/guest-def.h"
+#include "phase/cookie.h"
+#include "phase/flags.h"
+#include "phase/uri.h"
+
+/* The run of one Prepare; its steps find it through the migration. */
+typedef struct {
+    const DestPrepare *request;
+    GuestDef *def;           /* to be started; handed to the domain */
+    MigrationCookie *cookie; /* C1 */
+    char *uri_out;
+} PrepareRun;
+
+AWAITS static gboolean check_networks(const GuestDef *def, GError **error)
+{
+    const QemuEnv *env = migrate_settings()->env;
+
+    for (unsigned i = 0; i < def->interfaces->len; i++) {
+        const GuestInterface *interface = guest_def_interface(def, i);
+        g_autofree char *bridge = NULL;
+
+        if (interface->type == GUEST_INTERFACE_BRIDGE && !bridge_exists(interface->bridge))
+            return error_set(error, ERROR_OPERATION_FAILED,
+                             "Cannot get interface MTU on '%s': this host has no such bridge; make it, or migrate with "
+                             "--xml naming another",
+                             interface->bridge);
+        if (interface->type != GUEST_INTERFACE_NETWORK)
+            continue;
+        bridge = network_find_bridge(interface->network, (const char *const *)env->network_map, error);
+        if (!bridge)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+AWAITS static gboolean check_machine(const GuestDef *def, GError **error)
+{
+    const QemuEnv *env = migrate_settings()->env;
+    const Probe *probe;
+
+    if (!probe_check_emulator(env, def->emulator, error))
+        return FALSE;
+    probe = probe_get(env->probes, def->emulator, error);
+    if (!probe)
+        return FALSE;
+    if (!probe_find_machine(probe, def->os.machine))
+        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                         "unsupported configuration: machine type '%s' is not known to '%s' on this host",
+                         def->os.machine, def->emulator);
+    return TRUE;
+}
+
+AWAITS static gboolean prepare_check(Migration *migration, GError **error)
+{
+    PrepareRun *run = migration->run;
+
+    return check_machine(run->def, error) && check_networks(run->def, error) && storage_check_opens(run->def, error);
+}
+
+static void on_lane(int fd, const char *peer, void *data);
+
+/* The listening socket is the reservation. */
+AWAITS static gboolean prepare_listen(Migration *migration, GError **error)
+{
+    PrepareRun *run = migration->run;
+    const MigrateSettings *settings = migrate_settings();
+    const char *given = params_get_string(run->request->params, MIGRATE_PARAM_URI);
+    const char *listen = params_get_string(run->request->params, MIGRATE_PARAM_LISTEN_ADDRESS) ?: settings->migration_address;
+    struct sockaddr_storage address;
+    g_autoptr(MigrationUri) uri = NULL;
+    g_autofree char *host = NULL;
+
+    if (run->request->is_tunnelled)
+        return TRUE;
+    if (given && !(uri = migration_uri_parse(given, error)))
+        return FALSE;
+    if (listen && !address_parse(listen, &address))
+        return error_set(error, ERROR_INVALID_ARG, "listen address '%s' is not an address of this host: give a literal",
+                         listen);
+    if (!uri && !address_for_source(run->request->control_local, migration->journal->name, &host, error))
+        return FALSE;
+    migration->listener = lane_listen(listen ? &address : NULL, uri ? uri->port : 0, settings->ports,
+                                      migration->journal->name, on_lane, migration, error);
+    if (!migration->listener)
+        return FALSE;
+    if (!uri)
+        run->uri_out = migration_uri_format(host, lane_listener_port(migration->listener));
+    else if (!uri->port)
+        run->uri_out = migration_uri_with_port(uri, lane_listener_port(migration->listener));
+    return TRUE;
+}
+
+AWAITS static void prepare_unlisten(Migration *migration)
+{
+    g_clear_pointer(&migration->listener, lane_listener_free);
+}
+
+AWAITS static gboolean prepare_job(Migration *migration, GError **error)
+{
+    return job_begin_long(migration->domain, JOB_MIGRATION_IN, JOB_ALLOWED_MIGRATION_IN, "domain_migrate_prepare3", error);
+}
+
+AWAITS static void prepare_end_job(Migration *migration)
+{
+    if (!migration->is_ended && job_is(migration->domain, JOB_MIGRATION_IN))
+        job_end_long(migration->domain);
+}
+
+AWAITS static gboolean prepare_record(Migration *migration, GError **error)
+{
+    return migration_open(migration, WORD_PREPARED, error);
+}
+
+AWAITS static void prepare_refuse(Migration *migration)
+{
+    if (migration_word(migration) == WORD_PREPARED)
+        handover_hear(migration, HEARD_ABORT, NULL, NULL);
+}
+
+AWAITS static gboolean prepare_guest(Migration *migration, GError **error)
+{
+    PrepareRun *run = migration->run;
+    Domain *domain = migration->domain;
+    LaunchSpec spec = {.is_incoming = TRUE, .started_detail = STARTED_MIGRATED};
+
+    domain->live = g_steal_pointer(&run->def);
+    if (!domain_launch(domain, &spec, error))
+        return FALSE;
+    migration_watch(migration);
+    return TRUE;
+}
+
+AWAITS static void prepare_end_guest(Migration *migration)
+{
+    dest_end_guest(migration);
+}
+
+AWAITS static gboolean prepare_capabilities(Migration *migration, GError **error)
+{
+    const char *const direct[] = {"late-block-activate", "return-path", NULL};
+    const char *const carried[] = {"late-block-activate", NULL};
+
+    return qemu_migrate_set_capabilities(migration->domain->guest, migration->is_carried ? carried : direct, error);
+}
+
+static const Step prepare_steps[] = {
+    /* name          run                   undo               */
+    {"check",        prepare_check,        NULL},
+    {"job",          prepare_job,          prepare_end_job},
+    {"listen",       prepare_listen,       prepare_unlisten},
+    {"record",       prepare_record,       prepare_refuse},
+    {"guest",        prepare_guest,        prepare_end_guest},
+    {"capabilities", prepare_capabilities, NULL},
+    {NULL},
+};
+static const StepList prepare_list = {"prepare", prepare_steps};
+
+/* --- the stream --------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Migration *migration;
+    int fd;
+} Attach;
+
+static void attach_free(void *data)
+{
+    Attach *attach = data;
+
+    fd_clear(&attach->fd);
+    migration_unref(attach->migration);
+    g_free(attach);
+}
+
+AWAITS gboolean dest_attach(Migration *migration, int fd, GError **error)
+{
+    auto_fd int stream = fd;
+
+    if (handover_qemu(migration) == OWNER_QEMU_DEAD)
+        return error_set(error, ERROR_OPERATION_FAILED, "QEMU of domain '%s' has ended", migration->journal->name);
+    if (!qemu_migrate_incoming_fd(migration->domain->guest, stream, error))
+        return FALSE;
+    migration->is_stream_attached = TRUE;
+    return TRUE;
+}
+
+/* The connection may come before QEMU is ready for it. */
+AWAITS static void attach_task(void *data)
+{
+    Attach *attach = data;
+    Migration *migration = attach->migration;
+    g_autoptr(GError) error = NULL;
+
+    while (migration->run && !migration->is_ended && !migration->is_qemu_dead)
+        migration_wait(migration, -1, NULL);
+    if (migration->is_ended || dest_attach(migration, fd_steal(&attach->fd), &error))
+        return;
+    log_warning("domain '%s': QEMU does not take the memory stream: %s", migration->journal->name,
+                error ? error->message : "");
+    g_free(migration->stream_error);
+    migration->stream_error = g_strdup(error->message);
+    condition_signal(migration->changed);
+}
+
+static void on_lane(int fd, const char *peer, void *data)
+{
+    Migration *migration = data;
+    Attach *attach = g_new0(Attach, 1);
+
+    log_info("memory of domain '%s' comes from %s", migration->journal->name, peer);
+    attach->migration = migration_ref(migration);
+    attach->fd = fd;
+    task_spawn("migration-attach", attach_task, attach, attach_free);
+}
+
+/* --- the request -------------------------------------------------------------------------------------------------- */
+
+static GuestDef *parse_definition(const DestPrepare *request, char **ret_source_name, GError **error)
+{
+    const char *xml = params_get_string(request->params, MIGRATE_PARAM_DEST_XML);
+    const char *name = params_get_string(request->params, MIGRATE_PARAM_DEST_NAME);
+    GuestDef *def;
+
+    if (!xml) {
+        error_set(error, ERROR_INTERNAL_ERROR, "no domain XML passed");
+        return NULL;
+    }
+    def = guest_def_parse(xml, strlen(xml), GUEST_PARSE_INACTIVE, error);
+    if (!def)
+        return NULL;
+    *ret_source_name = g_strdup(def->name);
+    if (name && !guest_def_rename(def, name, error))
+        g_clear_pointer(&def, guest_def_free);
+    return def;
+}
+
+/* Where the guest was given before, if this is its way back: still true if this attempt is refused. */
+static char *given_before(const Domain *domain)
+{
+    const Migration *last = domain->migration;
+
+    if (!last)
+        return NULL;
+    if (migration_word(last) == WORD_GONE)
+        return g_strdup(last->journal->peer);
+    return g_strdup(last->journal->given_to);
+}
+
+static Migration *new_migration(const DestPrepare *request, Domain *domain, const GuestDef *def, const char *source_name,
+                                const MigrationCookie *cookie)
+{
+    const CookieFerry *ferry = cookie->ferry;
+    Journal *journal = journal_new(SIDE_DESTINATION, &def->uuid, def->name, ferry ? ferry->epoch : 0);
+    Migration *migration;
+
+    journal->source_name = g_strdup(source_name);
+    journal->peer = g_strdup(cookie->hostname);
+    journal->peer_host = cookie->host_uuid;
+    journal->given_to = given_before(domain);
+    journal->was_defined = domain->persistent != NULL;
+    journal->is_paused = !!(request->flags & MIGRATE_PAUSED);
+    if (ferry) {
+        g_free(journal->id);
+        g_free(journal->token);
+        journal->id = g_strdup(ferry->attempt);
+        journal->token = ferry->has_token ? hex_format(ferry->token, sizeof ferry->token) : NULL;
+        journal->definition = g_strdup(ferry->definition);
+    } else {
+        g_autofree char *domains = migrate_domains_dir();
+        g_autoptr(Attempt) last = attempt_read(domains, &def->uuid);
+
+        journal->epoch = last ? last->epoch + 1 : 1;
+        g_clear_pointer(&journal->token, g_free);
+    }
+    migration = migration_new(domain, journal, request->flags);
+    migration->is_peer_ferry = ferry != NULL;
+    migration->is_carried = request->is_tunnelled;
+    migration->is_peer_to_peer = !!(request->flags & MIGRATE_PEER2PEER);
+    return migration;
+}
+
+static GBytes *second_cookie(const Migration *migration, GError **error)
+{
+    const MigrateSettings *settings = migrate_settings();
+    const Journal *journal = migration->journal;
+    g_autoptr(MigrationCookie) cookie =
+        cookie_new(journal->source_name, &journal->uuid, settings->host_name, &settings->host_uuid);
+
+    cookie->has_capabilities = TRUE;
+    if (migration->is_peer_ferry) {
+        CookieFerry *ferry = cookie_ferry(cookie);
+
+        g_strlcpy(ferry->attempt, journal->id, sizeof ferry->attempt);
+        ferry->uuid = journal->uuid;
+        ferry->epoch = journal->epoch;
+        ferry->word = COOKIE_WORD_PREPARED;
+    }
+    return cookie_format(cookie, error);
+}
+
+static gboolean check_cookie(const MigrationCookie *cookie, const GuestDef *def, const char *source_name, GError **error)
+{
+    const MigrateSettings *settings = migrate_settings();
+    g_autofree char *domains = migrate_domains_dir();
+    g_autoptr(Attempt) last = NULL;
+
+    if (!cookie_check(cookie, source_name, &def->uuid, &settings->host_uuid, error) ||
+        !cookie_check_lock(cookie, NULL, error))
+        return FALSE;
+    if (!cookie->ferry)
+        return TRUE;
+    last = attempt_read(domains, &def->uuid);
+    if (last && last->epoch >= cookie->ferry->epoch)
+        return error_set(error, ERROR_OPERATION_FAILED,
+                         "operation failed: this host has seen a newer generation (%" G_GUINT64_FORMAT
+                         ") of domain '%s' than the one that is offered (%" G_GUINT64_FORMAT ")",
+                         last->epoch, def->name, cookie->ferry->epoch);
+    return TRUE;
+}
+
+/* The domain that is to be: one that is defined here under that name and uuid and does not run, or a new one. */
+AWAITS static Domain *find_domain(const GuestDef *def, GError **error)
+{
+    Domain *domain = NULL;
+
+    if (!registry_check(&def->uuid, def->name, TRUE, &domain, error))
+        return NULL;
+    if (!domain)
+        return registry_add(&def->uuid, def->name, error);
+    if (owner_standing(domain) == OWNER_IN_DOUBT || migration_of(domain)) {
+        error_set(error, ERROR_OPERATION_INVALID,
+                  "Requested operation is not valid: domain '%s' is in another migration here", domain->name);
+        return NULL;
+    }
+    return domain_ref(domain);
+}
+
+AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migration, GBytes **ret_cookie, char **ret_uri,
+                             GError **error)
+{
+    PrepareRun run = {.request = request};
+    g_autoptr(MigrationCookie) cookie = NULL;
+    g_autoptr(Domain) domain = NULL;
+    g_autoptr(Migration) migration = NULL;
+    g_autofree char *source_name = NULL;
+    g_autoptr(GuestDef) def = NULL;
+    g_autoptr(GError) why = NULL;
+    GBytes *answer = NULL;
+
+    if (!migrate_flags_check(request->flags, "domain_migrate_prepare3", error) ||
+        !migrate_params_check(request->params, request->flags, error) ||
+        !(def = parse_definition(request, &source_name, error)) ||
+        !(cookie = cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_PREPARE, error)) ||
+        !check_cookie(cookie, def, source_name, error) || !(domain = find_domain(def, error)))
+        return FALSE;
+    migration = new_migration(request, domain, def, source_name, cookie);
+    run.def = g_steal_pointer(&def);
+    migration->run = &run;
+    migration->task = task_current();
+    if (step_list_run(&prepare_list, migration, &why)) {
+        answer = second_cookie(migration, &why);
+        if (!answer)
+            step_list_undo(&prepare_list, migration);
+    }
+    migration->run = NULL;
+    migration->task = NULL;
+    guest_def_free(run.def);
+    condition_signal(migration->changed);
+    if (!answer) {
+        migration_forget_incoming(migration);
+        migration_end(migration, why->message);
+        if (!domain->persistent && !domain_is_active(domain))
+            registry_remove(domain);
+        g_free(run.uri_out);
+        g_propagate_error(error, g_steal_pointer(&why));
+        return FALSE;
+    }
+    *ret_cookie = answer;
+    *ret_uri = run.uri_out;
+    *ret_migration = g_steal_pointer(&migration);
+    return TRUE;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Recovery.  There are no rules here: records are read, QEMU is asked, the row is looked up. */
+#include "migrate/recover.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "domain/registry.h"
+#include "migrate/dest.h"
+#include "migrate/handover.h"
+#include "migrate/source.h"
+#include "model/guest-def.h"
+#include "phase/flags.h"
+
+static Migration *load(Domain *domain, const char *id, GError **error)
+{
+    g_autofree char *dir = migrate_dir();
+    g_autofree char *path = g_strdup_printf("%s/%s.owner", dir, id);
+    g_autoptr(Journal) journal = journal_load(dir, id, error);
+    g_autoptr(OwnerRecord) record = journal ? owner_record_open(path, error) : NULL;
+    Migration *migration;
+    gboolean is_open;
+
+    if (!record)
+        return NULL;
+    is_open = journal_is_open(journal);
+    migration = migration_new(domain, g_steal_pointer(&journal), (unsigned)journal->flags);
+    migration->record = g_steal_pointer(&record);
+    migration->is_ended = !is_open;
+    migration->is_peer_ferry = migration->journal->token != NULL;
+    migration_attach(migration);
+    return migration;
+}
+
+Migration *recover_attach(Domain *domain)
+{
+    g_autofree char *domains = migrate_domains_dir();
+    g_autoptr(Attempt) attempt = NULL;
+    g_autoptr(Migration) migration = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (domain->migration)
+        return domain->migration;
+    attempt = attempt_read(domains, &domain->uuid);
+    if (!attempt)
+        return NULL;
+    migration = load(domain, attempt->id, &error);
+    if (!migration)
+        log_error("the last migration of domain '%s' (%s) cannot be read: %s", domain->name, attempt->id, error->message);
+    return domain->migration;
+}
+
+/* What QEMU says, once it can be asked. */
+AWAITS static void ask_qemu(Migration *migration)
+{
+    Domain *domain = migration->domain;
+    g_autoptr(GError) error = NULL;
+
+    migration->is_qemu_dead = !domain->guest;
+    if (migration->is_qemu_dead)
+        return;
+    migration_watch(migration);
+    if (qemu_query_migrate(domain->guest, &migration->info, &error))
+        migration->status = migration->info.status;
+    else
+        log_warning("domain '%s': %s", domain->name, error->message);
+}
+
+AWAITS static void settle(Migration *migration)
+{
+    OwnerHeard heard = HEARD_NOTHING;
+    OwnerWord word = migration_word(migration);
+    g_autoptr(GError) error = NULL;
+
+    /* Whoever led it has gone with the old daemon, and nobody can be asked yet. */
+    if ((word == WORD_OFFERED || word == WORD_PREPARED) && owner_record_is_this_boot(migration->record))
+        heard = HEARD_ABORT;
+    task_shield();
+    if (!handover_hear(migration, heard, "the daemon was restarted", &error))
+        log_error("domain '%s': %s", migration->journal->name, error->message);
+    if (migration_word(migration) == WORD_TAKEN && heard == HEARD_NOTHING)
+        handover_hear(migration, HEARD_NOTHING, NULL, NULL); /* after `cont`: define */
+    if (owner_word_is_final(migration_word(migration)))
+        migration_end(migration, "the daemon was restarted");
+    migration_forget_incoming(migration);
+    task_unshield();
+}
+
+AWAITS void recover_domain(Domain *domain)
+{
+    g_autoptr(Migration) migration = recover_attach(domain) ? migration_ref(domain->migration) : NULL;
+
+    if (!migration || migration->is_ended)
+        return;
+    log_info("domain '%s': found migration %s open, %s", domain->name, migration->journal->id,
+             enum_name(owner_word_names, migration_word(migration)));
+    ask_qemu(migration);
+    settle(migration);
+}
+
+/* Of a guest that the registry does not know: a transient one whose host was restarted, or one that had just come. */
+AWAITS static void recover_orphan(const char *id)
+{
+    g_autofree char *dir = migrate_dir();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Journal) journal = journal_load(dir, id, &error);
+    g_autoptr(Domain) domain = NULL;
+
+    if (!journal) {
+        log_error("%s", error->message);
+        return;
+    }
+    if (!journal_is_open(journal) || registry_peek_uuid(&journal->uuid))
+        return;
+    domain = registry_add(&journal->uuid, journal->name, &error);
+    if (!domain) {
+        log_error("migration %s of domain '%s': %s", id, journal->name, error->message);
+        return;
+    }
+    if (!load(domain, id, &error))
+        log_error("%s", error->message);
+    else
+        recover_domain(domain);
+    if (!domain->persistent && owner_standing(domain) == OWNER_HERE && !domain_is_active(domain))
+        registry_remove(domain);
+}
+
+AWAITS void recover_orphans(void)
+{
+    g_autofree char *dir = migrate_dir();
+    g_autoptr(GPtrArray) ids = journal_list(dir);
+
+    for (unsigned i = 0; i < ids->len; i++)
+        recover_orphan(ids->pdata[i]);
+}
+
+AWAITS static gboolean bump_epoch(Migration *migration, GError **error)
+{
+    g_autofree char *domains = migrate_domains_dir();
+    gboolean is_written = FALSE;
+
+    migration->journal->epoch++;
+    off_floor {
+        is_written = attempt_write(domains, &migration->journal->uuid, migration->journal, error);
+    }
+    return is_written;
+}
+
+AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, GError **error)
+{
+    Migration *known = domain->migration;
+    g_autoptr(Migration) migration = known ? migration_ref(known) : NULL;
+    gboolean is_given = owner_standing(domain) == OWNER_GIVEN;
+    g_autofree char *cause = NULL;
+
+    if (!migration || migration->task ||
+        !(handover_is_in_doubt(migration) || (is_given && migration_word(migration) == WORD_GONE)))
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: nothing is to be resolved: domain '%s' waits for no other host",
+                         domain->name);
+    if (is_given && !is_here)
+        return TRUE;
+    cause = g_strdup_printf("forced by a person: it is %s", is_here ? "here" : "there");
+    log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", domain->name, "MIGRATION", migration->journal->id),
+              "domain '%s': %s", domain->name, cause);
+    if (!bump_epoch(migration, error))
+        return FALSE;
+    if (domain->guest && !migration->subscription) {
+        migration_watch(migration);
+        ask_qemu(migration);
+    }
+    return source_settle(migration, is_here ? (is_given ? HEARD_HERE : HEARD_REFUSED) : HEARD_TAKEN, NULL, cause, error) &&
+           migration_sync(migration, error);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* After a restart of the daemon, and when a person decides: the same tables, asked with what is true now. */
+#pragma once
+
+#include <glib.h>
+
+#include "migrate/migration.h"
+
+/* Reads the attempt that touched the guest last and makes domain->migration stand for it.  Reads small files: at start-up.
+ * NULL: none.  Borrowed. */
+Migration *recover_attach(Domain *domain);
+
+/* The hook of domain/owner: settles a migration that was found open, by its record alone. */
+AWAITS void recover_domain(Domain *domain);
+/* Then: open migrations of guests that no definition and no status speaks of. */
+AWAITS void recover_orphans(void);
+
+/* `ferry migration resolve`: a person knows.  is_here FALSE: it runs on the other host.  Taken down as forced, with the
+ * next epoch. */
+AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, GError **error);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The source's side: Begin, Perform, Confirm.  Each is a step list of its own file. */
+#pragma once
+
+#include <glib.h>
+
+#include "base/params.h"
+#include "migrate/migration.h"
+#include "migrate/step.h"
+#include "phase/cookie.h"
+
+/* Holds the job and makes OFFERED durable.  *ret_cookie is C1, *ret_xml what the destination starts. */
+AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flags, GBytes **ret_cookie, char **ret_xml,
+                             GError **error);
+
+/* Where Perform's bytes go. */
+typedef struct {
+    const char *uri; /* tcp:HOST:PORT; NULL: carrier */
+    int carrier_fd;  /* tunnelled: write end of the pipe (borrowed); else -1 */
+} SourceRoute;
+
+/* Moves the memory and, once QEMU says completed, writes GO.  cookie_in is C2, *ret_cookie C3.  On failure the guest is
+ * kept here and the migration has ended. */
+AWAITS gboolean source_perform(Domain *domain, const Params *params, const SourceRoute *route, const void *cookie_in,
+                               size_t cookie_len, GBytes **ret_cookie, GError **error);
+
+/* Writes GO if nobody has aborted meanwhile.  Peer-to-peer calls it just before Finish is sent. */
+AWAITS gboolean source_say_go(Migration *migration, GError **error);
+
+/* The other side's answer. */
+AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t cookie_len, gboolean is_cancelled,
+                               GError **error);
+/* The same when the daemon itself was told: heard is TAKEN, REFUSED or NOTHING (no answer came). */
+AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const MigrationStats *stats, const char *cause,
+                              GError **error);
+
+/* Peer-to-peer: all five phases, with dconnuri's daemon as destination. */
+AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Params *params, unsigned flags,
+                               GError **error);
+
+/* The connection that leads it has ended (not for peer-to-peer, where we lead). */
+void source_caller_lost(Migration *migration);
+
+/* What the destination is told about this attempt. */
+void source_fill_ferry(Migration *migration, MigrationCookie *cookie, CookieWord word);
+
+/* Actions of the tables. */
+AWAITS void source_end_guest(Migration *migration);
+AWAITS void source_undefine(Migration *migration);
