@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A link is one byte pipe to another process: a unix or TCP socket, or one end of a socket pair whose other end is a
- * command's standard input and output.  All descriptors are non-blocking and close-on-exec.  Nothing here waits but
- * what says so: the daemon's loop and the library's pump both poll the descriptor and call again. */
+/* A link is one byte pipe to another process: a unix or TCP socket, or one end of a socket pair
+ * whose other end is a command's standard input and output.  All descriptors are non-blocking and
+ * close-on-exec.  Nothing here waits but what says so: the daemon's loop and the library's pump
+ * both poll the descriptor and call again. */
 #pragma once
 
 #include <glib.h>
-#include <netinet/in.h>
-#include <stdint.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
-typedef enum { LINK_KIND_UNIX, LINK_KIND_TCP, LINK_KIND_COMMAND } LinkKind;
+#include "link/address.h"
 
-/* An address to connect to, resolved. */
-typedef struct {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-        struct sockaddr_storage storage;
-    } u;
-    socklen_t len;
-} LinkAddress;
+typedef enum { LINK_KIND_UNIX, LINK_KIND_TCP, LINK_KIND_COMMAND } LinkKind;
 
 typedef struct {
     LinkKind kind;
@@ -49,32 +38,23 @@ void link_free(Link *link);
 Link *link_connect_unix(const char *path, GError **error);
 /* tcp: wait for POLLOUT, then ask link_connect_result. */
 Link *link_connect_tcp(const LinkAddress *address, GError **error);
-/* false with "unable to connect to server at 'ADDRESS': reason".  name: what the user called it ("host:port"). */
+/* false with "unable to connect to server at 'ADDRESS': reason".  name: what the user called it
+ * ("host:port"). */
 gboolean link_connect_result(Link *link, const char *name, GError **error);
 
-/* A pair for a command: ret_child_fd (close-on-exec still set) is to become its standard input and output.  Who starts
- * the command is the caller's matter: ferryd does it through ferry-exec, the library by link_spawn_command. */
+/* A pair for a command: ret_child_fd (close-on-exec still set) is to become its standard input and
+ * output.  Who starts the command is the caller's matter: ferryd does it through ferry-exec, the
+ * library by link_spawn_command. */
 Link *link_new_command(int *ret_child_fd, int *ret_child_error_fd, GError **error);
 /* posix_spawn of argv with link_command_env; the link owns the process. */
 Link *link_spawn_command(const char *const *argv, GError **error);
 /* The variables that ssh needs, out of our own environment.  A new list (g_strfreev). */
 char **link_command_env(void);
-/* What the command has said on its standard error so far, blanks trimmed; "" if nothing.  The caller frees it. */
+/* What the command has said on its standard error so far, blanks trimmed; "" if nothing.  The
+ * caller frees it. */
 char *link_command_words(Link *link);
 
-/* ---- names and addresses ---- */
-
-/* Blocks, perhaps for long: the daemon calls it on a worker only.  A literal never asks anybody.  Port 0: any.  A new
- * array, in the order to try; *ret_count > 0.  "Unable to resolve address 'host' service 'port': reason". */
-LinkAddress *link_resolve(const char *host, guint16 port, size_t *ret_count, GError **error);
-/* Only if host is an IPv4 or IPv6 literal (with a scope, if any, as %eth0). */
-gboolean link_address_parse(const char *host, guint16 port, LinkAddress *ret_address);
-/* The literal alone ("10.0.0.1", "fe80::1%eth0"), v4-mapped ones as IPv4; NULL for unix.  The caller frees it. */
-char *link_address_format_host(const LinkAddress *address);
-/* "10.0.0.1:16509", "[fd00::1]:16509". */
-char *link_address_format(const LinkAddress *address);
-guint16 link_address_port(const LinkAddress *address);
-gboolean link_address_is_loopback(const LinkAddress *address);
+/* ---- who is there ---- */
 
 /* Of the connection; false: not a TCP link. */
 gboolean link_local_address(const Link *link, LinkAddress *ret_address);
@@ -84,31 +64,35 @@ gboolean link_credentials(const Link *link, pid_t *ret_pid, uid_t *ret_uid, gid_
 
 /* ---- moving bytes ---- */
 
-/* Descriptors that came with bytes, in order.  On the wire each travels with one byte of its own (value ignored)
- * directly behind its frame: the reader counts those bytes off and takes one descriptor for each. */
+/* Descriptors that came with bytes, in order.  On the wire each travels with one byte of its own
+ * (value ignored) directly behind its frame: the reader counts those bytes off and takes one
+ * descriptor for each. */
 #define LINK_FDS_MAX 32
 typedef struct {
     int items[LINK_FDS_MAX];
     unsigned count;
 } LinkFds;
-int link_fds_take(LinkFds *fds); /* the oldest; -1: none.  The caller owns it. */
+int link_fds_take(LinkFds *fds);   /* the oldest; -1: none.  The caller owns it. */
 void link_fds_clear(LinkFds *fds); /* closes what is left */
 
-/* fds NULL: descriptors are not expected and closed.  More than LINK_FDS_MAX untaken ones: failure. */
-LinkResult link_read(Link *link, void *buffer, size_t size, LinkFds *fds, size_t *ret_len, GError **error);
+/* fds NULL: descriptors are not expected and closed.  More than LINK_FDS_MAX untaken ones: failure.
+ */
+LinkResult link_read(Link *link, void *buffer, size_t size, LinkFds *fds, size_t *ret_len,
+                     GError **error);
 LinkResult link_write(Link *link, const void *bytes, size_t len, size_t *ret_len, GError **error);
 /* One zero byte with one descriptor, to follow a frame; fd stays the caller's.  Unix links only. */
 LinkResult link_send_fd(Link *link, int fd, GError **error);
 /* Lets the other side see the end of our bytes. */
 void link_shutdown_write(Link *link);
-/* Ends both directions now, whoever else (a pump, QEMU) holds the descriptor: the abort that always works. */
+/* Ends both directions now, whoever else (a pump, QEMU) holds the descriptor: the abort that always
+ * works. */
 void link_shutdown(Link *link);
 
 /* ---- options, on plain descriptors: lanes use them too ---- */
 
 void link_set_nodelay(int fd);
-/* SO_KEEPALIVE so that an idle connection is probed, and TCP_USER_TIMEOUT so that unanswered bytes end it: a silent peer is
- * noticed within timeout_ms either way. */
+/* SO_KEEPALIVE so that an idle connection is probed, and TCP_USER_TIMEOUT so that unanswered bytes
+ * end it: a silent peer is noticed within timeout_ms either way. */
 void link_set_timeout(int fd, unsigned timeout_ms);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Link, link_free)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Connection URIs: qemu+tcp://host:port/system?name=value.  Pure: text in, parts out; nothing is resolved or opened.
- * The parameters that the caller's side consumes are taken out; the rest travels on in open_name. */
+/* Connection URIs: qemu+tcp://host:port/system?name=value.  Pure: text in, parts out; nothing is
+ * resolved or opened. The parameters that the caller's side consumes are taken out; the rest
+ * travels on in open_name. */
 #pragma once
 
 #include <glib.h>
@@ -20,13 +21,13 @@ typedef struct {
     char *text;   /* as given */
     char *driver; /* "qemu" */
     UriTransport transport;
-    char *user; /* NULL: none */
-    char *host; /* name or literal without brackets, an IPv6 scope behind '%'; NULL: none */
-    guint16 port; /* never 0 for tcp and tls; 0: none given */
-    char *path;   /* "/system" */
+    char *user;      /* NULL: none */
+    char *host;      /* name or literal without brackets, an IPv6 scope behind '%'; NULL: none */
+    guint16 port;    /* never 0 for tcp and tls; 0: none given */
+    char *path;      /* "/system" */
     char *open_name; /* what connect_open is told: "qemu:///system?foo=bar", or name= */
 
-    char *socket;  /* unix, ssh */
+    char *socket; /* unix, ssh */
     UriMode mode;
     UriProxy proxy;
     char *netcat;
@@ -47,11 +48,13 @@ void uri_free(Uri *uri);
 
 /* Is this the session's (per-user) daemon? */
 gboolean uri_is_session(const Uri *uri);
-/* Sockets worth trying for the unix transport, best first: socket= alone, else those of a ferryd and of the stock
- * daemons.  The first that exists is the one.  runtime_dir: $XDG_RUNTIME_DIR or what stands for it, used for a
- * session; NULL for root, whose session is the system's.  A new NULL-terminated list (g_strfreev). */
+/* Sockets worth trying for the unix transport, best first: socket= alone, else those of a ferryd
+ * and of the stock daemons.  The first that exists is the one.  runtime_dir: $XDG_RUNTIME_DIR or
+ * what stands for it, used for a session; NULL for root, whose session is the system's.  A new
+ * NULL-terminated list (g_strfreev). */
 char **uri_unix_sockets(const Uri *uri, gboolean is_readonly, const char *runtime_dir);
-/* The command line for ssh and ext, frames flowing over its standard input and output.  A new list (g_strfreev). */
+/* The command line for ssh and ext, frames flowing over its standard input and output.  A new list
+ * (g_strfreev). */
 char **uri_command_argv(const Uri *uri, gboolean is_readonly, GError **error);
 
 /* "host:port", with brackets around IPv6; the caller frees it. */
