@@ -52,13 +52,15 @@ extern const EnumName migrate_flag_names[];
 #define MIGRATE_PARAMS_MAX 64 /* entries in one call */
 
 /* Every parameter that stock 9.0.0 knows, with its type. */
-extern const ParamRule migrate_param_rules[];
+const ParamRule *migrate_param_rules(void);
 
-/* Bits above the known ones (ERROR_INVALID_ARG), pairs that exclude each other, then bits not served yet, each by its
- * name (ERROR_ARGUMENT_UNSUPPORTED).  function: whose arguments these are, "domain_migrate_perform3_params". */
+/* For anybody, whatever the hosts serve: bits above the known ones and bits that exclude each other.  function: whose
+ * arguments these are, "domain_migrate_perform3_params". */
+gboolean migrate_flags_check_known(uint64_t flags, const char *function, GError **error);
+/* For ferryd: the same, then bits that it does not serve yet, each by its name (ERROR_ARGUMENT_UNSUPPORTED). */
 gboolean migrate_flags_check(uint64_t flags, const char *function, GError **error);
-/* Unknown names, wrong types, repetitions (ERROR_INVALID_ARG), parameters not served yet, values out of range, and what
- * does not go with the flags.  params may be NULL. */
+/* For ferryd: unknown names, wrong types, repetitions (ERROR_INVALID_ARG), parameters not served yet, values out of
+ * range, and what does not go with the flags.  params may be NULL. */
 gboolean migrate_params_check(const Params *params, uint64_t flags, GError **error);
 
 /* What Prepare and Finish are told of the flags of Begin. */
@@ -70,8 +72,7 @@ typedef enum { MIGRATE_BY_CLIENT, MIGRATE_BY_SOURCE } MigrateDriver;
 /* New lists, to be freed by the caller.  user may be NULL.
  * prepare: destination_xml is the XML that Begin gave; a migrate_uri only if the user gave one.
  * perform: migrate_uri is uri (NULL: none, tunnelled).
- * finish: destination_name is there: the user's, or name. */
+ * finish: destination_name is there (the user's, or name), no XML any more; migrate_uri is uri. */
 Params *migrate_params_for_prepare(const Params *user, MigrateDriver driver, const char *xml);
 Params *migrate_params_for_perform(const Params *user, const char *uri);
-Params *migrate_params_for_finish(const Params *user, MigrateDriver driver, const char *name, const char *xml,
-                                  const char *uri);
+Params *migrate_params_for_finish(const Params *user, MigrateDriver driver, const char *name, const char *uri);

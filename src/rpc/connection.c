@@ -12,7 +12,7 @@
 
 typedef struct {
     const WireProcedure *procedure;
-    uint32_t serial; /* the key of the table */
+    uint32_t serial;       /* the key of the table */
     RpcReplyFunc on_reply; /* NULL: forgotten */
     void *data;
 } PendingCall;
@@ -82,7 +82,8 @@ void rpc_connection_close(RpcConnection *conn, const GError *reason)
     calls = g_hash_table_get_values(conn->pending);
     for (GList *link = calls; link; link = link->next) {
         const PendingCall *call = link->data;
-        const RpcReply reply = {.procedure = call->procedure, .serial = call->serial, .error = reason};
+        const RpcReply reply = {
+            .procedure = call->procedure, .serial = call->serial, .error = reason};
 
         answer(call, &reply);
     }
@@ -121,10 +122,12 @@ void rpc_connection_pause(RpcConnection *conn, gboolean is_paused)
 
 /* --- sending --- */
 
-static gboolean dup_fds(RpcConnection *conn, const int *fds, unsigned count, int *ret_fds, GError **error)
+static gboolean dup_fds(RpcConnection *conn, const int *fds, unsigned count, int *ret_fds,
+                        GError **error)
 {
     if (count > WIRE_FRAME_FDS_MAX || (count && !conn->takes_fds))
-        return error_set_from(error, FROM_RPC, ERROR_RPC, "%u descriptors cannot pass over this connection", count);
+        return error_set_from(error, FROM_RPC, ERROR_RPC,
+                              "%u descriptors cannot pass over this connection", count);
     for (unsigned i = 0; i < count; i++) {
         ret_fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
         if (ret_fds[i] >= 0)
@@ -147,7 +150,8 @@ static gboolean send_typed(RpcConnection *conn, const WireFrameHeader *header, c
 
     if (conn->is_closed)
         return TRUE;
-    if (header->type == WIRE_FRAME_TYPE_CALL_WITH_FDS || header->type == WIRE_FRAME_TYPE_REPLY_WITH_FDS)
+    if (header->type == WIRE_FRAME_TYPE_CALL_WITH_FDS ||
+        header->type == WIRE_FRAME_TYPE_REPLY_WITH_FDS)
         wire_write_u32(frame, fd_count);
     if ((type && !wire_encode(type, value, frame, error)) || !wire_frame_end(frame, start, error))
         return FALSE;
@@ -204,8 +208,8 @@ void rpc_connection_reply_error(RpcConnection *conn, const RpcCallId *call, cons
     call_answered(conn, call, error);
 }
 
-static void reply(RpcConnection *conn, const RpcCallId *call, int32_t type, const void *ret, const int *fds,
-                  unsigned fd_count)
+static void reply(RpcConnection *conn, const RpcCallId *call, int32_t type, const void *ret,
+                  const int *fds, unsigned fd_count)
 {
     const WireFrameHeader header = header_of(call->procedure, type, call->serial);
     g_autoptr(GError) problem = NULL;
@@ -215,8 +219,8 @@ static void reply(RpcConnection *conn, const RpcCallId *call, int32_t type, cons
         call_answered(conn, call, NULL);
         return;
     }
-    error = error_new(ERROR_INTERNAL_ERROR, "cannot send the result of %s: %s", call->procedure->name,
-                      problem->message);
+    error = error_new(ERROR_INTERNAL_ERROR, "cannot send the result of %s: %s",
+                      call->procedure->name, problem->message);
     rpc_connection_reply_error(conn, call, error);
 }
 
@@ -225,13 +229,14 @@ void rpc_connection_reply(RpcConnection *conn, const RpcCallId *call, const void
     reply(conn, call, WIRE_FRAME_TYPE_REPLY, ret, NULL, 0);
 }
 
-void rpc_connection_reply_fds(RpcConnection *conn, const RpcCallId *call, const void *ret, const int *fds,
-                              unsigned fd_count)
+void rpc_connection_reply_fds(RpcConnection *conn, const RpcCallId *call, const void *ret,
+                              const int *fds, unsigned fd_count)
 {
     reply(conn, call, WIRE_FRAME_TYPE_REPLY_WITH_FDS, ret, fds, fd_count);
 }
 
-void rpc_connection_reply_bytes(RpcConnection *conn, const RpcCallId *call, const guint8 *body, size_t len)
+void rpc_connection_reply_bytes(RpcConnection *conn, const RpcCallId *call, const guint8 *body,
+                                size_t len)
 {
     const WireFrameHeader header = header_of(call->procedure, WIRE_FRAME_TYPE_REPLY, call->serial);
     g_autoptr(GByteArray) frame = g_byte_array_new();
@@ -249,8 +254,8 @@ void rpc_connection_reply_bytes(RpcConnection *conn, const RpcCallId *call, cons
     call_answered(conn, call, NULL);
 }
 
-gboolean rpc_connection_send_event(RpcConnection *conn, const WireProcedure *procedure, const void *msg,
-                                   GError **error)
+gboolean rpc_connection_send_event(RpcConnection *conn, const WireProcedure *procedure,
+                                   const void *msg, GError **error)
 {
     /* Serial 1 is what stock servers put there; nobody reads it. */
     const WireFrameHeader header = header_of(procedure, WIRE_FRAME_TYPE_MESSAGE, 1);
@@ -258,23 +263,26 @@ gboolean rpc_connection_send_event(RpcConnection *conn, const WireProcedure *pro
     return send_typed(conn, &header, procedure->args, msg, NULL, 0, error);
 }
 
-gboolean rpc_connection_call(RpcConnection *conn, const WireProcedure *procedure, const void *args, const int *fds,
-                             unsigned fd_count, RpcReplyFunc on_reply, void *data, uint32_t *ret_serial,
-                             GError **error)
+gboolean rpc_connection_call(RpcConnection *conn, const WireProcedure *procedure, const void *args,
+                             const int *fds, unsigned fd_count, RpcReplyFunc on_reply, void *data,
+                             uint32_t *ret_serial, GError **error)
 {
     gboolean may_carry = procedure->fds & WIRE_FDS_CALL && fd_count;
-    const WireFrameHeader header = header_of(
-        procedure, may_carry ? WIRE_FRAME_TYPE_CALL_WITH_FDS : WIRE_FRAME_TYPE_CALL, conn->next_serial);
+    const WireFrameHeader header =
+        header_of(procedure, may_carry ? WIRE_FRAME_TYPE_CALL_WITH_FDS : WIRE_FRAME_TYPE_CALL,
+                  conn->next_serial);
     PendingCall *call;
 
     if (conn->is_closed)
         return error_set_from(error, FROM_RPC, ERROR_INTERNAL_ERROR, "the connection is closed");
     if (fd_count && !may_carry)
-        return error_set_from(error, FROM_RPC, ERROR_RPC, "%s takes no descriptors", procedure->name);
+        return error_set_from(error, FROM_RPC, ERROR_RPC, "%s takes no descriptors",
+                              procedure->name);
     if (!send_typed(conn, &header, procedure->args, args, fds, fd_count, error))
         return FALSE;
     call = g_new(PendingCall, 1);
-    *call = (PendingCall){.procedure = procedure, .serial = conn->next_serial, .on_reply = on_reply, .data = data};
+    *call = (PendingCall){
+        .procedure = procedure, .serial = conn->next_serial, .on_reply = on_reply, .data = data};
     g_hash_table_replace(conn->pending, &call->serial, call);
     *ret_serial = conn->next_serial++;
     return TRUE;
@@ -298,7 +306,8 @@ static GError *refusal(const WireFrameHeader *header, const WireProcedure *proce
 
     /* The keepalive program has messages only. */
     if (!program || program->version != header->vers || header->prog == KEEPALIVE_PROGRAM)
-        error_set_from(&error, FROM_RPC, ERROR_RPC, "Cannot find program %u version %u", header->prog, header->vers);
+        error_set_from(&error, FROM_RPC, ERROR_RPC, "Cannot find program %u version %u",
+                       header->prog, header->vers);
     else if (!procedure || procedure->kind != WIRE_CALL)
         error_set_from(&error, FROM_RPC, ERROR_RPC, "unknown procedure: %d", header->proc);
     else if (header->status != WIRE_FRAME_STATUS_OK)
@@ -306,12 +315,16 @@ static GError *refusal(const WireFrameHeader *header, const WireProcedure *proce
     return error;
 }
 
-gboolean rpc_engine_call(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body, size_t len, int *fds,
-                         unsigned fd_count, GError **error)
+gboolean rpc_engine_call(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body,
+                         size_t len, int *fds, unsigned fd_count, GError **error)
 {
     const WireProcedure *procedure = wire_procedure_find(header->prog, header->proc);
     g_autoptr(GError) refused = refusal(header, procedure);
-    RpcCall call = {.id = {procedure, header->serial}, .body = body, .body_len = len, .fds = fds, .fd_count = fd_count};
+    RpcCall call = {.id = {procedure, header->serial},
+                    .body = body,
+                    .body_len = len,
+                    .fds = fds,
+                    .fd_count = fd_count};
 
     if (refused) {
         send_error(conn, header, refused);
@@ -322,18 +335,19 @@ gboolean rpc_engine_call(RpcConnection *conn, const WireFrameHeader *header, con
     return TRUE;
 }
 
-gboolean rpc_engine_reply(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body, size_t len,
-                          int *fds, unsigned fd_count, GError **error)
+gboolean rpc_engine_reply(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body,
+                          size_t len, int *fds, unsigned fd_count, GError **error)
 {
     PendingCall *call = g_hash_table_lookup(conn->pending, &header->serial);
     const WireProgram *program = wire_program_find(header->prog);
     g_autoptr(GError) failure = NULL;
     g_autofree PendingCall *owned = NULL;
-    RpcReply reply = {.body = body, .body_len = len, .fds = fds, .fd_count = fd_count, .serial = header->serial};
+    RpcReply reply = {
+        .body = body, .body_len = len, .fds = fds, .fd_count = fd_count, .serial = header->serial};
 
     if (!call || call->procedure->program != header->prog || program->version != header->vers)
-        return error_set_from(error, FROM_RPC, ERROR_RPC, "the peer answered call %u, which nobody made",
-                              header->serial);
+        return error_set_from(error, FROM_RPC, ERROR_RPC,
+                              "the peer answered call %u, which nobody made", header->serial);
     if (call->procedure->number != header->proc)
         return error_set_from(error, FROM_RPC, ERROR_RPC, "the peer answered %s with procedure %d",
                               call->procedure->name, header->proc);
@@ -351,15 +365,16 @@ gboolean rpc_engine_reply(RpcConnection *conn, const WireFrameHeader *header, co
     return TRUE;
 }
 
-gboolean rpc_engine_event(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body, size_t len,
-                          GError **error)
+gboolean rpc_engine_event(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body,
+                          size_t len, GError **error)
 {
     const WireProgram *program = wire_program_find(header->prog);
     const WireProcedure *procedure = wire_procedure_find(header->prog, header->proc);
 
     if (!program || program->version != header->vers)
-        return error_set_from(error, FROM_RPC, ERROR_RPC, "the peer sent an event of program %u version %u",
-                              header->prog, header->vers);
+        return error_set_from(error, FROM_RPC, ERROR_RPC,
+                              "the peer sent an event of program %u version %u", header->prog,
+                              header->vers);
     if (procedure && procedure->kind == WIRE_EVENT && conn->handlers->on_event)
         conn->handlers->on_event(conn, procedure, body, len, conn->data);
     return TRUE;
@@ -384,7 +399,8 @@ void rpc_engine_keepalive(RpcConnection *conn, int32_t procedure)
     send_keepalive(conn, KEEPALIVE_PONG);
 }
 
-void rpc_connection_start_keepalive(RpcConnection *conn, int interval_s, unsigned count, int64_t now_ms)
+void rpc_connection_start_keepalive(RpcConnection *conn, int interval_s, unsigned count,
+                                    int64_t now_ms)
 {
     rpc_keepalive_start(&conn->keepalive, interval_s, count, now_ms);
 }
@@ -394,12 +410,17 @@ gboolean rpc_connection_tick(RpcConnection *conn, int64_t now_ms, GError **error
     if (conn->is_closed)
         return TRUE;
     switch (rpc_keepalive_check(&conn->keepalive, now_ms)) {
-    case RPC_KEEPALIVE_WAIT: break;
-    case RPC_KEEPALIVE_PING: send_keepalive(conn, KEEPALIVE_PING); break;
+    case RPC_KEEPALIVE_WAIT:
+        break;
+    case RPC_KEEPALIVE_PING:
+        send_keepalive(conn, KEEPALIVE_PING);
+        break;
     case RPC_KEEPALIVE_DEAD:
-        return error_set_from(error, FROM_RPC, ERROR_INTERNAL_ERROR,
-                              "connection closed due to keepalive timeout: nothing was heard for %" G_GINT64_FORMAT " s",
-                              (now_ms - conn->keepalive.heard_ms) / 1000);
+        return error_set_from(
+            error, FROM_RPC, ERROR_INTERNAL_ERROR,
+            "connection closed due to keepalive timeout: nothing was heard for %" G_GINT64_FORMAT
+            " s",
+            (now_ms - conn->keepalive.heard_ms) / 1000);
     }
     return TRUE;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Engine: what the files of this folder share.  Nobody else includes it.
- * connection.c is calls, replies and the life of a connection; input.c reads frames; output.c queues them; stream.c is
- * streams. */
+ * connection.c is calls, replies and the life of a connection; input.c reads frames; output.c
+ * queues them; stream.c is streams. */
 #pragma once
 
 #include "rpc/connection.h"
@@ -61,24 +61,24 @@ struct RpcConnection {
 };
 
 /* connection.c */
-gboolean rpc_engine_call(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body, size_t len, int *fds,
-                         unsigned fd_count, GError **error);
-gboolean rpc_engine_reply(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body, size_t len,
-                          int *fds, unsigned fd_count, GError **error);
-gboolean rpc_engine_event(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body, size_t len,
-                          GError **error);
+gboolean rpc_engine_call(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body,
+                         size_t len, int *fds, unsigned fd_count, GError **error);
+gboolean rpc_engine_reply(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body,
+                          size_t len, int *fds, unsigned fd_count, GError **error);
+gboolean rpc_engine_event(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body,
+                          size_t len, GError **error);
 void rpc_engine_keepalive(RpcConnection *conn, int32_t procedure);
 
 /* output.c */
-/* Queues a whole frame (takes it) with descriptors behind it (takes).  stream (may be NULL) gets payload bytes
- * counted until they are written. */
-void rpc_engine_send(RpcConnection *conn, GByteArray *frame, const int *fds, unsigned fd_count, RpcStream *stream,
-                     size_t payload);
+/* Queues a whole frame (takes it) with descriptors behind it (takes).  stream (may be NULL) gets
+ * payload bytes counted until they are written. */
+void rpc_engine_send(RpcConnection *conn, GByteArray *frame, const int *fds, unsigned fd_count,
+                     RpcStream *stream, size_t payload);
 void rpc_engine_send_window(RpcConnection *conn, RpcStream *stream, uint32_t bytes);
 void rpc_engine_output_forget_stream(RpcConnection *conn, RpcStream *stream);
 void rpc_engine_output_clear(RpcConnection *conn);
-void rpc_engine_trace(RpcConnection *conn, gboolean is_sent, const WireFrameHeader *header, const guint8 *body,
-                      size_t len);
+void rpc_engine_trace(RpcConnection *conn, gboolean is_sent, const WireFrameHeader *header,
+                      const guint8 *body, size_t len);
 
 /* stream.c */
 GHashTable *rpc_engine_stream_table(void);
@@ -87,8 +87,8 @@ void rpc_engine_stream_payload(RpcStream *stream, const guint8 *bytes, size_t le
 /* The reply of the call passes: error NULL opens its stream, if it has one. */
 void rpc_engine_stream_reply(RpcConnection *conn, const RpcCallId *call, const GError *error);
 /* A whole STREAM frame that is no data, or a hole. */
-gboolean rpc_engine_stream_frame(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body, size_t len,
-                                 GError **error);
+gboolean rpc_engine_stream_frame(RpcConnection *conn, const WireFrameHeader *header,
+                                 const guint8 *body, size_t len, GError **error);
 void rpc_engine_stream_drained(RpcStream *stream, uint64_t bytes);
 void rpc_engine_streams_abort(RpcConnection *conn, const GError *reason);
 void rpc_engine_streams_orphan(RpcConnection *conn);

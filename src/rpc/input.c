@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Input: cuts the bytes into frames.
  *
- * Stream payload is handed on as it arrives and what will be ignored is dropped as it arrives; every other frame is
- * collected whole, in a buffer that grows with the bytes received and never with the length announced. */
+ * Stream payload is handed on as it arrives and what will be ignored is dropped as it arrives;
+ * every other frame is collected whole, in a buffer that grows with the bytes received and never
+ * with the length announced. */
 #include <string.h>
 #include <unistd.h>
 
@@ -11,7 +12,7 @@
 #include "wire/cursor.h"
 
 /* While delivery is held back, so much more is read: room to see PINGs. */
-#define HELD_MAX (64 * 1024)
+#define HELD_MAX    (64 * 1024)
 #define BUFFER_KEPT (256 * 1024)
 
 static size_t held(const RpcConnection *conn)
@@ -21,12 +22,14 @@ static size_t held(const RpcConnection *conn)
 
 static gboolean is_held_back(const RpcConnection *conn)
 {
-    return conn->is_paused || conn->is_closed || (conn->max_calls && conn->calls_open >= conn->max_calls);
+    return conn->is_paused || conn->is_closed ||
+           (conn->max_calls && conn->calls_open >= conn->max_calls);
 }
 
 static gboolean carries_fds(const WireFrameHeader *header)
 {
-    return header->type == WIRE_FRAME_TYPE_CALL_WITH_FDS || header->type == WIRE_FRAME_TYPE_REPLY_WITH_FDS;
+    return header->type == WIRE_FRAME_TYPE_CALL_WITH_FDS ||
+           header->type == WIRE_FRAME_TYPE_REPLY_WITH_FDS;
 }
 
 static uint32_t word_at(const guint8 *data)
@@ -37,7 +40,8 @@ static uint32_t word_at(const guint8 *data)
 }
 
 /* The payload of this frame is not collected: stream data, and what is thrown away. */
-static gboolean is_passed_on(RpcConnection *conn, const WireFrameHeader *header, RpcStream **ret_stream)
+static gboolean is_passed_on(RpcConnection *conn, const WireFrameHeader *header,
+                             RpcStream **ret_stream)
 {
     RpcStream *stream;
 
@@ -55,15 +59,19 @@ static gboolean is_passed_on(RpcConnection *conn, const WireFrameHeader *header,
         return TRUE;
     case WIRE_FRAME_TYPE_CALL:
     case WIRE_FRAME_TYPE_CALL_WITH_FDS:
-    case WIRE_FRAME_TYPE_REPLY_WITH_FDS: return FALSE;
-    case WIRE_FRAME_TYPE_REPLY: return conn->role == RPC_SERVER;
-    case WIRE_FRAME_TYPE_MESSAGE: return conn->role == RPC_SERVER && header->prog != KEEPALIVE_PROGRAM;
-    default: return conn->role == RPC_SERVER; /* a client gives up on unknown types */
+    case WIRE_FRAME_TYPE_REPLY_WITH_FDS:
+        return FALSE;
+    case WIRE_FRAME_TYPE_REPLY:
+        return conn->role == RPC_SERVER;
+    case WIRE_FRAME_TYPE_MESSAGE:
+        return conn->role == RPC_SERVER && header->prog != KEEPALIVE_PROGRAM;
+    default:
+        return conn->role == RPC_SERVER; /* a client gives up on unknown types */
     }
 }
 
-static gboolean dispatch(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body, size_t len, int *fds,
-                         unsigned fd_count, GError **error)
+static gboolean dispatch(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body,
+                         size_t len, int *fds, unsigned fd_count, GError **error)
 {
     rpc_engine_trace(conn, FALSE, header, body, len);
     if (header->type == WIRE_FRAME_TYPE_MESSAGE && header->prog == KEEPALIVE_PROGRAM) {
@@ -82,12 +90,14 @@ static gboolean dispatch(RpcConnection *conn, const WireFrameHeader *header, con
         return rpc_engine_reply(conn, header, body, len, fds, fd_count, error);
     if (header->type == WIRE_FRAME_TYPE_MESSAGE)
         return rpc_engine_event(conn, header, body, len, error);
-    return error_set_from(error, FROM_RPC, ERROR_RPC, "the peer sent a frame of unexpected type %d", header->type);
+    return error_set_from(error, FROM_RPC, ERROR_RPC, "the peer sent a frame of unexpected type %d",
+                          header->type);
 }
 
-/* A whole frame with descriptors: they come with one byte each, right behind it.  Answers the bytes taken, 0: wait. */
-static size_t take_with_fds(RpcConnection *conn, const WireFrameHeader *header, const guint8 *data, size_t len,
-                            uint32_t length, GError **error)
+/* A whole frame with descriptors: they come with one byte each, right behind it.  Answers the bytes
+ * taken, 0: wait. */
+static size_t take_with_fds(RpcConnection *conn, const WireFrameHeader *header, const guint8 *data,
+                            size_t len, uint32_t length, GError **error)
 {
     const guint8 *body = data + WIRE_FRAME_HEADER_SIZE;
     int fds[WIRE_FRAME_FDS_MAX];
@@ -95,23 +105,31 @@ static size_t take_with_fds(RpcConnection *conn, const WireFrameHeader *header, 
     gboolean is_ok;
 
     if (!conn->takes_fds)
-        return error_set_from(error, FROM_RPC, ERROR_RPC, "descriptors cannot pass over this connection"), 0;
+        return error_set_from(error, FROM_RPC, ERROR_RPC,
+                              "descriptors cannot pass over this connection"),
+               0;
     if (length < WIRE_FRAME_HEADER_SIZE + 4)
-        return error_set_from(error, FROM_RPC, ERROR_RPC, "a message with descriptors does not say how many"), 0;
+        return error_set_from(error, FROM_RPC, ERROR_RPC,
+                              "a message with descriptors does not say how many"),
+               0;
     count = word_at(body);
     if (count > WIRE_FRAME_FDS_MAX)
-        return error_set_from(error, FROM_RPC, ERROR_RPC, "a message with %u descriptors, the limit is %u", count,
-                              (unsigned)WIRE_FRAME_FDS_MAX), 0;
+        return error_set_from(error, FROM_RPC, ERROR_RPC,
+                              "a message with %u descriptors, the limit is %u", count,
+                              (unsigned)WIRE_FRAME_FDS_MAX),
+               0;
     if (len < (size_t)length + count)
         return 0;
     if (conn->in_fds->len < count)
-        return error_set_from(error, FROM_RPC, ERROR_RPC, "%u descriptors were announced, %u came", count,
-                              conn->in_fds->len), 0;
+        return error_set_from(error, FROM_RPC, ERROR_RPC, "%u descriptors were announced, %u came",
+                              count, conn->in_fds->len),
+               0;
     if (count) {
         memcpy(fds, conn->in_fds->data, count * sizeof(int));
         g_array_remove_range(conn->in_fds, 0, count);
     }
-    is_ok = dispatch(conn, header, body + 4, length - WIRE_FRAME_HEADER_SIZE - 4, fds, count, error);
+    is_ok =
+        dispatch(conn, header, body + 4, length - WIRE_FRAME_HEADER_SIZE - 4, fds, count, error);
     for (uint32_t i = 0; i < count; i++) {
         if (fds[i] >= 0)
             close(fds[i]);
@@ -119,7 +137,8 @@ static size_t take_with_fds(RpcConnection *conn, const WireFrameHeader *header, 
     return is_ok ? (size_t)length + count : 0;
 }
 
-/* Takes what stands first: a piece of payload or a frame.  Answers the bytes taken; 0: more are needed, or an error. */
+/* Takes what stands first: a piece of payload or a frame.  Answers the bytes taken; 0: more are
+ * needed, or an error. */
 static size_t take(RpcConnection *conn, const guint8 *data, size_t len, GError **error)
 {
     WireFrameHeader header;
@@ -137,7 +156,8 @@ static size_t take(RpcConnection *conn, const guint8 *data, size_t len, GError *
             rpc_engine_stream_payload(stream, data, step);
         return step;
     }
-    if (len < 4 || !wire_frame_length(data, conn->max_frame, &length, error) || len < WIRE_FRAME_HEADER_SIZE)
+    if (len < 4 || !wire_frame_length(data, conn->max_frame, &length, error) ||
+        len < WIRE_FRAME_HEADER_SIZE)
         return 0;
     wire_frame_header_decode(data + 4, &header);
     if (length > WIRE_FRAME_HEADER_SIZE && is_passed_on(conn, &header, &stream)) {
@@ -150,13 +170,16 @@ static size_t take(RpcConnection *conn, const guint8 *data, size_t len, GError *
         return 0;
     if (carries_fds(&header))
         return take_with_fds(conn, &header, data, len, length, error);
-    if (!dispatch(conn, &header, data + WIRE_FRAME_HEADER_SIZE, length - WIRE_FRAME_HEADER_SIZE, NULL, 0, error))
+    if (!dispatch(conn, &header, data + WIRE_FRAME_HEADER_SIZE, length - WIRE_FRAME_HEADER_SIZE,
+                  NULL, 0, error))
         return 0;
     return length;
 }
 
-/* Takes as much as it can; answers how much, and FALSE with an error if the peer broke the protocol. */
-static gboolean deliver(RpcConnection *conn, const guint8 *data, size_t len, size_t *ret_taken, GError **error)
+/* Takes as much as it can; answers how much, and FALSE with an error if the peer broke the
+ * protocol. */
+static gboolean deliver(RpcConnection *conn, const guint8 *data, size_t len, size_t *ret_taken,
+                        GError **error)
 {
     g_autoptr(GError) problem = NULL;
     size_t taken = 0;
@@ -179,7 +202,8 @@ static gboolean deliver(RpcConnection *conn, const guint8 *data, size_t len, siz
     return FALSE;
 }
 
-/* Delivery is held back: answers the PINGs among what waits.  What is malformed is found in its turn. */
+/* Delivery is held back: answers the PINGs among what waits.  What is malformed is found in its
+ * turn. */
 static void scan(RpcConnection *conn)
 {
     const guint8 *data = conn->in->data + conn->in_at;
@@ -198,7 +222,8 @@ static void scan(RpcConnection *conn)
         if (carries_fds(&header)) {
             if (held(conn) - conn->scan_at < WIRE_FRAME_HEADER_SIZE + 4)
                 return;
-            conn->scan_at += MIN(word_at(at + WIRE_FRAME_HEADER_SIZE), (uint32_t)WIRE_FRAME_FDS_MAX);
+            conn->scan_at +=
+                MIN(word_at(at + WIRE_FRAME_HEADER_SIZE), (uint32_t)WIRE_FRAME_FDS_MAX);
         }
         conn->scan_at += length;
     }
@@ -232,17 +257,20 @@ static gboolean deliver_held(RpcConnection *conn, GError **error)
     return is_ok;
 }
 
-gboolean rpc_connection_feed(RpcConnection *conn, const guint8 *bytes, size_t len, int64_t now_ms, GError **error)
+gboolean rpc_connection_feed(RpcConnection *conn, const guint8 *bytes, size_t len, int64_t now_ms,
+                             GError **error)
 {
     size_t taken = 0;
 
     if (conn->is_closed)
         return error_set_from(error, FROM_RPC, ERROR_RPC, "the connection is closed");
     if (conn->in_fds->len > WIRE_FRAME_FDS_MAX)
-        return error_set_from(error, FROM_RPC, ERROR_RPC, "more descriptors came than messages may carry");
+        return error_set_from(error, FROM_RPC, ERROR_RPC,
+                              "more descriptors came than messages may carry");
     if (len)
         rpc_keepalive_heard(&conn->keepalive, now_ms);
-    /* Without anything waiting, frames are taken from where they are; only a remainder is copied. */
+    /* Without anything waiting, frames are taken from where they are; only a remainder is copied.
+     */
     if (held(conn) == 0 && !deliver(conn, bytes, len, &taken, error))
         return FALSE;
     if (taken == len)
@@ -287,7 +315,8 @@ size_t rpc_connection_read_hint(const RpcConnection *conn)
     if (conn->is_closed)
         return 0;
     if (is_held_back(conn))
-        return held(conn) < HELD_MAX && !conn->raw_streams && !conn->in_fds->len ? RPC_READ_SIZE : 0;
+        return held(conn) < HELD_MAX && !conn->raw_streams && !conn->in_fds->len ? RPC_READ_SIZE
+                                                                                 : 0;
     if (!conn->raw_streams)
         return RPC_READ_SIZE;
     return MIN(conn->payload_left ? conn->payload_left : missing(conn), RPC_READ_SIZE);

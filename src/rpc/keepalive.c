@@ -4,7 +4,8 @@
 
 void rpc_keepalive_start(RpcKeepalive *keepalive, int interval_s, unsigned count, int64_t now_ms)
 {
-    *keepalive = (RpcKeepalive){.interval_ms = interval_s > 0 ? interval_s * INT64_C(1000) : 0, .count = count};
+    *keepalive = (RpcKeepalive){.interval_ms = interval_s > 0 ? interval_s * INT64_C(1000) : 0,
+                                .count = count};
     rpc_keepalive_heard(keepalive, now_ms);
 }
 

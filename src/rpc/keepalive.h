@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Keepalive: when to PING a silent peer and when to give it up.  Fed with time, sends nothing itself. */
+/* Keepalive: when to PING a silent peer and when to give it up.  Fed with time, sends nothing
+ * itself. */
 #pragma once
 
 #include <glib.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Output: a queue of frames, of descriptors that follow them, and of windows that the owner fills. */
+/* Output: a queue of frames, of descriptors that follow them, and of windows that the owner fills.
+ */
 #include <unistd.h>
 
 #include "rpc/engine.h"
@@ -24,8 +25,8 @@ static void item_free(OutItem *item)
     g_free(item);
 }
 
-void rpc_engine_trace(RpcConnection *conn, gboolean is_sent, const WireFrameHeader *header, const guint8 *body,
-                      size_t len)
+void rpc_engine_trace(RpcConnection *conn, gboolean is_sent, const WireFrameHeader *header,
+                      const guint8 *body, size_t len)
 {
     if (conn->handlers->on_frame)
         conn->handlers->on_frame(conn, is_sent, header, body, len, conn->data);
@@ -43,14 +44,15 @@ static void queue_fd(RpcConnection *conn, int fd)
     conn->unsent++;
 }
 
-void rpc_engine_send(RpcConnection *conn, GByteArray *frame, const int *fds, unsigned fd_count, RpcStream *stream,
-                     size_t payload)
+void rpc_engine_send(RpcConnection *conn, GByteArray *frame, const int *fds, unsigned fd_count,
+                     RpcStream *stream, size_t payload)
 {
     OutItem *item = g_new0(OutItem, 1);
     WireFrameHeader header;
 
     wire_frame_header_decode(frame->data + 4, &header);
-    rpc_engine_trace(conn, TRUE, &header, stream && payload ? NULL : frame->data + WIRE_FRAME_HEADER_SIZE,
+    rpc_engine_trace(conn, TRUE, &header,
+                     stream && payload ? NULL : frame->data + WIRE_FRAME_HEADER_SIZE,
                      frame->len - WIRE_FRAME_HEADER_SIZE);
     *item = (OutItem){
         .bytes = frame,
@@ -72,7 +74,8 @@ void rpc_engine_send_window(RpcConnection *conn, RpcStream *stream, uint32_t byt
 {
     OutItem *item = g_new0(OutItem, 1);
 
-    *item = (OutItem){.len = bytes, .fd = -1, .stream = stream, .payload = bytes, .is_window = TRUE};
+    *item =
+        (OutItem){.len = bytes, .fd = -1, .stream = stream, .payload = bytes, .is_window = TRUE};
     g_queue_push_tail(&conn->out, item);
     stream->unsent += bytes;
 }
@@ -98,13 +101,14 @@ gboolean rpc_connection_output(RpcConnection *conn, RpcOutput *ret_output)
             (struct iovec){.iov_base = zeros, .iov_len = MIN(sizeof zeros, first->len - first->at)};
         return TRUE;
     }
-    for (const GList *link = conn->out.head; link && ret_output->iov_count < RPC_OUTPUT_IOV; link = link->next) {
+    for (const GList *link = conn->out.head; link && ret_output->iov_count < RPC_OUTPUT_IOV;
+         link = link->next) {
         const OutItem *item = link->data;
 
         if (item->is_window || (item->fd >= 0 && item != first))
             break;
-        ret_output->iov[ret_output->iov_count++] =
-            (struct iovec){.iov_base = item->bytes->data + item->at, .iov_len = item->len - item->at};
+        ret_output->iov[ret_output->iov_count++] = (struct iovec){
+            .iov_base = item->bytes->data + item->at, .iov_len = item->len - item->at};
         if (item->fd >= 0) {
             ret_output->fd = item->fd;
             break;
@@ -144,8 +148,8 @@ uint64_t rpc_connection_unsent(const RpcConnection *conn)
     return conn->unsent;
 }
 
-/* Its frames stay in the queue: they were promised.  Windows that nobody can fill any more are filled with zeros; the
- * peer learns from the abort behind them what they are worth. */
+/* Its frames stay in the queue: they were promised.  Windows that nobody can fill any more are
+ * filled with zeros; the peer learns from the abort behind them what they are worth. */
 void rpc_engine_output_forget_stream(RpcConnection *conn, RpcStream *stream)
 {
     for (GList *link = conn->out.head; link; link = link->next) {

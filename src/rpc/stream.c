@@ -18,7 +18,8 @@ static gboolean key_equal(gconstpointer a, gconstpointer b)
 {
     const RpcStreamKey *left = a, *right = b;
 
-    return left->program == right->program && left->procedure == right->procedure && left->serial == right->serial;
+    return left->program == right->program && left->procedure == right->procedure &&
+           left->serial == right->serial;
 }
 
 /* Its name is free again; nothing more is delivered. */
@@ -60,20 +61,23 @@ RpcStream *rpc_stream_new(RpcConnection *conn, const RpcCallId *call, gboolean m
     g_hash_table_add(conn->all_streams, stream);
     if (conn->is_closed)
         return stream;
-    /* A peer may use a serial twice; then the newer stream has the name and the older one is cut off. */
+    /* A peer may use a serial twice; then the newer stream has the name and the older one is cut
+     * off. */
     old = g_hash_table_lookup(conn->streams, &stream->key);
     if (old)
         stream_close(old);
     g_hash_table_insert(conn->streams, &stream->key, stream);
     if (old) {
-        g_autoptr(GError) error = error_new(ERROR_OPERATION_FAILED, "the serial of this stream was used again");
+        g_autoptr(GError) error =
+            error_new(ERROR_OPERATION_FAILED, "the serial of this stream was used again");
 
         stream_abort(old, error);
     }
     return stream;
 }
 
-static GByteArray *frame_new(const RpcStream *stream, int32_t type, int32_t status, size_t *ret_start)
+static GByteArray *frame_new(const RpcStream *stream, int32_t type, int32_t status,
+                             size_t *ret_start)
 {
     GByteArray *frame = g_byte_array_new();
     const WireProgram *program = wire_program_find(stream->key.program);
@@ -90,7 +94,8 @@ static GByteArray *frame_new(const RpcStream *stream, int32_t type, int32_t stat
     return frame;
 }
 
-static void send_frame(RpcStream *stream, int32_t type, int32_t status, const void *body, size_t len, size_t payload)
+static void send_frame(RpcStream *stream, int32_t type, int32_t status, const void *body,
+                       size_t len, size_t payload)
 {
     size_t start;
     GByteArray *frame = frame_new(stream, type, status, &start);
@@ -190,7 +195,8 @@ gboolean rpc_stream_send_hole(RpcStream *stream, int64_t length)
         return FALSE;
     is_encoded = wire_encode(&wire_type_stream_hole, &hole, body, NULL);
     g_assert(is_encoded);
-    send_frame(stream, WIRE_FRAME_TYPE_STREAM_HOLE, WIRE_FRAME_STATUS_CONTINUE, body->data, body->len, 0);
+    send_frame(stream, WIRE_FRAME_TYPE_STREAM_HOLE, WIRE_FRAME_STATUS_CONTINUE, body->data,
+               body->len, 0);
     return TRUE;
 }
 
@@ -322,8 +328,8 @@ static void client_wants_end(RpcStream *stream, int32_t status)
         rpc_stream_finish(stream);
 }
 
-static gboolean server_says_end(RpcStream *stream, const WireFrameHeader *header, const guint8 *body, size_t len,
-                                GError **error)
+static gboolean server_says_end(RpcStream *stream, const WireFrameHeader *header,
+                                const guint8 *body, size_t len, GError **error)
 {
     g_autoptr(GError) failure = NULL;
 
@@ -340,8 +346,8 @@ static gboolean server_says_end(RpcStream *stream, const WireFrameHeader *header
     return TRUE;
 }
 
-gboolean rpc_engine_stream_frame(RpcConnection *conn, const WireFrameHeader *header, const guint8 *body, size_t len,
-                                 GError **error)
+gboolean rpc_engine_stream_frame(RpcConnection *conn, const WireFrameHeader *header,
+                                 const guint8 *body, size_t len, GError **error)
 {
     RpcStream *stream = rpc_engine_stream_find(conn, header);
 
@@ -385,7 +391,8 @@ void rpc_engine_streams_orphan(RpcConnection *conn)
     GHashTableIter iter;
     void *stream;
 
-    for (g_hash_table_iter_init(&iter, conn->all_streams); g_hash_table_iter_next(&iter, &stream, NULL);) {
+    for (g_hash_table_iter_init(&iter, conn->all_streams);
+         g_hash_table_iter_next(&iter, &stream, NULL);) {
         ((RpcStream *)stream)->state = RPC_STREAM_CLOSED;
         ((RpcStream *)stream)->conn = NULL;
     }

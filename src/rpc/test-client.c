@@ -3,15 +3,16 @@
 #include "rpc/test-rpc.h"
 
 enum { CALL, REPLY, MESSAGE, STREAM, CALL_FDS, REPLY_FDS, HOLE }; /* frame types */
-enum { OK, ERROR, CONTINUE };                                      /* frame states */
+enum { OK, ERROR, CONTINUE };                                     /* frame states */
 
 #define HOSTNAME REMOTE_CONNECT_GET_HOSTNAME
-#define CONSOLE REMOTE_DOMAIN_OPEN_CONSOLE
+#define CONSOLE  REMOTE_DOMAIN_OPEN_CONSOLE
 
 static void on_reply(const RpcReply *reply, void *data)
 {
-    g_string_append_printf(((End *)data)->log, "%s[%u]=%s(%zu) ", reply->procedure->name, reply->serial,
-                           reply->error ? reply->error->message : "ok", reply->body_len);
+    g_string_append_printf(((End *)data)->log, "%s[%u]=%s(%zu) ", reply->procedure->name,
+                           reply->serial, reply->error ? reply->error->message : "ok",
+                           reply->body_len);
 }
 
 static uint32_t call(End *end, int32_t number)
@@ -55,7 +56,8 @@ static void test_error(void)
     g_assert_true(feed_frame(&end, HOSTNAME, REPLY, 0, ERROR, body->data, body->len));
     g_assert_true(g_str_has_prefix(end_said(&end), "connect_get_hostname[0]=no such guest("));
     call(&end, HOSTNAME);
-    g_assert_true(feed_frame(&end, HOSTNAME, REPLY, 1, ERROR, "123", 3)); /* broken, but an error all the same */
+    g_assert_true(feed_frame(&end, HOSTNAME, REPLY, 1, ERROR, "123",
+                             3)); /* broken, but an error all the same */
     g_assert_nonnull(strstr(end_said(&end), "cannot be read"));
     end_clear(&end);
 }
@@ -119,7 +121,8 @@ static void open_console(End *end)
 
     end_init(end, RPC_CLIENT);
     serial = call(end, CONSOLE);
-    end->stream = rpc_stream_new(end->conn, &(RpcCallId){procedure, serial}, FALSE, &end_stream_handlers, end);
+    end->stream = rpc_stream_new(end->conn, &(RpcCallId){procedure, serial}, FALSE,
+                                 &end_stream_handlers, end);
     end_output(end);
 }
 
@@ -168,7 +171,8 @@ static void test_stream_endings(void)
     g_assert_true(feed_frame(&end, CONSOLE, REPLY, 0, OK, NULL, 0));
     end_said(&end);
     g_assert_true(rpc_stream_abort(end.stream));
-    g_assert_true(feed_frame(&end, CONSOLE, STREAM, 0, CONTINUE, "late", 4)); /* nobody wants it now */
+    g_assert_true(
+        feed_frame(&end, CONSOLE, STREAM, 0, CONTINUE, "late", 4)); /* nobody wants it now */
     g_assert_true(feed_frame(&end, CONSOLE, STREAM, 0, OK, NULL, 0));
     g_assert_cmpstr(end_said(&end), ==, "finish");
     end_clear(&end);
@@ -207,7 +211,8 @@ static void test_keepalive(void)
     g_assert_true(rpc_connection_tick(end.conn, now + 4999, NULL));
     g_assert_false(rpc_connection_tick(end.conn, now + 5000, NULL)); /* 35 s after the last byte */
     g_assert_true(rpc_connection_feed(end.conn, (const guint8 *)"", 1, now + 5000, NULL));
-    g_assert_true(rpc_connection_tick(end.conn, now + 9999, NULL)); /* any byte starts the count anew */
+    g_assert_true(
+        rpc_connection_tick(end.conn, now + 9999, NULL)); /* any byte starts the count anew */
     end_clear(&end);
 }
 
@@ -273,7 +278,8 @@ int main(int argc, char **argv)
     g_test_add_func("/rpc/client/gives-up-on-broken-servers", test_broken_servers);
     g_test_add_func("/rpc/client/events-of-known-programs", test_events);
     g_test_add_func("/rpc/client/close-answers-all-calls", test_close_answers_calls);
-    g_test_add_func("/rpc/client/stream-data-right-behind-the-reply", test_stream_data_right_behind_the_reply);
+    g_test_add_func("/rpc/client/stream-data-right-behind-the-reply",
+                    test_stream_data_right_behind_the_reply);
     g_test_add_func("/rpc/client/stream-endings", test_stream_endings);
     g_test_add_func("/rpc/client/keepalive-in-frozen-time", test_keepalive);
     g_test_add_func("/rpc/both/three-megabytes-cut-anywhere", test_both_ends);

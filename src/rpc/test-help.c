@@ -36,13 +36,15 @@ static void on_drained(RpcStream *stream, void *data)
     g_string_append(((End *)data)->log, "drained ");
 }
 
-const RpcStreamHandlers end_stream_handlers = {on_open, on_data, on_hole, on_end, on_finish, on_abort, on_drained};
+const RpcStreamHandlers end_stream_handlers = {on_open,   on_data,  on_hole,   on_end,
+                                               on_finish, on_abort, on_drained};
 
 static void on_call(RpcConnection *conn, RpcCall *call, void *data)
 {
     End *end = data;
 
-    g_string_append_printf(end->log, "%s(%zu,%u) ", call->id.procedure->name, call->body_len, call->fd_count);
+    g_string_append_printf(end->log, "%s(%zu,%u) ", call->id.procedure->name, call->body_len,
+                           call->fd_count);
     end->last_call = call->id;
     if (call->fd_count && end->taken_fd == -1) {
         end->taken_fd = call->fds[0];
@@ -54,7 +56,8 @@ static void on_call(RpcConnection *conn, RpcCall *call, void *data)
         rpc_connection_reply_bytes(conn, &call->id, NULL, 0);
 }
 
-static void on_event(RpcConnection *conn, const WireProcedure *procedure, const guint8 *body, size_t len, void *data)
+static void on_event(RpcConnection *conn, const WireProcedure *procedure, const guint8 *body,
+                     size_t len, void *data)
 {
     g_string_append_printf(((End *)data)->log, "%s(%zu) ", procedure->name, len);
 }
@@ -63,7 +66,9 @@ static const RpcHandlers handlers = {.on_call = on_call, .on_event = on_event};
 
 void end_init(End *end, RpcRole role)
 {
-    *end = (End){.log = g_string_new(NULL), .taken_fd = -1, .conn = rpc_connection_new(role, &handlers, end)};
+    *end = (End){.log = g_string_new(NULL),
+                 .taken_fd = -1,
+                 .conn = rpc_connection_new(role, &handlers, end)};
     rpc_connection_set_max_frame(end->conn, WIRE_FRAME_MAX);
 }
 
@@ -92,7 +97,8 @@ const char *end_said(End *end)
     return keep(text);
 }
 
-GByteArray *frame_of(int32_t procedure, int32_t type, uint32_t serial, int32_t status, const void *body, size_t len)
+GByteArray *frame_of(int32_t procedure, int32_t type, uint32_t serial, int32_t status,
+                     const void *body, size_t len)
 {
     GByteArray *frame = g_byte_array_new();
     const WireFrameHeader header = {REMOTE_PROGRAM, 1, procedure, type, serial, status};
@@ -108,8 +114,8 @@ gboolean feed_bytes(End *end, const GByteArray *bytes)
     return rpc_connection_feed(end->conn, bytes->data, bytes->len, 0, NULL);
 }
 
-gboolean feed_frame(End *end, int32_t procedure, int32_t type, uint32_t serial, int32_t status, const void *body,
-                    size_t len)
+gboolean feed_frame(End *end, int32_t procedure, int32_t type, uint32_t serial, int32_t status,
+                    const void *body, size_t len)
 {
     g_autoptr(GByteArray) frame = frame_of(procedure, type, serial, status, body, len);
 
@@ -145,8 +151,8 @@ const char *end_output(End *end)
 
         g_assert_true(wire_frame_length(bytes->data + at, WIRE_FRAME_MAX, &length, NULL));
         wire_frame_header_decode(bytes->data + at + 4, &header);
-        g_string_append_printf(text, "%s%d:%d:%u:%d:%u", at ? " " : "", header.type, header.proc, header.serial,
-                               header.status, length);
+        g_string_append_printf(text, "%s%d:%d:%u:%d:%u", at ? " " : "", header.type, header.proc,
+                               header.serial, header.status, length);
     }
     return keep(g_string_free(text, FALSE));
 }

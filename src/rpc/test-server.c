@@ -5,17 +5,17 @@
 #include "rpc/test-rpc.h"
 
 enum { CALL, REPLY, MESSAGE, STREAM, CALL_FDS, REPLY_FDS, HOLE }; /* frame types */
-enum { OK, ERROR, CONTINUE };                                      /* frame states */
+enum { OK, ERROR, CONTINUE };                                     /* frame states */
 
 #define HOSTNAME REMOTE_CONNECT_GET_HOSTNAME
-#define CONSOLE REMOTE_DOMAIN_OPEN_CONSOLE
-#define UPLOAD REMOTE_STORAGE_VOL_UPLOAD
+#define CONSOLE  REMOTE_DOMAIN_OPEN_CONSOLE
+#define UPLOAD   REMOTE_STORAGE_VOL_UPLOAD
 
 static void test_reply_bytes(void)
 {
     static const guint8 expected[] = {
-        0, 0, 0, 0x28, 0x20, 0, 0x80, 0x86, 0, 0, 0, 1, 0, 0, 0, 0x3b, 0, 0, 0, 1, 0, 0, 0, 5, 0, 0, 0, 0,
-        0, 0, 0, 7, 'f', 'e', 'd', 'o', 'r', 'a', '1', 0};
+        0, 0, 0, 0x28, 0x20, 0, 0x80, 0x86, 0, 0, 0, 1, 0,   0,   0,   0x3b, 0,   0,   0,   1,
+        0, 0, 0, 5,    0,    0, 0,    0,    0, 0, 0, 7, 'f', 'e', 'd', 'o',  'r', 'a', '1', 0};
     const RemoteConnectGetHostnameRet ret = {.hostname = (char *)"fedora1"};
     g_autoptr(GByteArray) bytes = NULL;
     End end;
@@ -32,7 +32,8 @@ static void test_reply_bytes(void)
     end_clear(&end);
 }
 
-static void check_refusal(uint32_t program, uint32_t version, int32_t procedure, int32_t status, const char *text)
+static void check_refusal(uint32_t program, uint32_t version, int32_t procedure, int32_t status,
+                          const char *text)
 {
     const WireFrameHeader header = {program, version, procedure, CALL, 0xffffffff, status};
     g_autoptr(GByteArray) frame = g_byte_array_new();
@@ -54,9 +55,11 @@ static void check_refusal(uint32_t program, uint32_t version, int32_t procedure,
     g_assert_cmpint(answer.type, ==, REPLY);
     g_assert_cmpuint(answer.serial, ==, 0xffffffff);
     g_assert_cmpint(answer.status, ==, ERROR);
-    error = wire_error_decode(bytes->data + WIRE_FRAME_HEADER_SIZE, bytes->len - WIRE_FRAME_HEADER_SIZE);
+    error = wire_error_decode(bytes->data + WIRE_FRAME_HEADER_SIZE,
+                              bytes->len - WIRE_FRAME_HEADER_SIZE);
     g_assert_cmpstr(error->message, ==, text);
-    g_assert_cmpint(error->code, ==, g_str_has_prefix(text, "unknown procedure") ? ERROR_NO_SUPPORT : ERROR_RPC);
+    g_assert_cmpint(error->code, ==,
+                    g_str_has_prefix(text, "unknown procedure") ? ERROR_NO_SUPPORT : ERROR_RPC);
     end_clear(&end);
 }
 
@@ -101,7 +104,8 @@ static void test_cut_bytes(void)
         g_byte_array_append(first, third->data, third->len);
         end_init(&end, RPC_SERVER);
         for (size_t at = 0; at < first->len; at += step)
-            g_assert_true(rpc_connection_feed(end.conn, first->data + at, MIN(step, first->len - at), 0, NULL));
+            g_assert_true(rpc_connection_feed(end.conn, first->data + at,
+                                              MIN(step, first->len - at), 0, NULL));
         g_assert_cmpstr(end_said(&end), ==, "connect_get_hostname(8,0) connect_get_uri(0,0)");
         end_clear(&end);
     }
@@ -221,10 +225,12 @@ static gboolean is_open_fd(int fd)
     return fcntl(fd, F_GETFD) >= 0;
 }
 
-static gboolean feed_with_fds(End *end, unsigned announced, unsigned bytes, unsigned given, int *ret_fds)
+static gboolean feed_with_fds(End *end, unsigned announced, unsigned bytes, unsigned given,
+                              int *ret_fds)
 {
     const uint32_t count = GUINT32_TO_BE(announced);
-    g_autoptr(GByteArray) frame = frame_of(REMOTE_DOMAIN_CREATE_WITH_FILES, CALL_FDS, 0, OK, &count, 4);
+    g_autoptr(GByteArray) frame =
+        frame_of(REMOTE_DOMAIN_CREATE_WITH_FILES, CALL_FDS, 0, OK, &count, 4);
 
     if (!feed_bytes(end, frame))
         return FALSE;
@@ -278,7 +284,8 @@ static void test_fds(void)
 
 static void test_fds_reply(void)
 {
-    const WireProcedure *procedure = wire_procedure_get(REMOTE_PROGRAM, REMOTE_DOMAIN_OPEN_GRAPHICS_FD);
+    const WireProcedure *procedure =
+        wire_procedure_get(REMOTE_PROGRAM, REMOTE_DOMAIN_OPEN_GRAPHICS_FD);
     RpcOutput output;
     int sent;
     End end;
@@ -356,7 +363,8 @@ static void test_stream_finish(void)
     g_assert_true(feed_frame(&end, CONSOLE, STREAM, 9, OK, NULL, 0));
     g_assert_cmpstr(end_said(&end), ==, "finish");
     g_assert_true(rpc_stream_finish(end.stream));
-    g_assert_cmpstr(end_output(&end), ==, "3:201:9:2:262148 3:201:9:2:37908 3:201:9:2:28 3:201:9:0:28");
+    g_assert_cmpstr(end_output(&end), ==,
+                    "3:201:9:2:262148 3:201:9:2:37908 3:201:9:2:28 3:201:9:0:28");
     g_assert_cmpstr(end_said(&end), ==, "drained");
     g_assert_true(feed_frame(&end, CONSOLE, STREAM, 9, CONTINUE, "late", 4));
     g_assert_cmpstr(end_said(&end), ==, "");
@@ -465,7 +473,8 @@ static void test_stream_window_out(void)
     g_assert_true(rpc_stream_send_window(end.stream, 1000));
     g_assert_true(rpc_stream_send(end.stream, "x", 1));
     g_assert_true(rpc_connection_output(end.conn, &output));
-    g_assert_cmpuint(output.iov_count, ==, 1); /* the header, and nothing that stands behind the window */
+    g_assert_cmpuint(output.iov_count, ==,
+                     1); /* the header, and nothing that stands behind the window */
     g_assert_cmpmem(output.iov[0].iov_base, 4, "\0\0\x04\x04", 4);
     rpc_connection_consumed(end.conn, 28);
     g_assert_true(rpc_connection_output(end.conn, &output));
@@ -480,7 +489,8 @@ static void test_stream_window_out(void)
     g_assert_cmpstr(end_said(&end), ==, "drained");
 
     g_assert_true(rpc_stream_send_window(end.stream, 5000));
-    rpc_stream_free(g_steal_pointer(&end.stream)); /* nobody fills it any more: zeros, so that frames stay frames */
+    rpc_stream_free(g_steal_pointer(
+        &end.stream)); /* nobody fills it any more: zeros, so that frames stay frames */
     g_assert_true(g_str_has_prefix(end_output(&end), "3:201:9:2:5028 3:201:9:1:"));
     end_clear(&end);
 }
@@ -546,7 +556,8 @@ int main(int argc, char **argv)
     g_test_add_func("/rpc/server/reads-little-while-paused", test_pause_stops_reading);
     g_test_add_func("/rpc/server/descriptors-arrive-and-unused-ones-are-closed", test_fds);
     g_test_add_func("/rpc/server/descriptor-follows-its-reply", test_fds_reply);
-    g_test_add_func("/rpc/server/stream-data-before-the-reply-is-lost", test_stream_early_data_lost);
+    g_test_add_func("/rpc/server/stream-data-before-the-reply-is-lost",
+                    test_stream_early_data_lost);
     g_test_add_func("/rpc/server/stream-of-a-refused-call-never-opens", test_stream_refused);
     g_test_add_func("/rpc/server/stream-is-finished-when-asked", test_stream_finish);
     g_test_add_func("/rpc/server/stream-abort-is-answered", test_stream_abort);
@@ -555,8 +566,10 @@ int main(int argc, char **argv)
     g_test_add_func("/rpc/server/pause-in-the-middle-of-a-frame", test_stream_pause_in_frame);
     g_test_add_func("/rpc/server/payload-may-bypass-on-the-way-in", test_stream_window_in);
     g_test_add_func("/rpc/server/payload-may-bypass-on-the-way-out", test_stream_window_out);
-    g_test_add_func("/rpc/server/serial-used-twice-cuts-the-older-stream", test_stream_serial_twice);
+    g_test_add_func("/rpc/server/serial-used-twice-cuts-the-older-stream",
+                    test_stream_serial_twice);
     g_test_add_func("/rpc/server/close-tells-streams-and-late-answers-vanish", test_close);
-    g_test_add_func("/rpc/server/result-over-a-limit-becomes-an-error", test_result_that_cannot_be_sent);
+    g_test_add_func("/rpc/server/result-over-a-limit-becomes-an-error",
+                    test_result_that_cannot_be_sent);
     return g_test_run();
 }

@@ -81,7 +81,8 @@ char *wire_cursor_string(WireCursor *cursor, uint32_t limit)
     uint32_t len = wire_cursor_count(cursor, limit, 1);
     const guint8 *at = wire_cursor_bytes(cursor, len);
 
-    /* Empty strings share one byte: thousands of them in a list shall not take more memory than the list. */
+    /* Empty strings share one byte: thousands of them in a list shall not take more memory than the
+     * list. */
     if (!at || !len || !*at)
         return empty;
     return arena_strndup(cursor->arena, (const char *)at, strnlen((const char *)at, len));

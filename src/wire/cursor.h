@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Cursor: reads the wire's encoding from bytes that somebody else wrote.
  *
- * Every length is checked against the bytes that are left and against the table's limit before memory is taken.
- * The first problem sticks: from then on every read answers zeros and takes nothing, so that callers ask once, at the
- * end, whether all went well.  Bytes behind the last field are ignored, as peers do. */
+ * Every length is checked against the bytes that are left and against the table's limit before
+ * memory is taken. The first problem sticks: from then on every read answers zeros and takes
+ * nothing, so that callers ask once, at the end, whether all went well.  Bytes behind the last
+ * field are ignored, as peers do. */
 #pragma once
 
 #include <glib.h>

@@ -9,11 +9,12 @@
 #include "wire/writer.h"
 
 /* Far below the limit of a string: an error may quote what a client sent, and clients print it. */
-#define MESSAGE_MAX 16384
+#define MESSAGE_MAX  16384
 #define DOMAIN_LIMIT 80
-#define LEVEL_ERROR 2
+#define LEVEL_ERROR  2
 
-/* The longest whole UTF-8 text of at most MESSAGE_MAX bytes; what is no UTF-8 is cut at the byte. */
+/* The longest whole UTF-8 text of at most MESSAGE_MAX bytes; what is no UTF-8 is cut at the byte.
+ */
 static char *message_cut(const char *message)
 {
     size_t len = strnlen(message, MESSAGE_MAX + 1);
@@ -22,7 +23,8 @@ static char *message_cut(const char *message)
     if (len <= MESSAGE_MAX)
         return g_strdup(message);
     g_utf8_validate(message, MESSAGE_MAX, &end);
-    return g_strndup(message, MESSAGE_MAX - (end - message) < 4 ? (size_t)(end - message) : MESSAGE_MAX);
+    return g_strndup(message,
+                     MESSAGE_MAX - (end - message) < 4 ? (size_t)(end - message) : MESSAGE_MAX);
 }
 
 void wire_error_encode(GByteArray *out, const GError *error)
@@ -55,8 +57,10 @@ GError *wire_error_decode(const guint8 *data, size_t len)
         g_prefix_error(&error, "the peer reported an error in a form that cannot be read: ");
         return g_steal_pointer(&error);
     }
-    domain = body->domain >= 0 && body->domain < DOMAIN_LIMIT ? (ErrorDomain)body->domain : FROM_NONE;
-    message = body->message && *body->message ? body->message : "the peer reported an error without a text";
+    domain =
+        body->domain >= 0 && body->domain < DOMAIN_LIMIT ? (ErrorDomain)body->domain : FROM_NONE;
+    message = body->message && *body->message ? body->message
+                                              : "the peer reported an error without a text";
     if (body->code == ERROR_RPC && (domain == FROM_RPC || domain == FROM_REMOTE) &&
         g_str_has_prefix(message, "unknown procedure"))
         body->code = ERROR_NO_SUPPORT;

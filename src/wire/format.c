@@ -24,21 +24,40 @@ static void format_text(GString *out, const char *text)
 static void format_value(GString *out, const WireField *field, const void *at)
 {
     switch ((WireKind)field->kind) {
-    case WIRE_INT32: g_string_append_printf(out, "%d", *(const int32_t *)at); break;
-    case WIRE_UINT32: g_string_append_printf(out, "%u", *(const uint32_t *)at); break;
-    case WIRE_INT64: g_string_append_printf(out, "%" G_GINT64_FORMAT, *(const gint64 *)at); break;
-    case WIRE_UINT64: g_string_append_printf(out, "%" G_GUINT64_FORMAT, *(const guint64 *)at); break;
-    case WIRE_F64: g_string_append_printf(out, "%g", *(const double *)at); break;
-    case WIRE_I8W: g_string_append_printf(out, "%d", *(const int8_t *)at); break;
-    case WIRE_U8W: g_string_append_printf(out, "%u", *(const uint8_t *)at); break;
-    case WIRE_U16W: g_string_append_printf(out, "%u", *(const uint16_t *)at); break;
-    case WIRE_STR: format_text(out, *(const char *const *)at); break;
+    case WIRE_INT32:
+        g_string_append_printf(out, "%d", *(const int32_t *)at);
+        break;
+    case WIRE_UINT32:
+        g_string_append_printf(out, "%u", *(const uint32_t *)at);
+        break;
+    case WIRE_INT64:
+        g_string_append_printf(out, "%" G_GINT64_FORMAT, *(const gint64 *)at);
+        break;
+    case WIRE_UINT64:
+        g_string_append_printf(out, "%" G_GUINT64_FORMAT, *(const guint64 *)at);
+        break;
+    case WIRE_F64:
+        g_string_append_printf(out, "%g", *(const double *)at);
+        break;
+    case WIRE_I8W:
+        g_string_append_printf(out, "%d", *(const int8_t *)at);
+        break;
+    case WIRE_U8W:
+        g_string_append_printf(out, "%u", *(const uint8_t *)at);
+        break;
+    case WIRE_U16W:
+        g_string_append_printf(out, "%u", *(const uint16_t *)at);
+        break;
+    case WIRE_STR:
+        format_text(out, *(const char *const *)at);
+        break;
     case WIRE_STRUCT:
         g_string_append_c(out, '{');
         format_struct(out, field->type, at);
         g_string_append_c(out, '}');
         break;
-    case WIRE_BYTES: break;
+    case WIRE_BYTES:
+        break;
     }
 }
 

@@ -8,14 +8,15 @@
 #include "wire/cursor.h"
 #include "wire/writer.h"
 
-gboolean wire_frame_length(const guint8 *bytes, uint32_t max_bytes, uint32_t *ret_length, GError **error)
+gboolean wire_frame_length(const guint8 *bytes, uint32_t max_bytes, uint32_t *ret_length,
+                           GError **error)
 {
     WireCursor cursor = wire_cursor(bytes, 4, NULL);
     uint32_t length = wire_cursor_u32(&cursor);
 
     if (length < WIRE_FRAME_MIN || length > max_bytes)
-        return error_set_from(error, FROM_RPC, ERROR_RPC, "frame of %u bytes, allowed are %u to %u", length,
-                              (unsigned)WIRE_FRAME_MIN, max_bytes);
+        return error_set_from(error, FROM_RPC, ERROR_RPC, "frame of %u bytes, allowed are %u to %u",
+                              length, (unsigned)WIRE_FRAME_MIN, max_bytes);
     *ret_length = length;
     return TRUE;
 }
@@ -63,8 +64,8 @@ gboolean wire_frame_end(GByteArray *out, size_t start, GError **error)
 
     if (length > WIRE_FRAME_MAX) {
         g_byte_array_set_size(out, (guint)start);
-        return error_set_from(error, FROM_RPC, ERROR_RPC, "message of %zu bytes, the limit is %u", length,
-                              (unsigned)WIRE_FRAME_MAX);
+        return error_set_from(error, FROM_RPC, ERROR_RPC, "message of %zu bytes, the limit is %u",
+                              length, (unsigned)WIRE_FRAME_MAX);
     }
     wire_patch_u32(out, start, (uint32_t)length);
     return TRUE;

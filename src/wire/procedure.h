@@ -21,8 +21,8 @@ typedef enum { WIRE_FDS_NONE, WIRE_FDS_CALL = 1, WIRE_FDS_REPLY = 2 } WireFds;
 typedef enum { WIRE_READONLY_NO, WIRE_READONLY_YES, WIRE_READONLY_FLAG } WireReadonly;
 
 typedef struct {
-    const char *name; /* for logs: "domain_suspend" */
-    const char *acl;  /* "domain:suspend"; "" if none */
+    const char *name;     /* for logs: "domain_suspend" */
+    const char *acl;      /* "domain:suspend"; "" if none */
     const WireType *args; /* NULL: no body.  Of events: the payload */
     const WireType *ret;  /* NULL: no body */
     uint32_t program;

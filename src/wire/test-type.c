@@ -78,7 +78,8 @@ static void test_bytes(void)
         g_autoptr(GByteArray) again = g_byte_array_new();
         g_autoptr(Arena) arena = arena_new();
         g_autoptr(GError) error = NULL;
-        const void *value = wire_decode(case_type(&cases[i]), bytes->data, bytes->len, arena, &error);
+        const void *value =
+            wire_decode(case_type(&cases[i]), bytes->data, bytes->len, arena, &error);
         g_autofree char *text = NULL;
 
         g_assert_no_error(error);
@@ -96,7 +97,8 @@ static void test_cut(void)
         g_autoptr(GByteArray) bytes = bytes_of(cases[i].hex);
 
         for (guint len = 0; len < bytes->len; len++) {
-            g_autofree guint8 *exact = g_memdup2(bytes->data, len); /* so that a read behind the end is seen */
+            g_autofree guint8 *exact =
+                g_memdup2(bytes->data, len); /* so that a read behind the end is seen */
             g_autoptr(Arena) arena = arena_new();
             g_autoptr(GError) error = NULL;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Types: the interpreter of the generated rows.  Types contain only types defined before them, so its recursion is as
- * deep as the tables are, whatever the bytes say. */
+/* Types: the interpreter of the generated rows.  Types contain only types defined before them, so
+ * its recursion is as deep as the tables are, whatever the bytes say. */
 #include "wire/type.h"
 
 #include <string.h>
@@ -16,9 +16,9 @@ static const struct {
     uint8_t size;
     uint8_t min_bytes;
 } kinds[] = {
-    [WIRE_INT32] = {4, 4}, [WIRE_UINT32] = {4, 4}, [WIRE_INT64] = {8, 8},
-    [WIRE_UINT64] = {8, 8}, [WIRE_F64] = {8, 8}, [WIRE_I8W] = {1, 4},
-    [WIRE_U8W] = {1, 4}, [WIRE_U16W] = {2, 4}, [WIRE_STR] = {sizeof(char *), 4},
+    [WIRE_INT32] = {4, 4},  [WIRE_UINT32] = {4, 4}, [WIRE_INT64] = {8, 8},
+    [WIRE_UINT64] = {8, 8}, [WIRE_F64] = {8, 8},    [WIRE_I8W] = {1, 4},
+    [WIRE_U8W] = {1, 4},    [WIRE_U16W] = {2, 4},   [WIRE_STR] = {sizeof(char *), 4},
     [WIRE_BYTES] = {1, 1},
 };
 
@@ -48,16 +48,31 @@ static void decode_value(WireCursor *cursor, const WireField *field, void *at)
 {
     switch ((WireKind)field->kind) {
     case WIRE_INT32:
-    case WIRE_UINT32: *(uint32_t *)at = wire_cursor_u32(cursor); break;
+    case WIRE_UINT32:
+        *(uint32_t *)at = wire_cursor_u32(cursor);
+        break;
     case WIRE_INT64:
-    case WIRE_UINT64: *(uint64_t *)at = wire_cursor_u64(cursor); break;
-    case WIRE_F64: *(double *)at = wire_cursor_f64(cursor); break;
+    case WIRE_UINT64:
+        *(uint64_t *)at = wire_cursor_u64(cursor);
+        break;
+    case WIRE_F64:
+        *(double *)at = wire_cursor_f64(cursor);
+        break;
     case WIRE_I8W:
-    case WIRE_U8W: *(uint8_t *)at = (uint8_t)wire_cursor_u32(cursor); break;
-    case WIRE_U16W: *(uint16_t *)at = (uint16_t)wire_cursor_u32(cursor); break;
-    case WIRE_STR: *(char **)at = wire_cursor_string(cursor, WIRE_STRING_MAX); break;
-    case WIRE_STRUCT: decode_struct(cursor, field->type, at); break;
-    case WIRE_BYTES: g_assert_not_reached(); /* always an array or a list */
+    case WIRE_U8W:
+        *(uint8_t *)at = (uint8_t)wire_cursor_u32(cursor);
+        break;
+    case WIRE_U16W:
+        *(uint16_t *)at = (uint16_t)wire_cursor_u32(cursor);
+        break;
+    case WIRE_STR:
+        *(char **)at = wire_cursor_string(cursor, WIRE_STRING_MAX);
+        break;
+    case WIRE_STRUCT:
+        decode_struct(cursor, field->type, at);
+        break;
+    case WIRE_BYTES:
+        g_assert_not_reached(); /* always an array or a list */
     }
 }
 
@@ -126,21 +141,23 @@ static void decode_struct(WireCursor *cursor, const WireType *type, char *base)
         decode_field(cursor, &type->fields[i], base);
 }
 
-void *wire_decode(const WireType *type, const guint8 *data, size_t len, Arena *arena, GError **error)
+void *wire_decode(const WireType *type, const guint8 *data, size_t len, Arena *arena,
+                  GError **error)
 {
     WireCursor cursor = wire_cursor(data, len, arena);
     void *value = arena_alloc(arena, type->size);
 
     decode_struct(&cursor, type, value);
     if (cursor.problem) {
-        error_set_from(error, FROM_RPC, ERROR_RPC, "cannot read %s of %zu bytes: %s", type->name, len, cursor.problem);
+        error_set_from(error, FROM_RPC, ERROR_RPC, "cannot read %s of %zu bytes: %s", type->name,
+                       len, cursor.problem);
         return NULL;
     }
     return value;
 }
 
-gboolean wire_decode_into(const WireType *type, const guint8 *data, size_t len, Arena *arena, void *ret_value,
-                          GError **error)
+gboolean wire_decode_into(const WireType *type, const guint8 *data, size_t len, Arena *arena,
+                          void *ret_value, GError **error)
 {
     const void *value = wire_decode(type, data, len, arena, error);
 
@@ -150,38 +167,54 @@ gboolean wire_decode_into(const WireType *type, const guint8 *data, size_t len, 
     return TRUE;
 }
 
-static gboolean encode_struct(GByteArray *out, const WireType *type, const char *base, GError **error);
+static gboolean encode_struct(GByteArray *out, const WireType *type, const char *base,
+                              GError **error);
 
-static gboolean encode_value(GByteArray *out, const WireField *field, const void *at, GError **error)
+static gboolean encode_value(GByteArray *out, const WireField *field, const void *at,
+                             GError **error)
 {
     const char *text;
 
     switch ((WireKind)field->kind) {
     case WIRE_INT32:
-    case WIRE_UINT32: wire_write_u32(out, *(const uint32_t *)at); break;
+    case WIRE_UINT32:
+        wire_write_u32(out, *(const uint32_t *)at);
+        break;
     case WIRE_INT64:
-    case WIRE_UINT64: wire_write_u64(out, *(const uint64_t *)at); break;
-    case WIRE_F64: wire_write_f64(out, *(const double *)at); break;
-    case WIRE_I8W: wire_write_u32(out, (uint32_t)(int32_t)*(const int8_t *)at); break;
-    case WIRE_U8W: wire_write_u32(out, *(const uint8_t *)at); break;
-    case WIRE_U16W: wire_write_u32(out, *(const uint16_t *)at); break;
+    case WIRE_UINT64:
+        wire_write_u64(out, *(const uint64_t *)at);
+        break;
+    case WIRE_F64:
+        wire_write_f64(out, *(const double *)at);
+        break;
+    case WIRE_I8W:
+        wire_write_u32(out, (uint32_t)(int32_t) * (const int8_t *)at);
+        break;
+    case WIRE_U8W:
+        wire_write_u32(out, *(const uint8_t *)at);
+        break;
+    case WIRE_U16W:
+        wire_write_u32(out, *(const uint16_t *)at);
+        break;
     case WIRE_STR:
         text = *(const char *const *)at;
         if (!text)
             return error_set_from(error, FROM_RPC, ERROR_RPC, "no value for '%s'", field->name);
         if (strlen(text) > WIRE_STRING_MAX)
-            return error_set_from(error, FROM_RPC, ERROR_RPC, "'%s' has %zu bytes, the limit is %u", field->name,
-                                  strlen(text), (unsigned)WIRE_STRING_MAX);
+            return error_set_from(error, FROM_RPC, ERROR_RPC, "'%s' has %zu bytes, the limit is %u",
+                                  field->name, strlen(text), (unsigned)WIRE_STRING_MAX);
         wire_write_string(out, text);
         break;
-    case WIRE_STRUCT: return encode_struct(out, field->type, at, error);
-    case WIRE_BYTES: g_assert_not_reached();
+    case WIRE_STRUCT:
+        return encode_struct(out, field->type, at, error);
+    case WIRE_BYTES:
+        g_assert_not_reached();
     }
     return TRUE;
 }
 
-static gboolean encode_values(GByteArray *out, const WireField *field, const char *at, uint32_t count,
-                              GError **error)
+static gboolean encode_values(GByteArray *out, const WireField *field, const char *at,
+                              uint32_t count, GError **error)
 {
     size_t size = wire_field_value_size(field);
 
@@ -196,15 +229,18 @@ static gboolean encode_values(GByteArray *out, const WireField *field, const cha
     return TRUE;
 }
 
-static gboolean encode_field(GByteArray *out, const WireField *field, const char *base, GError **error)
+static gboolean encode_field(GByteArray *out, const WireField *field, const char *base,
+                             GError **error)
 {
     const char *at = base + field->offset;
     const char *value;
     uint32_t count;
 
     switch ((WireShape)field->shape) {
-    case WIRE_ONE: return encode_value(out, field, at, error);
-    case WIRE_ARRAY: return encode_values(out, field, at, field->limit, error);
+    case WIRE_ONE:
+        return encode_value(out, field, at, error);
+    case WIRE_ARRAY:
+        return encode_values(out, field, at, field->limit, error);
     case WIRE_OPTIONAL:
         value = *(const char *const *)at;
         wire_write_u32(out, value != NULL);
@@ -212,22 +248,25 @@ static gboolean encode_field(GByteArray *out, const WireField *field, const char
     case WIRE_LIST:
         count = *(const uint32_t *)(base + field->count_offset);
         if (count > field->limit)
-            return error_set_from(error, FROM_RPC, ERROR_RPC, "'%s' has %u entries, the limit is %u", field->name,
-                                  count, field->limit);
+            return error_set_from(error, FROM_RPC, ERROR_RPC,
+                                  "'%s' has %u entries, the limit is %u", field->name, count,
+                                  field->limit);
         wire_write_u32(out, count);
         return encode_values(out, field, *(const char *const *)at, count, error);
     }
     g_assert_not_reached();
 }
 
-static gboolean encode_struct(GByteArray *out, const WireType *type, const char *base, GError **error)
+static gboolean encode_struct(GByteArray *out, const WireType *type, const char *base,
+                              GError **error)
 {
     if (type->is_union) {
         int32_t selector = *(const int32_t *)base;
         const WireField *arm = union_arm(type, selector);
 
         if (!arm)
-            return error_set_from(error, FROM_RPC, ERROR_RPC, "%s has no type %d", type->name, selector);
+            return error_set_from(error, FROM_RPC, ERROR_RPC, "%s has no type %d", type->name,
+                                  selector);
         wire_write_u32(out, (uint32_t)selector);
         return encode_field(out, arm, base, error);
     }

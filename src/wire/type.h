@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Types: what the generator knows about a struct, as rows that one small interpreter walks.
  *
- * C shapes:  str → char *   T? → pointer, NULL absent   T[<=N] → T *x; uint32_t x_count   T[N] → T x[N]
- *            bytes[<=N] → guint8 *x; uint32_t x_len   uuid → Uuid   i8w → char, u8w → uint8_t, u16w → uint16_t
- *            enum → int32_t   union → int32_t selector and an unnamed union with one member per type of arm */
+ * C shapes:  str → char *   T? → pointer, NULL absent   T[<=N] → T *x; uint32_t x_count   T[N] → T
+ * x[N] bytes[<=N] → guint8 *x; uint32_t x_len   uuid → Uuid   i8w → char, u8w → uint8_t, u16w →
+ * uint16_t enum → int32_t   union → int32_t selector and an unnamed union with one member per type
+ * of arm */
 #pragma once
 
 #include <glib.h>
@@ -50,15 +51,17 @@ struct WireType {
     uint8_t is_union;
 };
 
-/* Reads one value; it and all it points to live in the arena.  NULL with ERROR_RPC if the bytes do not fit the type;
- * bytes behind it are ignored. */
-void *wire_decode(const WireType *type, const guint8 *data, size_t len, Arena *arena, GError **error);
+/* Reads one value; it and all it points to live in the arena.  NULL with ERROR_RPC if the bytes do
+ * not fit the type; bytes behind it are ignored. */
+void *wire_decode(const WireType *type, const guint8 *data, size_t len, Arena *arena,
+                  GError **error);
 /* The same into a struct of the caller's (type->size bytes), which stays untouched on failure. */
-gboolean wire_decode_into(const WireType *type, const guint8 *data, size_t len, Arena *arena, void *ret_value,
-                          GError **error);
+gboolean wire_decode_into(const WireType *type, const guint8 *data, size_t len, Arena *arena,
+                          void *ret_value, GError **error);
 /* Appends; on failure (a limit passed, a string missing) out is as before. */
 gboolean wire_encode(const WireType *type, const void *value, GByteArray *out, GError **error);
-/* `dom={name="vm1" uuid=… id=3} flags=1`: one line for logs, long texts cut, secrets as <N bytes>.  The caller frees. */
+/* `dom={name="vm1" uuid=… id=3} flags=1`: one line for logs, long texts cut, secrets as <N bytes>.
+ * The caller frees. */
 char *wire_format(const WireType *type, const void *value);
 /* Size in C of one value of the field. */
 size_t wire_field_value_size(const WireField *field);

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Cookies: the struct, and what is checked of it.  Writing and reading are in cookie-format.c and cookie-parse.c. */
+#include "phase/cookie.h"
+
+#include "base/error.h"
+
+const EnumName cookie_feature_names[] = {
+    {"graphics", COOKIE_GRAPHICS},
+    {"lockstate", COOKIE_LOCKSTATE},
+    {"persistent", COOKIE_PERSISTENT},
+    {"network", COOKIE_NETWORK},
+    {"nbd", COOKIE_NBD},
+    {"statistics", COOKIE_STATISTICS},
+    {"memory-hotplug", COOKIE_MEMORY_HOTPLUG},
+    {"cpu-hotplug", COOKIE_CPU_HOTPLUG},
+    {"cpu", COOKIE_CPU},
+    {"allowReboot", COOKIE_ALLOW_REBOOT},
+    {"capabilities", COOKIE_CAPABILITIES},
+    {"block-dirty-bitmaps", COOKIE_DIRTY_BITMAPS},
+    {NULL},
+};
+
+const EnumName cookie_word_names[] = {
+    {"OFFERED", COOKIE_WORD_OFFERED}, {"PREPARED", COOKIE_WORD_PREPARED}, {"GO", COOKIE_WORD_GO},
+    {"TAKEN", COOKIE_WORD_TAKEN},     {"REFUSED", COOKIE_WORD_REFUSED},   {"LOST", COOKIE_WORD_LOST},
+    {NULL},
+};
+
+static void capability_clear(CookieCapability *capability)
+{
+    g_free(capability->name);
+}
+
+static void disk_clear(CookieDisk *disk)
+{
+    g_free(disk->target);
+}
+
+static void bitmap_clear(CookieBitmap *bitmap)
+{
+    g_free(bitmap->target);
+    g_free(bitmap->bitmap);
+    g_free(bitmap->alias);
+}
+
+static void interface_clear(CookieInterface *interface)
+{
+    g_free(interface->vport_type);
+    g_free(interface->port_data);
+}
+
+static GArray *list_new(size_t item_size, GDestroyNotify clear)
+{
+    GArray *list = g_array_new(FALSE, TRUE, (guint)item_size);
+
+    g_array_set_clear_func(list, clear);
+    return list;
+}
+
+MigrationCookie *cookie_new(const char *name, const Uuid *uuid, const char *hostname, const Uuid *host_uuid)
+{
+    MigrationCookie *cookie = g_new0(MigrationCookie, 1);
+
+    cookie->name = g_strdup(name);
+    cookie->uuid = *uuid;
+    cookie->hostname = g_strdup(hostname);
+    cookie->host_uuid = *host_uuid;
+    cookie->graphics_tls_port = -1;
+    cookie->interfaces = list_new(sizeof(CookieInterface), (GDestroyNotify)interface_clear);
+    cookie->nbd_disks = list_new(sizeof(CookieDisk), (GDestroyNotify)disk_clear);
+    cookie->capabilities = list_new(sizeof(CookieCapability), (GDestroyNotify)capability_clear);
+    cookie->bitmaps = list_new(sizeof(CookieBitmap), (GDestroyNotify)bitmap_clear);
+    return cookie;
+}
+
+void cookie_free(MigrationCookie *cookie)
+{
+    if (!cookie)
+        return;
+    g_free(cookie->name);
+    g_free(cookie->hostname);
+    g_free(cookie->graphics_type);
+    g_free(cookie->graphics_listen);
+    g_free(cookie->graphics_subject);
+    g_free(cookie->lock_driver);
+    g_free(cookie->lock_leases);
+    g_free(cookie->domain_xml);
+    g_free(cookie->cpu_xml);
+    g_array_unref(cookie->interfaces);
+    g_array_unref(cookie->nbd_disks);
+    g_array_unref(cookie->capabilities);
+    g_array_unref(cookie->bitmaps);
+    if (cookie->ferry)
+        g_free(cookie->ferry->definition);
+    g_free(cookie->ferry);
+    g_free(cookie);
+}
+
+void cookie_add_capability(MigrationCookie *cookie, const char *name, gboolean is_auto)
+{
+    CookieCapability capability = {.name = g_strdup(name), .is_auto = is_auto};
+
+    cookie->has_capabilities = TRUE;
+    g_array_append_val(cookie->capabilities, capability);
+}
+
+void cookie_add_disk(MigrationCookie *cookie, const char *target, uint64_t capacity_bytes)
+{
+    CookieDisk disk = {.target = g_strdup(target), .capacity_bytes = capacity_bytes};
+
+    cookie->has_nbd = TRUE;
+    g_array_append_val(cookie->nbd_disks, disk);
+}
+
+CookieFerry *cookie_ferry(MigrationCookie *cookie)
+{
+    if (!cookie->ferry) {
+        cookie->ferry = g_new0(CookieFerry, 1);
+        cookie->ferry->uuid = cookie->uuid;
+    }
+    return cookie->ferry;
+}
+
+gboolean cookie_check(const MigrationCookie *cookie, const char *name, const Uuid *uuid, const Uuid *own_host,
+                      GError **error)
+{
+    char theirs[UUID_TEXT_SIZE], ours[UUID_TEXT_SIZE];
+
+    if (!g_str_equal(cookie->name, name))
+        return error_set(error, ERROR_INTERNAL_ERROR,
+                         "internal error: Incoming cookie data had unexpected name %s vs %s", cookie->name, name);
+    if (!uuid_equal(&cookie->uuid, uuid) || (cookie->ferry && !uuid_equal(&cookie->ferry->uuid, uuid)))
+        return error_set(error, ERROR_INTERNAL_ERROR,
+                         "internal error: Incoming cookie data had unexpected UUID %s vs %s",
+                         uuid_format(&cookie->uuid, theirs), uuid_format(uuid, ours));
+    if (uuid_equal(&cookie->host_uuid, own_host))
+        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: Attempt to migrate guest to the same host %s",
+                         uuid_format(own_host, ours));
+    return TRUE;
+}
+
+/* The source without a lock driver sends no element; so a target with one has nothing to go on, and the other way round. */
+gboolean cookie_check_lock(const MigrationCookie *cookie, const char *lock_driver, GError **error)
+{
+    gboolean has_driver = lock_driver && !g_str_equal(lock_driver, "none");
+
+    if (cookie->lock_driver && !g_str_equal(cookie->lock_driver, lock_driver ?: "none"))
+        return error_set(error, ERROR_INTERNAL_ERROR,
+                         "internal error: Source host lock driver %s different from target %s", cookie->lock_driver,
+                         lock_driver ?: "none");
+    if (!cookie->lock_driver && has_driver)
+        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: Missing %s lock state for migration cookie",
+                         lock_driver);
+    return TRUE;
+}
+
+GBytes *cookie_hand_on(GBytes *c2, CookieWord word)
+{
+    size_t len = 0;
+    const void *bytes = c2 ? g_bytes_get_data(c2, &len) : NULL;
+    g_autoptr(MigrationCookie) from = bytes ? cookie_parse(bytes, len, COOKIE_FOR_PERFORM, NULL) : NULL;
+    g_autoptr(MigrationCookie) answer = NULL;
+    CookieFerry *ferry;
+
+    if (!from || !from->ferry)
+        return NULL;
+    answer = cookie_new(from->name, &from->uuid, from->hostname, &from->host_uuid);
+    ferry = cookie_ferry(answer);
+    *ferry = *from->ferry;
+    ferry->definition = NULL;
+    ferry->word = word;
+    return cookie_format(answer, NULL);
+}

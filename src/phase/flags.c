@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Flags and parameters of a migration. */
+#include "phase/flags.h"
+
+#include "base/error.h"
+#include "phase/uri.h"
+
+const EnumName migrate_flag_names[] = {
+    {"LIVE", MIGRATE_LIVE},
+    {"PEER2PEER", MIGRATE_PEER2PEER},
+    {"TUNNELLED", MIGRATE_TUNNELLED},
+    {"PERSIST_DEST", MIGRATE_PERSIST_DEST},
+    {"UNDEFINE_SOURCE", MIGRATE_UNDEFINE_SOURCE},
+    {"PAUSED", MIGRATE_PAUSED},
+    {"NON_SHARED_DISK", MIGRATE_NON_SHARED_DISK},
+    {"NON_SHARED_INC", MIGRATE_NON_SHARED_INC},
+    {"CHANGE_PROTECTION", MIGRATE_CHANGE_PROTECTION},
+    {"UNSAFE", MIGRATE_UNSAFE},
+    {"OFFLINE", MIGRATE_OFFLINE},
+    {"COMPRESSED", MIGRATE_COMPRESSED},
+    {"ABORT_ON_ERROR", MIGRATE_ABORT_ON_ERROR},
+    {"AUTO_CONVERGE", MIGRATE_AUTO_CONVERGE},
+    {"RDMA_PIN_ALL", MIGRATE_RDMA_PIN_ALL},
+    {"POSTCOPY", MIGRATE_POSTCOPY},
+    {"TLS", MIGRATE_TLS},
+    {"PARALLEL", MIGRATE_PARALLEL},
+    {"NON_SHARED_SYNCHRONOUS_WRITES", MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES},
+    {"POSTCOPY_RESUME", MIGRATE_POSTCOPY_RESUME},
+    {"ZEROCOPY", MIGRATE_ZEROCOPY},
+    {NULL},
+};
+
+/* clang-format off */
+static const struct {
+    uint32_t has;   /* all of these … */
+    uint32_t other; /* … and any of these, or, if wants_other, none of these: */
+    gboolean wants_other;
+    ErrorCode code;
+    const char *text;
+} conflicts[] = {
+    { MIGRATE_NON_SHARED_DISK, MIGRATE_NON_SHARED_INC, FALSE, ERROR_INVALID_ARG,
+      "Flags 'VIR_MIGRATE_NON_SHARED_DISK' and 'VIR_MIGRATE_NON_SHARED_INC' are mutually exclusive" },
+    { MIGRATE_TUNNELLED, MIGRATE_PARALLEL, FALSE, ERROR_INVALID_ARG,
+      "Flags 'VIR_MIGRATE_TUNNELLED' and 'VIR_MIGRATE_PARALLEL' are mutually exclusive" },
+    { MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES, MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC, TRUE, ERROR_INVALID_ARG,
+      "'VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES' requires one of 'VIR_MIGRATE_NON_SHARED_DISK', 'VIR_MIGRATE_NON_SHARED_INC'" },
+    { MIGRATE_TUNNELLED, MIGRATE_PEER2PEER, TRUE, ERROR_INVALID_ARG,
+      "cannot perform tunnelled migration without using peer2peer flag" },
+    { MIGRATE_POSTCOPY, MIGRATE_PAUSED, FALSE, ERROR_ARGUMENT_UNSUPPORTED,
+      "argument unsupported: post-copy migration is not supported with non-live or paused migration" },
+    { MIGRATE_POSTCOPY, MIGRATE_LIVE, TRUE, ERROR_ARGUMENT_UNSUPPORTED,
+      "argument unsupported: post-copy migration is not supported with non-live or paused migration" },
+    { MIGRATE_POSTCOPY, MIGRATE_TUNNELLED, FALSE, ERROR_ARGUMENT_UNSUPPORTED,
+      "argument unsupported: post-copy is not supported with tunnelled migration" },
+    { MIGRATE_OFFLINE, MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC, FALSE, ERROR_OPERATION_INVALID,
+      "Requested operation is not valid: offline migration cannot handle non-shared storage" },
+    { MIGRATE_OFFLINE, MIGRATE_PERSIST_DEST, TRUE, ERROR_OPERATION_INVALID,
+      "Requested operation is not valid: offline migration must be specified with the persistent flag set" },
+    { MIGRATE_OFFLINE, MIGRATE_TUNNELLED, FALSE, ERROR_OPERATION_INVALID,
+      "Requested operation is not valid: tunnelled offline migration does not make sense" },
+    { MIGRATE_ZEROCOPY, MIGRATE_PARALLEL, TRUE, ERROR_OPERATION_INVALID,
+      "Requested operation is not valid: zero-copy is only available for parallel migration" },
+};
+
+/* What stock 9.0.0 knows, what a source daemon passes on to Prepare, what ferryd serves. */
+static const struct {
+    ParamRule rule;
+    gboolean goes_to_prepare;
+    gboolean is_served;
+} params_table[] = {
+    /* name                          type           repeats     to prepare  served */
+    { { MIGRATE_PARAM_URI,            PARAM_STRING, FALSE },    TRUE,       TRUE  },
+    { { MIGRATE_PARAM_DEST_NAME,      PARAM_STRING, FALSE },    TRUE,       TRUE  },
+    { { MIGRATE_PARAM_DEST_XML,       PARAM_STRING, FALSE },    TRUE,       TRUE  },
+    { { MIGRATE_PARAM_PERSIST_XML,    PARAM_STRING, FALSE },    FALSE,      TRUE  },
+    { { MIGRATE_PARAM_BANDWIDTH,      PARAM_ULLONG, FALSE },    TRUE,       TRUE  },
+    { { MIGRATE_PARAM_LISTEN_ADDRESS, PARAM_STRING, FALSE },    TRUE,       TRUE  },
+    { { "bandwidth.postcopy",         PARAM_ULLONG, FALSE },    TRUE,       FALSE },
+    { { "graphics_uri",               PARAM_STRING, FALSE },    TRUE,       FALSE },
+    { { "migrate_disks",              PARAM_STRING, TRUE  },    TRUE,       FALSE },
+    { { "disks_port",                 PARAM_INT,    FALSE },    TRUE,       FALSE },
+    { { "disks_uri",                  PARAM_STRING, FALSE },    TRUE,       FALSE },
+    { { "compression",                PARAM_STRING, TRUE  },    TRUE,       FALSE },
+    { { "compression.mt.level",       PARAM_INT,    FALSE },    TRUE,       FALSE },
+    { { "compression.mt.threads",     PARAM_INT,    FALSE },    TRUE,       FALSE },
+    { { "compression.mt.dthreads",    PARAM_INT,    FALSE },    TRUE,       FALSE },
+    { { "compression.xbzrle.cache",   PARAM_ULLONG, FALSE },    TRUE,       FALSE },
+    { { "auto_converge.initial",      PARAM_INT,    FALSE },    FALSE,      FALSE },
+    { { "auto_converge.increment",    PARAM_INT,    FALSE },    FALSE,      FALSE },
+    { { "parallel.connections",       PARAM_INT,    FALSE },    TRUE,       FALSE },
+    { { "tls.destination",            PARAM_STRING, FALSE },    FALSE,      FALSE },
+};
+/* clang-format on */
+
+/* The speed in bytes has to fit a signed 64-bit number. */
+#define BANDWIDTH_MAX_MIB (INT64_MAX >> 20)
+
+const ParamRule *migrate_param_rules(void)
+{
+    static ParamRule rules[G_N_ELEMENTS(params_table) + 1];
+
+    for (size_t i = 0; i < G_N_ELEMENTS(params_table); i++)
+        rules[i] = params_table[i].rule;
+    return rules;
+}
+
+gboolean migrate_flags_check_known(uint64_t flags, const char *function, GError **error)
+{
+    if (flags & ~(uint64_t)MIGRATE_FLAGS_KNOWN)
+        return error_set(error, ERROR_INVALID_ARG, "unsupported flags (0x%" G_GINT64_MODIFIER "x) in function %s",
+                         flags & ~(uint64_t)MIGRATE_FLAGS_KNOWN, function);
+    for (size_t i = 0; i < G_N_ELEMENTS(conflicts); i++)
+        if ((flags & conflicts[i].has) == conflicts[i].has &&
+            ((flags & conflicts[i].other) == 0) == conflicts[i].wants_other)
+            return error_set(error, conflicts[i].code, "%s", conflicts[i].text);
+    return TRUE;
+}
+
+gboolean migrate_flags_check(uint64_t flags, const char *function, GError **error)
+{
+    if (!migrate_flags_check_known(flags, function, error))
+        return FALSE;
+    for (const EnumName *row = migrate_flag_names; row->name; row++)
+        if (flags & (uint32_t)row->value & ~MIGRATE_FLAGS_SERVED)
+            return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
+                             "argument unsupported: migration flag VIR_MIGRATE_%s is not served by this host yet", row->name);
+    return TRUE;
+}
+
+static gboolean check_served(const Params *params, GError **error)
+{
+    for (size_t i = 0; i < params->count; i++)
+        for (size_t row = 0; row < G_N_ELEMENTS(params_table); row++)
+            if (g_str_equal(params->items[i].name, params_table[row].rule.name) && !params_table[row].is_served)
+                return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
+                                 "argument unsupported: migration parameter '%s' is not served by this host yet",
+                                 params->items[i].name);
+    return TRUE;
+}
+
+gboolean migrate_params_check(const Params *params, uint64_t flags, GError **error)
+{
+    const char *uri = params_get_string(params, MIGRATE_PARAM_URI);
+    g_autoptr(MigrationUri) parsed = NULL;
+
+    if (!params)
+        return TRUE;
+    if (params->count > MIGRATE_PARAMS_MAX)
+        return error_set(error, ERROR_INVALID_ARG, "more than %d migration parameters", MIGRATE_PARAMS_MAX);
+    if (!params_check(params, migrate_param_rules(), error) || !check_served(params, error))
+        return FALSE;
+    if (params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0) > BANDWIDTH_MAX_MIB)
+        return error_set(error, ERROR_OVERFLOW, "numerical overflow: bandwidth must be less than %" G_GINT64_FORMAT,
+                         (gint64)BANDWIDTH_MAX_MIB + 1);
+    if ((flags & MIGRATE_TUNNELLED) && uri)
+        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
+                         "argument unsupported: migration URI is not supported by tunnelled migration");
+    if ((flags & MIGRATE_TUNNELLED) && params_find(params, MIGRATE_PARAM_LISTEN_ADDRESS))
+        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
+                         "argument unsupported: listen address is not supported by tunnelled migration");
+    parsed = uri ? migration_uri_parse(uri, error) : NULL;
+    return !uri || parsed;
+}
+
+uint64_t migrate_flags_for_destination(uint64_t flags)
+{
+    return flags & ~(uint64_t)(MIGRATE_CHANGE_PROTECTION | MIGRATE_ABORT_ON_ERROR | MIGRATE_AUTO_CONVERGE);
+}
+
+/* The part of the user's list that the driver sends to the destination. */
+static Params *params_for_destination(const Params *user, MigrateDriver driver)
+{
+    Params *params = user ? params_copy(user) : params_new();
+
+    for (size_t row = 0; driver == MIGRATE_BY_SOURCE && row < G_N_ELEMENTS(params_table); row++)
+        if (!params_table[row].goes_to_prepare)
+            params_remove(params, params_table[row].rule.name);
+    params_remove(params, MIGRATE_PARAM_DEST_XML);
+    return params;
+}
+
+static void params_set_string(Params *params, const char *name, const char *value)
+{
+    params_remove(params, name);
+    if (value)
+        params_add_string(params, name, value);
+}
+
+Params *migrate_params_for_prepare(const Params *user, MigrateDriver driver, const char *xml)
+{
+    Params *params = params_for_destination(user, driver);
+
+    params_set_string(params, MIGRATE_PARAM_DEST_XML, xml);
+    return params;
+}
+
+Params *migrate_params_for_perform(const Params *user, const char *uri)
+{
+    Params *params = user ? params_copy(user) : params_new();
+
+    params_set_string(params, MIGRATE_PARAM_URI, uri);
+    return params;
+}
+
+Params *migrate_params_for_finish(const Params *user, MigrateDriver driver, const char *name, const char *uri)
+{
+    Params *params = params_for_destination(user, driver);
+
+    params_set_string(params, MIGRATE_PARAM_URI, uri);
+    if (!params_get_string(params, MIGRATE_PARAM_DEST_NAME))
+        params_set_string(params, MIGRATE_PARAM_DEST_NAME, name);
+    return params;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/error.h"
+#include "phase/flags.h"
+
+static void every_bit_has_a_name(void)
+{
+    for (int bit = 0; bit < 32; bit++) {
+        gboolean is_known = (MIGRATE_FLAGS_KNOWN >> bit) & 1;
+
+        g_assert_true((enum_name(migrate_flag_names, (int)(1u << bit)) != NULL) == is_known);
+    }
+}
+
+static void what_is_not_served_is_refused_by_name(void)
+{
+    g_autoptr(GError) unknown = NULL, postcopy = NULL, both = NULL;
+
+    g_assert_true(migrate_flags_check(MIGRATE_FLAGS_SERVED, "f", NULL));
+    g_assert_false(migrate_flags_check(1u << 21 | MIGRATE_LIVE, "f", &unknown));
+    g_assert_cmpstr(unknown->message, ==, "unsupported flags (0x200000) in function f");
+    g_assert_true(error_is(unknown, ERROR_INVALID_ARG));
+    g_assert_false(migrate_flags_check(MIGRATE_LIVE | MIGRATE_POSTCOPY, "f", &postcopy));
+    g_assert_cmpstr(postcopy->message, ==,
+                    "argument unsupported: migration flag VIR_MIGRATE_POSTCOPY is not served by this host yet");
+    g_assert_false(migrate_flags_check(MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC, "f", &both));
+    g_assert_cmpstr(both->message, ==,
+                    "Flags 'VIR_MIGRATE_NON_SHARED_DISK' and 'VIR_MIGRATE_NON_SHARED_INC' are mutually exclusive");
+}
+
+static void flags_that_need_each_other(void)
+{
+    static const struct {
+        uint64_t flags;
+        const char *text; /* NULL: fine */
+    } cases[] = {
+        {0, NULL},
+        {MIGRATE_TUNNELLED, "cannot perform tunnelled migration without using peer2peer flag"},
+        {MIGRATE_TUNNELLED | MIGRATE_PEER2PEER, NULL},
+        {MIGRATE_TUNNELLED | MIGRATE_PEER2PEER | MIGRATE_PARALLEL,
+         "Flags 'VIR_MIGRATE_TUNNELLED' and 'VIR_MIGRATE_PARALLEL' are mutually exclusive"},
+        {MIGRATE_POSTCOPY, "argument unsupported: post-copy migration is not supported with non-live or paused migration"},
+        {MIGRATE_POSTCOPY | MIGRATE_LIVE, NULL},
+        {MIGRATE_POSTCOPY | MIGRATE_LIVE | MIGRATE_PAUSED,
+         "argument unsupported: post-copy migration is not supported with non-live or paused migration"},
+        {MIGRATE_OFFLINE, "Requested operation is not valid: offline migration must be specified with the persistent flag set"},
+        {MIGRATE_OFFLINE | MIGRATE_PERSIST_DEST, NULL},
+        {MIGRATE_ZEROCOPY, "Requested operation is not valid: zero-copy is only available for parallel migration"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_true(migrate_flags_check_known(cases[i].flags, "f", &error) == !cases[i].text);
+        g_assert_cmpstr(error ? error->message : NULL, ==, cases[i].text);
+    }
+}
+
+static void parameters_are_checked_before_anything_is_touched(void)
+{
+    g_autoptr(Params) params = params_new();
+    g_autoptr(GError) not_served = NULL, tunnelled = NULL, speed = NULL, scheme = NULL;
+
+    g_assert_true(migrate_params_check(NULL, 0, NULL));
+    params_add_ullong(params, "bandwidth", 8796093022207);
+    params_add_string(params, "destination_name", "x");
+    g_assert_true(migrate_params_check(params, 0, NULL));
+    params_add_string(params, "migrate_uri", "tcp://h:1");
+    g_assert_true(migrate_params_check(params, MIGRATE_PEER2PEER, NULL));
+    g_assert_false(migrate_params_check(params, MIGRATE_PEER2PEER | MIGRATE_TUNNELLED, &tunnelled));
+    g_assert_cmpstr(tunnelled->message, ==,
+                    "argument unsupported: migration URI is not supported by tunnelled migration");
+    params_add_string(params, "migrate_disks", "vda");
+    g_assert_false(migrate_params_check(params, 0, &not_served));
+    g_assert_cmpstr(not_served->message, ==,
+                    "argument unsupported: migration parameter 'migrate_disks' is not served by this host yet");
+    params_remove(params, "migrate_disks");
+    params_remove(params, "bandwidth");
+    params_add_ullong(params, "bandwidth", 8796093022208);
+    g_assert_false(migrate_params_check(params, 0, &speed));
+    g_assert_cmpstr(speed->message, ==, "numerical overflow: bandwidth must be less than 8796093022208");
+    params_remove(params, "bandwidth");
+    params_remove(params, "migrate_uri");
+    params_add_string(params, "migrate_uri", "10.77.0.2");
+    g_assert_false(migrate_params_check(params, 0, &scheme));
+    g_assert_cmpstr(scheme->message, ==, "invalid argument: missing scheme in migration URI: 10.77.0.2");
+}
+
+static void the_destination_sees_its_flags(void)
+{
+    g_assert_cmphex(migrate_flags_for_destination(0x23b09), ==, 0x20a09);
+}
+
+static void each_phase_gets_its_parameters(void)
+{
+    g_autoptr(Params) user = params_new();
+    g_autoptr(Params) prepare = NULL, perform = NULL, finish = NULL, direct = NULL;
+
+    params_add_string(user, "destination_xml", "<theirs/>");
+    params_add_string(user, "persistent_xml", "<domain/>");
+    params_add_ullong(user, "bandwidth", 7);
+    prepare = migrate_params_for_prepare(user, MIGRATE_BY_SOURCE, "<begin/>");
+    g_assert_cmpstr(params_get_string(prepare, "destination_xml"), ==, "<begin/>");
+    g_assert_null(params_find(prepare, "persistent_xml"));
+    g_assert_cmpuint(params_get_ullong(prepare, "bandwidth", 0), ==, 7);
+    direct = migrate_params_for_prepare(user, MIGRATE_BY_CLIENT, "<begin/>");
+    g_assert_nonnull(params_find(direct, "persistent_xml"));
+    perform = migrate_params_for_perform(user, "tcp:h:1");
+    g_assert_cmpstr(params_get_string(perform, "migrate_uri"), ==, "tcp:h:1");
+    g_assert_cmpstr(params_get_string(perform, "destination_xml"), ==, "<theirs/>");
+    finish = migrate_params_for_finish(user, MIGRATE_BY_CLIENT, "guest", "tcp:h:1");
+    g_assert_cmpstr(params_get_string(finish, "destination_name"), ==, "guest");
+    g_assert_null(params_find(finish, "destination_xml"));
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/phase/flags/every-bit-has-a-name", every_bit_has_a_name);
+    g_test_add_func("/phase/flags/what-is-not-served-is-refused-by-name", what_is_not_served_is_refused_by_name);
+    g_test_add_func("/phase/flags/flags-that-need-each-other", flags_that_need_each_other);
+    g_test_add_func("/phase/flags/parameters-are-checked", parameters_are_checked_before_anything_is_touched);
+    g_test_add_func("/phase/flags/the-destination-sees-its-flags", the_destination_sees_its_flags);
+    g_test_add_func("/phase/flags/each-phase-gets-its-parameters", each_phase_gets_its_parameters);
+    return g_test_run();
+}
