@@ -2,7 +2,10 @@
 /* Where the memory is to be sent. */
 #include "migrate/address.h"
 
+#include <string.h>
+
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "host/address.h"
 #include "migrate/migration.h"
@@ -46,4 +49,24 @@ AWAITS gboolean address_for_source(const struct sockaddr_storage *control_local,
         return FALSE;
     log_info("domain '%s' is to come to %s: %s", guest, *ret_literal, reason);
     return TRUE;
+}
+
+#define ENVIRON_MAX (256 * 1024)
+
+char *address_of_ssh(pid_t pid)
+{
+    static const char key[] = "SSH_CONNECTION=";
+    g_autofree char *path = g_strdup_printf("/proc/%d/environ", (int)pid);
+    size_t len = 0;
+    g_autofree char *environ_text = pid > 0 ? file_read(path, ENVIRON_MAX, &len, NULL) : NULL;
+
+    for (const char *entry = environ_text; entry && entry < environ_text + len; entry += strlen(entry) + 1) {
+        g_auto(GStrv) words = NULL;
+
+        if (!g_str_has_prefix(entry, key))
+            continue;
+        words = g_strsplit(entry + strlen(key), " ", 0); /* client address and port, then ours */
+        return g_strv_length(words) == 4 ? g_strdup(words[2]) : NULL;
+    }
+    return NULL;
 }

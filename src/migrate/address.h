@@ -4,6 +4,7 @@
 
 #include <glib.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include "loop/task.h"
 
@@ -13,3 +14,6 @@
  * The log says which was taken and why. */
 AWAITS gboolean address_for_source(const struct sockaddr_storage *control_local, const char *guest, char **ret_literal,
                                    GError **error);
+/* The local address of the ssh connection that process runs in (SSH_CONNECTION), NULL if it runs in none.  The caller
+ * frees it. */
+char *address_of_ssh(pid_t pid);

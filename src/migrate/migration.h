@@ -38,6 +38,7 @@ typedef struct Migration {
     gboolean is_qemu_dead;
     gboolean is_in_blackout;  /* from the source's STOP to the destination's cont: only the word is written */
     gboolean is_ended;
+    void *lead;               /* of the service: the connection that leads it */
     Task *task;               /* in Perform or Finish; NULL between phases */
     char *abort_reason;       /* the user asked to abort, and why */
 

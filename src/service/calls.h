@@ -155,6 +155,34 @@ gboolean service_connect_domain_event_register_any(Call *call, const RemoteConne
 gboolean service_connect_domain_event_deregister_any(Call *call, const
     RemoteConnectDomainEventDeregisterAnyArgs *args, void *ret, GError **error);
 
+/* migrate.c */
+AWAITS gboolean service_domain_migrate_begin3(Call *call, const RemoteDomainMigrateBegin3Args *args,
+    RemoteDomainMigrateBegin3Ret *ret, GError **error);
+AWAITS gboolean service_domain_migrate_begin3_params(Call *call, const RemoteDomainMigrateBegin3ParamsArgs *args,
+    RemoteDomainMigrateBegin3ParamsRet *ret, GError **error);
+AWAITS gboolean service_domain_migrate_prepare3(Call *call, const RemoteDomainMigratePrepare3Args *args,
+    RemoteDomainMigratePrepare3Ret *ret, GError **error);
+AWAITS gboolean service_domain_migrate_prepare3_params(Call *call, const RemoteDomainMigratePrepare3ParamsArgs *args,
+    RemoteDomainMigratePrepare3ParamsRet *ret, GError **error);
+AWAITS gboolean service_domain_migrate_prepare_tunnel3(Call *call, const RemoteDomainMigratePrepareTunnel3Args *args,
+    RemoteDomainMigratePrepareTunnel3Ret *ret, GError **error);
+AWAITS gboolean service_domain_migrate_prepare_tunnel3_params(Call *call, const RemoteDomainMigratePrepareTunnel3ParamsArgs *args,
+    RemoteDomainMigratePrepareTunnel3ParamsRet *ret, GError **error);
+AWAITS gboolean service_domain_migrate_perform3(Call *call, const RemoteDomainMigratePerform3Args *args,
+    RemoteDomainMigratePerform3Ret *ret, GError **error);
+AWAITS gboolean service_domain_migrate_perform3_params(Call *call, const RemoteDomainMigratePerform3ParamsArgs *args,
+    RemoteDomainMigratePerform3ParamsRet *ret, GError **error);
+AWAITS gboolean service_domain_migrate_finish3(Call *call, const RemoteDomainMigrateFinish3Args *args,
+    RemoteDomainMigrateFinish3Ret *ret, GError **error);
+AWAITS gboolean service_domain_migrate_finish3_params(Call *call, const RemoteDomainMigrateFinish3ParamsArgs *args,
+    RemoteDomainMigrateFinish3ParamsRet *ret, GError **error);
+AWAITS gboolean service_domain_migrate_confirm3(Call *call, const RemoteDomainMigrateConfirm3Args *args,
+    void *ret, GError **error);
+AWAITS gboolean service_domain_migrate_confirm3_params(Call *call, const RemoteDomainMigrateConfirm3ParamsArgs *args,
+    void *ret, GError **error);
+AWAITS gboolean service_migration_resolve(Call *call, const FerryMigrationResolveArgs *args, void *ret,
+    GError **error);
+
 /* monitor.c */
 AWAITS gboolean service_qemu_domain_monitor_command(Call *call, const QemuDomainMonitorCommandArgs *args,
     QemuDomainMonitorCommandRet *ret, GError **error);

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The migration calls of version 3, with and without typed parameters.  Both families become Params and meet in the same
+ * functions of src/migrate.  What is left here: who calls, and what must end when he goes away. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "host/address.h"
+#include "link/pump.h"
+#include "migrate/address.h"
+#include "migrate/dest.h"
+#include "migrate/recover.h"
+#include "migrate/source.h"
+#include "phase/driver.h"
+#include "phase/flags.h"
+#include "service/calls.h"
+#include "service/service.h"
+#include "wire/params.h"
+
+/* --- whose connection leads a migration --------------------------------------------------------------------------- */
+
+typedef struct {
+    Migration *migration; /* a reference */
+    CallerHook *hook;
+} Lead;
+
+static void lead_drop(Migration *migration)
+{
+    Lead *lead = g_steal_pointer(&migration->lead);
+
+    if (!lead)
+        return;
+    caller_drop_hook(lead->hook);
+    migration_unref(lead->migration);
+    g_free(lead);
+}
+
+static void lead_lost(Caller *caller, void *data)
+{
+    Lead *lead = data;
+    g_autoptr(Migration) migration = migration_ref(lead->migration);
+
+    lead->hook = NULL;
+    lead_drop(migration);
+    if (migration->is_ended && migration->side == SIDE_SOURCE)
+        return;
+    log_info("the connection of %s, which led the migration of domain '%s', has ended", caller_name(caller),
+             migration->journal->name);
+    migration->side == SIDE_SOURCE ? source_caller_lost(migration) : dest_caller_lost(migration);
+}
+
+/* The latest caller of a phase leads. */
+static void lead_take(Migration *migration, Call *call)
+{
+    Lead *lead = g_new0(Lead, 1);
+    CallerHook *hook;
+
+    lead_drop(migration);
+    lead->migration = migration_ref(migration);
+    migration->lead = lead;
+    hook = caller_on_close(call_caller(call), lead_lost, lead);
+    if (migration->lead == lead) /* else he has gone already */
+        lead->hook = hook;
+}
+
+/* --- arguments and results ---------------------------------------------------------------------------------------- */
+
+static Params *params_of_old_call(const char *uri, const char *dname, const char *xml, uint64_t bandwidth)
+{
+    Params *params = params_new();
+
+    if (uri)
+        params_add_string(params, MIGRATE_PARAM_URI, uri);
+    if (dname)
+        params_add_string(params, MIGRATE_PARAM_DEST_NAME, dname);
+    if (xml)
+        params_add_string(params, MIGRATE_PARAM_DEST_XML, xml);
+    if (bandwidth)
+        params_add_ullong(params, MIGRATE_PARAM_BANDWIDTH, bandwidth);
+    return params;
+}
+
+static void return_cookie(Call *call, GBytes *cookie, guint8 **ret_bytes, uint32_t *ret_len)
+{
+    size_t len = cookie ? g_bytes_get_size(cookie) : 0;
+
+    *ret_bytes = arena_alloc(call_arena(call), len + 1);
+    *ret_len = (uint32_t)len;
+    if (len > 0)
+        memcpy(*ret_bytes, g_bytes_get_data(cookie, NULL), len);
+    g_bytes_unref(cookie);
+}
+
+/* Where the calling connection arrived: the address that reaches us from there. */
+static gboolean control_address(const Caller *caller, struct sockaddr_storage *ret_address)
+{
+    g_autofree char *ssh = caller_is_local(caller) ? address_of_ssh(caller_pid(caller)) : NULL;
+    const char *host = ssh ?: caller_local_host(caller);
+
+    return host && address_parse(host, ret_address);
+}
+
+/* --- Begin -------------------------------------------------------------------------------------------------------- */
+
+AWAITS static gboolean begin(Call *call, const WireDomain *dom, const Params *params, uint64_t flags, guint8 **ret_cookie,
+                             uint32_t *ret_cookie_len, char **ret_xml, GError **error)
+{
+    g_autoptr(Domain) domain = service_find(dom, error);
+    g_autofree char *xml = NULL;
+    GBytes *cookie = NULL;
+
+    if (!domain || !source_begin(domain, params, (unsigned)flags, &cookie, &xml, error))
+        return FALSE;
+    lead_take(domain->migration, call);
+    return_cookie(call, cookie, ret_cookie, ret_cookie_len);
+    *ret_xml = arena_strdup(call_arena(call), xml);
+    return TRUE;
+}
+
+AWAITS gboolean service_domain_migrate_begin3(Call *call, const RemoteDomainMigrateBegin3Args *args,
+                                              RemoteDomainMigrateBegin3Ret *ret, GError **error)
+{
+    g_autoptr(Params) params = params_of_old_call(NULL, args->dname, args->xmlin, args->resource);
+
+    return begin(call, &args->dom, params, args->flags, &ret->cookie_out, &ret->cookie_out_len, &ret->xml, error);
+}
+
+AWAITS gboolean service_domain_migrate_begin3_params(Call *call, const RemoteDomainMigrateBegin3ParamsArgs *args,
+                                                     RemoteDomainMigrateBegin3ParamsRet *ret, GError **error)
+{
+    g_autoptr(Params) params = wire_params_decode(args->params, args->params_count, error);
+
+    return params && begin(call, &args->dom, params, args->flags, &ret->cookie_out, &ret->cookie_out_len, &ret->xml, error);
+}
+
+/* --- Prepare ------------------------------------------------------------------------------------------------------ */
+
+AWAITS static gboolean prepare(Call *call, const Params *params, const guint8 *cookie_in, size_t cookie_len,
+                               uint64_t flags, gboolean is_tunnelled, Migration **ret_migration, guint8 **ret_cookie,
+                               uint32_t *ret_cookie_len, char **ret_uri, GError **error)
+{
+    struct sockaddr_storage control;
+    g_autofree char *uri = NULL;
+    DestPrepare request = {
+        .params = params,
+        .flags = (unsigned)flags,
+        .cookie = cookie_in,
+        .cookie_len = cookie_len,
+        .is_tunnelled = is_tunnelled,
+        .control_local = control_address(call_caller(call), &control) ? &control : NULL,
+    };
+    GBytes *cookie = NULL;
+
+    if (!dest_prepare(&request, ret_migration, &cookie, &uri, error))
+        return FALSE;
+    lead_take(*ret_migration, call);
+    return_cookie(call, cookie, ret_cookie, ret_cookie_len);
+    if (ret_uri)
+        *ret_uri = arena_strdup(call_arena(call), uri);
+    return TRUE;
+}
+
+AWAITS gboolean service_domain_migrate_prepare3(Call *call, const RemoteDomainMigratePrepare3Args *args,
+                                                RemoteDomainMigratePrepare3Ret *ret, GError **error)
+{
+    g_autoptr(Params) params = params_of_old_call(args->uri_in, args->dname, args->dom_xml, args->resource);
+    g_autoptr(Migration) migration = NULL;
+
+    return prepare(call, params, args->cookie_in, args->cookie_in_len, args->flags, FALSE, &migration, &ret->cookie_out,
+                   &ret->cookie_out_len, &ret->uri_out, error);
+}
+
+AWAITS gboolean service_domain_migrate_prepare3_params(Call *call, const RemoteDomainMigratePrepare3ParamsArgs *args,
+                                                       RemoteDomainMigratePrepare3ParamsRet *ret, GError **error)
+{
+    g_autoptr(Params) params = wire_params_decode(args->params, args->params_count, error);
+    g_autoptr(Migration) migration = NULL;
+
+    return params && prepare(call, params, args->cookie_in, args->cookie_in_len, args->flags, FALSE, &migration,
+                             &ret->cookie_out, &ret->cookie_out_len, &ret->uri_out, error);
+}
+
+/* The stream has ended; whether well or not, QEMU sees the end of the pipe and says what it makes of it. */
+static void tunnel_ended(CallerStream *stream, CallerStreamEnd end, void *data)
+{
+    g_autoptr(Migration) migration = data;
+
+    log_debug("tunnel of domain '%s' ended: %d", migration->journal->name, (int)end);
+}
+
+AWAITS static gboolean prepare_tunnel(Call *call, const Params *params, const guint8 *cookie_in, size_t cookie_len,
+                                      uint64_t flags, guint8 **ret_cookie, uint32_t *ret_cookie_len, GError **error)
+{
+    g_autoptr(Migration) migration = NULL;
+    auto_fd int read_fd = -1;
+    auto_fd int write_fd = -1;
+
+    if (!prepare(call, params, cookie_in, cookie_len, flags, TRUE, &migration, ret_cookie, ret_cookie_len, NULL, error))
+        return FALSE;
+    if (!pump_pipe(&read_fd, &write_fd, error) || !dest_attach(migration, fd_steal(&read_fd), error)) {
+        dest_refuse_soon(migration, "its tunnel could not be opened");
+        return FALSE;
+    }
+    call_open_stream(call, fd_steal(&write_fd), tunnel_ended, migration_ref(migration));
+    return TRUE;
+}
+
+AWAITS gboolean service_domain_migrate_prepare_tunnel3(Call *call, const RemoteDomainMigratePrepareTunnel3Args *args,
+                                                       RemoteDomainMigratePrepareTunnel3Ret *ret, GError **error)
+{
+    g_autoptr(Params) params = params_of_old_call(NULL, args->dname, args->dom_xml, args->resource);
+
+    return prepare_tunnel(call, params, args->cookie_in, args->cookie_in_len, args->flags, &ret->cookie_out,
+                          &ret->cookie_out_len, error);
+}
+
+AWAITS gboolean service_domain_migrate_prepare_tunnel3_params(Call *call,
+                                                              const RemoteDomainMigratePrepareTunnel3ParamsArgs *args,
+                                                              RemoteDomainMigratePrepareTunnel3ParamsRet *ret,
+                                                              GError **error)
+{
+    g_autoptr(Params) params = wire_params_decode(args->params, args->params_count, error);
+
+    return params && prepare_tunnel(call, params, args->cookie_in, args->cookie_in_len, args->flags, &ret->cookie_out,
+                                    &ret->cookie_out_len, error);
+}
+
+/* --- Perform ------------------------------------------------------------------------------------------------------ */
+
+AWAITS static gboolean perform(Call *call, const WireDomain *dom, const char *dconnuri, const Params *params,
+                               const guint8 *cookie_in, size_t cookie_len, uint64_t flags, guint8 **ret_cookie,
+                               uint32_t *ret_cookie_len, GError **error)
+{
+    g_autoptr(Domain) domain = service_find(dom, error);
+    SourceRoute route = {.uri = params_get_string(params, MIGRATE_PARAM_URI), .carrier_fd = -1};
+    GBytes *cookie = NULL;
+
+    if (!domain)
+        return FALSE;
+    if (flags & MIGRATE_PEER2PEER) {
+        if (!source_migrate(domain, dconnuri, params, (unsigned)flags, error))
+            return FALSE;
+        return_cookie(call, g_bytes_new(NULL, 0), ret_cookie, ret_cookie_len);
+        return TRUE;
+    }
+    if (!route.uri)
+        return error_set(error, ERROR_INVALID_ARG, "no migration URI: the destination gave none, and the user neither");
+    if (migration_of(domain))
+        lead_take(migration_of(domain), call);
+    if (!source_perform(domain, params, &route, cookie_in, cookie_len, &cookie, error))
+        return FALSE;
+    return_cookie(call, cookie, ret_cookie, ret_cookie_len);
+    return TRUE;
+}
+
+AWAITS gboolean service_domain_migrate_perform3(Call *call, const RemoteDomainMigratePerform3Args *args,
+                                                RemoteDomainMigratePerform3Ret *ret, GError **error)
+{
+    g_autoptr(Params) params = params_of_old_call(args->uri, args->dname, args->xmlin, args->resource);
+
+    return perform(call, &args->dom, args->dconnuri, params, args->cookie_in, args->cookie_in_len, args->flags,
+                   &ret->cookie_out, &ret->cookie_out_len, error);
+}
+
+AWAITS gboolean service_domain_migrate_perform3_params(Call *call, const RemoteDomainMigratePerform3ParamsArgs *args,
+                                                       RemoteDomainMigratePerform3ParamsRet *ret, GError **error)
+{
+    g_autoptr(Params) params = wire_params_decode(args->params, args->params_count, error);
+
+    return params && perform(call, &args->dom, args->dconnuri, params, args->cookie_in, args->cookie_in_len, args->flags,
+                             &ret->cookie_out, &ret->cookie_out_len, error);
+}
+
+/* --- Finish ------------------------------------------------------------------------------------------------------- */
+
+AWAITS static gboolean finish(Call *call, const char *name, const guint8 *cookie_in, size_t cookie_len, uint64_t flags,
+                              gboolean is_cancelled, RemoteDomainMigrateFinish3Ret *ret, GError **error)
+{
+    DestFinish request = {
+        .name = name,
+        .cookie = cookie_in,
+        .cookie_len = cookie_len,
+        .flags = (unsigned)flags,
+        .is_cancelled = is_cancelled,
+    };
+    g_autoptr(Migration) migration = NULL;
+    g_autoptr(Domain) domain = NULL;
+    GBytes *cookie = NULL;
+    gboolean is_taken;
+
+    if (!name)
+        return error_set(error, ERROR_INVALID_ARG, "the name of the domain is missing");
+    migration = migration_find_incoming(name) ? migration_ref(migration_find_incoming(name)) : NULL;
+    is_taken = dest_finish(&request, &domain, &cookie, error);
+    if (migration && migration->is_ended)
+        lead_drop(migration);
+    if (!is_taken)
+        return FALSE;
+    service_fill(&ret->dom, domain, call_arena(call));
+    return_cookie(call, cookie, &ret->cookie_out, &ret->cookie_out_len);
+    return TRUE;
+}
+
+AWAITS gboolean service_domain_migrate_finish3(Call *call, const RemoteDomainMigrateFinish3Args *args,
+                                               RemoteDomainMigrateFinish3Ret *ret, GError **error)
+{
+    return finish(call, args->dname, args->cookie_in, args->cookie_in_len, args->flags, args->cancelled != 0, ret, error);
+}
+
+AWAITS gboolean service_domain_migrate_finish3_params(Call *call, const RemoteDomainMigrateFinish3ParamsArgs *args,
+                                                      RemoteDomainMigrateFinish3ParamsRet *ret, GError **error)
+{
+    g_autoptr(Params) params = wire_params_decode(args->params, args->params_count, error);
+    RemoteDomainMigrateFinish3Ret old = {0};
+
+    if (!params || !finish(call, params_get_string(params, MIGRATE_PARAM_DEST_NAME), args->cookie_in, args->cookie_in_len,
+                           args->flags, args->cancelled != 0, &old, error))
+        return FALSE;
+    ret->dom = old.dom;
+    ret->cookie_out = old.cookie_out;
+    ret->cookie_out_len = old.cookie_out_len;
+    return TRUE;
+}
+
+/* --- Confirm ------------------------------------------------------------------------------------------------------ */
+
+AWAITS static gboolean confirm(const WireDomain *dom, const guint8 *cookie_in, size_t cookie_len, gboolean is_cancelled,
+                               GError **error)
+{
+    g_autoptr(Domain) domain = service_find(dom, error);
+    g_autoptr(Migration) migration = NULL;
+    gboolean is_settled;
+
+    if (!domain)
+        return FALSE;
+    migration = migration_of(domain) ? migration_ref(migration_of(domain)) : NULL;
+    is_settled = source_confirm(domain, cookie_in, cookie_len, is_cancelled, error);
+    if (migration)
+        lead_drop(migration);
+    return is_settled;
+}
+
+AWAITS gboolean service_domain_migrate_confirm3(Call *call, const RemoteDomainMigrateConfirm3Args *args, void *ret,
+                                                GError **error)
+{
+    return confirm(&args->dom, args->cookie_in, args->cookie_in_len, args->cancelled != 0, error);
+}
+
+AWAITS gboolean service_domain_migrate_confirm3_params(Call *call, const RemoteDomainMigrateConfirm3ParamsArgs *args,
+                                                       void *ret, GError **error)
+{
+    return confirm(&args->dom, args->cookie_in, args->cookie_in_len, args->cancelled != 0, error);
+}
+
+/* --- ferry's own -------------------------------------------------------------------------------------------------- */
+
+AWAITS gboolean service_migration_resolve(Call *call, const FerryMigrationResolveArgs *args, void *ret, GError **error)
+{
+    g_autoptr(Domain) domain = service_find(&args->dom, error);
+    gboolean is_here = g_str_equal(args->outcome, "here");
+
+    if (!domain)
+        return FALSE;
+    if (!is_here && !g_str_equal(args->outcome, "there"))
+        return error_set(error, ERROR_INVALID_ARG, "'%s' is no outcome of a migration: say 'here' or 'there'",
+                         args->outcome);
+    return migrate_resolve(domain, is_here, error);
+}
