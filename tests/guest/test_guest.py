@@ -93,6 +93,24 @@ def test_echoes_and_obeys_the_power_button(tmp_path):
             assert one.process.wait(10) == 0
 
 
+def test_a_line_cut_by_the_move_is_one_line(tmp_path):
+    """Every byte is sent at another place than the one before, as if the guest moved within its lines."""
+    servers = {}
+    for name in ("a", "b"):
+        servers[name] = socket.socket(socket.AF_UNIX)
+        servers[name].bind(str(tmp_path / name))
+        servers[name].listen()
+    with Ticks(10, {name: tmp_path / name for name in servers}) as ticks:
+        ends = [server.accept()[0] for server in servers.values()]
+        for number in range(10, 15):
+            end = ends[number % 2]
+            end.sendall(b"ck %d gen 0\r\nti" % number if number > 10 else b"tick 10 gen 0\r\nti")
+            ticks._wait_until(lambda: len(ticks.ticks) == number - 9, 5, "the tick")
+        assert ticks.verdict().is_sound, ticks.verdict().complaint()
+    for one in (*ends, *servers.values()):
+        one.close()
+
+
 def test_lost_and_doubled_ticks_are_told():
     ticks = Ticks(100, {})
     ticks.ticks = [Tick(at / 10, host, number) for at, host, number in

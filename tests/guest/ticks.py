@@ -80,7 +80,6 @@ class Console:
                     return False
                 self.sock = sock
             self.sock.setblocking(False)
-            self.rest = b""
             return True
         except OSError:
             return False
@@ -102,6 +101,7 @@ class Ticks:
         self.ticks, self.errors, self.lines = [], [], []
         self._changed = threading.Condition()
         self._stop = False
+        self._active = None     # the console that spoke last: a guest is in one place, so its words are one stream
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self):
@@ -126,8 +126,9 @@ class Ticks:
             if not selector.get_map():
                 time.sleep(self.RETRY_S)
                 continue
-            for key, _ in selector.select(self.RETRY_S if waiting else 0.2):
-                self._read(selector, key.data)
+            ready = [key.data for key, _ in selector.select(self.RETRY_S if waiting else 0.2)]
+            for console in sorted(ready, key=lambda console: console is not self._active):
+                self._read(selector, console)
         selector.close()
 
     def _read(self, selector, console):
@@ -142,6 +143,10 @@ class Ticks:
             selector.unregister(console.sock)
             console.close()
             return
+        if console is not self._active:     # the guest stopped within a line and ends it here
+            if self._active and not console.rest:
+                console.rest, self._active.rest = self._active.rest, b""
+            self._active = console
         *whole, console.rest = (console.rest + data).split(b"\n")
         with self._changed:
             for line in whole:

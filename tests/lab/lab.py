@@ -121,7 +121,7 @@ class Host(Node):
         self.address6 = f"fd00:122::{10 + number}"
         self.mac = f"02:fe:00:00:00:{number:02x}"      # the same after a power cut, so that no neighbour remembers another
         self.uuid = f"c0ffee00-0000-4000-8000-{10 + number:012d}"
-        self.daemons, self.helpers = {}, []
+        self.daemons, self.helpers, self._commands = {}, [], {}
 
     # Life
 
@@ -186,8 +186,8 @@ class Host(Node):
         folder.mkdir(exist_ok=True)
         (folder / "ferryd.conf").write_text("".join(f"{key} = {value}\n" for key, value in rows.items() if value is not None))
         self._last_start = (config, arguments, wrapper, environment)
-        argv = [*wrapper, self.lab.ferryd, *arguments]
-        self._spawn("ferryd", argv, environment)
+        self._commands["ferryd"] = [*wrapper, self.lab.ferryd, *arguments], environment
+        self.spawn_daemon("ferryd")
         self._wait_daemon("ferryd", self.folder / "run/ferry/ferry-sock", STOCK_PORT if rows["listen_tcp"] == "yes" else None)
 
     def start_libvirtd(self, libvirtd_conf="", qemu_conf=""):
@@ -206,14 +206,18 @@ class Host(Node):
             (self.folder / "var" / name).mkdir(parents=True, exist_ok=True)
         for name, number in (("libvirt-qemu", 64055), ("kvm", 64054)):      # looked up before qemu.conf is read
             self._add_user(name, number)
-        self._spawn("virtlogd", ["/usr/sbin/virtlogd"])
-        self._spawn("libvirtd", ["/usr/sbin/libvirtd", "--listen", "-f", "/etc/libvirt/libvirtd.conf"])
+        self._commands["virtlogd"] = ["/usr/sbin/virtlogd"], None
+        self._commands["libvirtd"] = ["/usr/sbin/libvirtd", "--listen", "-f", "/etc/libvirt/libvirtd.conf"], None
+        self.spawn_daemon("virtlogd")
+        self.spawn_daemon("libvirtd")
         self._wait_daemon("libvirtd", self.folder / "run/libvirt/libvirt-sock", STOCK_PORT)
 
     def start_daemon(self, kind, **more):
         self.start_ferryd(**more) if kind == "ferryd" else self.start_libvirtd(**more)
 
-    def _spawn(self, name, argv, environment=None):
+    def spawn_daemon(self, name):
+        """Starts it again as it was started last, and does not wait for it."""
+        argv, environment = self._commands[name]
         log = open(self.folder / f"{name}.out", "ab")
         try:
             self.daemons[name] = self.popen(argv, stdout=log, stderr=log, env=dict(os.environ, **(environment or {})))

@@ -19,9 +19,10 @@ class Guest:
     """The bare-metal test guest as a domain.  Each host has its console at the same path in its own /run."""
 
     def __init__(self, lab, name="qemu", number=1, memory_mib=64, tick_ms=20, append="", kernel=None, initrd=None, pattern=None,
-                 kind="qemu", devices="", machine="q35"):
+                 kind="qemu", devices="", machine="q35", emulator="/usr/bin/qemu-system-x86_64"):
         self.lab, self.name, self.tick_ms, self.memory_mib = lab, name, tick_ms, memory_mib
         self.uuid = UUIDS.format(number)
+        self.emulator = emulator
         self.pattern, self.kind, self.devices, self.initrd, self.machine = pattern, kind, devices, initrd, machine
         self.append = append if kernel else f"tick={tick_ms} name={name} {append}".strip()
         self.kernel = kernel or lab.shared / "ferry-test-guest"
@@ -47,7 +48,7 @@ class Guest:
   <on_reboot>restart</on_reboot>
   <on_poweroff>destroy</on_poweroff>
   <devices>
-    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <emulator>{self.emulator}</emulator>
     <serial type='unix'><source mode='bind' path='{self.console}'/><target port='0'/></serial>
     <memballoon model='none'/>
     {self.devices}

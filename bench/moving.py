@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How long a migration takes, and who takes it: bare QEMU, stock, Ferry, side by side."""
+import os
+import pathlib
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+
+import trace
+from lab import guest, moves, qemu
+from lab.lab import Lab, wait_until
+from ticks import Ticks
+
+TICK_MS = 10
+SCENES = (
+    ("512 MiB, idle", 512, "set=1 check=0"),
+    ("2 GiB, 1.5 GiB touched", 2048, "set=1 touch=1536 check=0"),
+)
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Sample:
+    before_ms: float
+    qemu_ms: float
+    after_ms: float
+    wall_ms: float
+    arrivals_ms: float      # downtime by arrivals
+    downtime_ms: float      # downtime by QEMU: stopped here until running there
+    commands: int
+    bytes: int = 0
+    cpu_ms: float = 0.0     # of the daemons on both sides
+
+    @property
+    def outside_ms(self):
+        return self.wall_ms - self.qemu_ms
+
+
+def sample(source, destination, began, ended, verdict, cpu_ms=0.0):
+    """source, destination: traces; began, ended: the whole command by the real-time clock."""
+    setup, completed = source.state("setup", began), source.state("completed", began)
+    return Sample(before_ms=(setup - began) * 1000, qemu_ms=(completed - setup) * 1000, after_ms=(ended - completed) * 1000,
+                  wall_ms=(ended - began) * 1000, arrivals_ms=verdict.downtime_ms,
+                  downtime_ms=(destination.resumed(began) - source.stopped(began)) * 1000,
+                  commands=source.commands_between(began, ended + 1) + destination.commands_between(began, ended + 1), cpu_ms=cpu_ms)
+
+
+def check(verdict):
+    if not verdict.is_sound:
+        raise RuntimeError(f"the guest was harmed: {verdict.complaint()}")
+
+
+def bare(memory_mib, append, rounds, _mode):
+    samples = []
+    append = f"tick={TICK_MS} {append}"
+    with tempfile.TemporaryDirectory(prefix="ferry-bench-") as work:
+        work = pathlib.Path(work)
+
+        def start(number, incoming):
+            folder = work / str(number)
+            folder.mkdir()
+            return qemu.Qemu(folder, *trace.words(folder / "trace"), memory_mib=memory_mib, kernel=guest.image(), append=append, incoming=incoming)
+
+        with Ticks(TICK_MS, {str(number): work / str(number) / "serial.sock" for number in range(rounds + 1)}) as ticks:
+            source = start(0, False)
+            source.qmp("cont")
+            ticks.wait(more=30, timeout_s=90)
+            for number in range(1, rounds + 1):
+                since = ticks.mark()
+                began = time.time()
+                destination = start(number, True)
+                qemu.migrate(source, destination)
+                ended = time.time()
+                ticks.wait(str(number), more=30)
+                verdict = ticks.verdict(since)
+                check(verdict)
+                source.kill()
+                samples.append(sample(trace.Trace(work / str(number - 1) / "trace"), trace.Trace(work / str(number) / "trace"), began, ended, verdict))
+                source = destination
+            source.kill()
+    return samples
+
+
+def cpu_s(host, daemon):
+    total = 0
+    for pid, _ in host.processes(daemon):
+        words = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        total += int(words[11]) + int(words[12])
+    return total / CLOCK_TICKS
+
+
+def managed(daemon, client, memory_mib, append, rounds, mode=()):
+    """Back and forth between two hosts of the lab, so that both have been source and destination."""
+    samples = []
+    with Lab() as lab:
+        emulator = trace.install(lab.shared / "bin")
+        for host in lab.hosts:
+            host.start_daemon(daemon, **({"config": {"emulator_dirs": f"/usr/bin {emulator.parent}", "log_level": "info"}} if daemon == "ferryd" else {}))
+        running = moves.Guest(lab, memory_mib=memory_mib, tick_ms=TICK_MS, append=append, emulator=emulator)
+        source, destination = lab.hosts
+        with running.ticks() as ticks:
+            source.virsh("create", running.path())
+            ticks.wait(source.name, more=30, timeout_s=90)
+            for _ in range(rounds):
+                samples.append(one_move(lab, ticks, running, daemon, client, source, destination, mode))
+                source, destination = destination, source
+    return samples
+
+
+def one_move(lab, ticks, running, daemon, client, source, destination, mode):
+    program = lab.ferry if client == "ferry" else client
+    # Stock resolves its names badly; with the explicit URI both do the same work.
+    explicit = [] if "--tunnelled" in mode else [f"tcp://{destination.address}"]
+    argv = [program, "-c", source.socket_uri, "migrate", "--live", *mode, running.name, destination.tcp_uri, *explicit]
+    since, cpu = ticks.mark(), sum(cpu_s(host, daemon) for host in lab.hosts)
+    began = time.time()
+    done = source.run(argv, check=False)
+    ended = time.time()
+    if done.returncode:
+        raise RuntimeError(f"{done.stdout}{done.stderr}\n{source.log(daemon)[-2000:]}")
+    ticks.wait(destination.name, more=30)
+    verdict = ticks.verdict(since)
+    check(verdict)
+    wait_until(lambda: not source.qemus(), "the end of the source's QEMU")
+    cpu = (sum(cpu_s(host, daemon) for host in lab.hosts) - cpu) * 1000
+    newest = [max((host.folder / "run/consoles").glob("*.trace"), key=lambda path: path.stat().st_ctime_ns) for host in (source, destination)]
+    return sample(*map(trace.Trace, newest), began, ended, verdict, cpu)
+
+
+def median(samples, name):
+    return statistics.median(getattr(one, name) for one in samples)

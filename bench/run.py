@@ -1,0 +1,165 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""make bench: bare QEMU, stock virsh with libvirtd, and Ferry, side by side in one run.
+
+run.py [--build DIR] [--rounds N] [--only move|tunnel|daemon] [--stacks bare,stock,ferry] [--json FILE]
+
+Not a test: the numbers are printed beside each other with their ratios, nothing fails for being slow.
+All values are medians of the rounds.
+"""
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TOP / "tests"), str(TOP / "tests/guest"), str(TOP / "bench")]
+
+import daemons      # noqa: E402
+import moving       # noqa: E402
+
+STACKS = {"bare": None, "stock": ("libvirtd", "virsh"), "ferry": ("ferryd", "ferry")}
+TITLES = {"bare": "bare QEMU", "stock": "stock", "ferry": "Ferry"}
+collected = {}
+
+
+def available(names):
+    found = []
+    for name in names:
+        if name == "stock" and not (shutil.which("libvirtd") and shutil.which("virsh")):
+            print("stock libvirtd is not installed: its column is left out")
+        elif name == "ferry" and not all((pathlib.Path(os.environ["FERRY_BUILD"]) / path).exists() for path in ("src/ferryd/ferryd", "cli/ferry")):
+            print("ferryd and ferry are not built: their column is left out")
+        else:
+            found.append(name)
+    return found
+
+
+def table(title, rows, columns, ratios):
+    """rows: [(label, {stack: value}, format)]; ratios: [(title, stack, of stack)]"""
+    print(f"\n{title}")
+    heads = ["", *(TITLES[name] for name in columns), *(text for text, above, below in ratios if {above, below} <= set(columns))]
+    lines = [heads]
+    for label, values, form in rows:
+        line = [label] + [form.format(values[name]) if values.get(name) is not None else "–" for name in columns]
+        for _, above, below in ratios:
+            if {above, below} <= set(columns):
+                top, bottom = values.get(above), values.get(below)
+                line.append(f"{top / bottom:.2f}" if top is not None and bottom else "–")
+        lines.append(line)
+    widths = [max(len(line[index]) for line in lines) for index in range(len(heads))]
+    for number, line in enumerate(lines):
+        print("  " + "  ".join(text.ljust(width) if index == 0 else text.rjust(width) for index, (text, width) in enumerate(zip(line, widths))))
+        if number == 0:
+            print("  " + "  ".join("-" * width for width in widths))
+    sys.stdout.flush()
+
+
+def moves_of(stack, memory_mib, append, rounds, mode=()):
+    try:
+        if stack == "bare":
+            return moving.bare(memory_mib, append, rounds, mode)
+        return moving.managed(*STACKS[stack], memory_mib, append, rounds, mode)
+    except Exception as problem:        # one column that breaks must not take the others along
+        print(f"{TITLES[stack]}: {problem}", file=sys.stderr)
+        return None
+
+
+def bench_moves(columns, rounds):
+    rows = (("whole command, ms", "wall_ms"), ("  before QEMU's migration", "before_ms"), ("  QEMU's own", "qemu_ms"), ("  after it", "after_ms"),
+            ("outside QEMU's own, ms", "outside_ms"), ("downtime by arrivals, ms", "arrivals_ms"), ("downtime by QEMU, ms", "downtime_ms"),
+            ("QMP commands, both sides", "commands"))
+    for title, memory_mib, append in moving.SCENES:
+        samples = {stack: moves_of(stack, memory_mib, append, rounds) for stack in columns}
+        collected[title] = {stack: [dataclasses.asdict(one) for one in found or []] for stack, found in samples.items()}
+        table(f"{title}, live, {rounds} rounds", [(label, {stack: moving.median(found, name) for stack, found in samples.items() if found}, "{:.1f}")
+                                                  for label, name in rows], columns, [("Ferry/stock", "ferry", "stock"), ("Ferry/bare", "ferry", "bare")])
+
+
+def bench_tunnel(columns, rounds):
+    columns = [name for name in columns if name != "bare"]
+    title, memory_mib, append = moving.SCENES[1]
+    size_mib = 1536
+    ways = {"direct": ["--p2p"], "tunnel": ["--p2p", "--tunnelled"]}
+    samples = {(way, stack): moves_of(stack, memory_mib, append, rounds, mode) for way, mode in ways.items() for stack in columns}
+    collected["tunnel"] = {f"{way} {stack}": [dataclasses.asdict(one) for one in found or []] for (way, stack), found in samples.items()}
+
+    def rate(way, stack):
+        found = samples[way, stack]
+        return size_mib * 1000 / moving.median(found, "qemu_ms") if found else None
+
+    def cpu(way, stack):
+        found = samples[way, stack]
+        return moving.median(found, "cpu_ms") if found else None
+
+    def share(stack):
+        direct, tunnel = rate("direct", stack), rate("tunnel", stack)
+        return tunnel / direct if direct and tunnel else None
+
+    table(f"Peer-to-peer, {title}, {rounds} rounds", [
+        ("direct, MiB/s", {stack: rate("direct", stack) for stack in columns}, "{:.0f}"),
+        ("tunnel, MiB/s", {stack: rate("tunnel", stack) for stack in columns}, "{:.0f}"),
+        ("tunnel/direct", {stack: share(stack) for stack in columns}, "{:.2f}"),
+        ("daemons' CPU direct, ms", {stack: cpu("direct", stack) for stack in columns}, "{:.0f}"),
+        ("daemons' CPU tunnel, ms", {stack: cpu("tunnel", stack) for stack in columns}, "{:.0f}"),
+    ], columns, [("Ferry/stock", "ferry", "stock")])
+
+
+def bench_daemons(columns):
+    columns = [name for name in columns if name != "bare"]
+    weights = {}
+    for stack in columns:
+        try:
+            weights[stack] = daemons.weigh(STACKS[stack][0])
+        except Exception as problem:
+            print(f"{TITLES[stack]}: {problem}", file=sys.stderr)
+    collected["daemon"] = {stack: dataclasses.asdict(weight) for stack, weight in weights.items()}
+    rows = (("private memory idle, KiB", "idle_kib", "{:.0f}"), (f"private memory with {daemons.DEFINITIONS} definitions, KiB", "full_kib", "{:.0f}"),
+            ("define, ms each", "define_ms", "{:.2f}"), (f"list of {daemons.DEFINITIONS}, server's side, ms", "list_ms", "{:.2f}"),
+            ("start-up to first answer, ms", "start_ms", "{:.1f}"), (f"the same with {daemons.DEFINITIONS} definitions, ms", "start_full_ms", "{:.1f}"))
+    table("The daemon", [(label, {stack: getattr(weight, name) for stack, weight in weights.items()}, form) for label, name, form in rows],
+          columns, [("Ferry/stock", "ferry", "stock")])
+
+
+def machine():
+    version = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True).stdout.split("\n")[0]
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    return f"{os.cpu_count()} × {model}, Linux {platform.release()}, {version}, TCG"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default=str(TOP / "build"))
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--only", action="append", choices=("move", "tunnel", "daemon"))
+    parser.add_argument("--stacks", default="bare,stock,ferry")
+    parser.add_argument("--json")
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        sudo = shutil.which("sudo")
+        if not sudo:
+            print("bench: making namespaces needs root", file=sys.stderr)
+            return 1
+        os.execv(sudo, [sudo, sys.executable, *sys.argv])
+    os.environ["FERRY_BUILD"] = str(pathlib.Path(arguments.build).resolve())
+    only = arguments.only or ["move", "tunnel", "daemon"]
+    columns = available(arguments.stacks.split(","))
+    print(machine())
+    if "move" in only:
+        bench_moves(columns, arguments.rounds)
+    if "tunnel" in only:
+        bench_tunnel(columns, arguments.rounds)
+    if "daemon" in only:
+        bench_daemons(columns)
+    if arguments.json:
+        pathlib.Path(arguments.json).write_text(json.dumps({"machine": machine(), **collected}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
