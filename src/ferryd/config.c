@@ -95,6 +95,8 @@ static const ConfigRow rows[] = {
          "Folders in which an emulator may lie."),
     LIST(network_map, "",
          "What <source network='NAME'/> means here, as NAME=BRIDGE."),
+    LIST(shared_dirs, "",
+         "Folders that every host of a migration sees alike, though their file system does not show it."),
 
     TITLE("Migration"),
     STRING(migration_host, "",

@@ -27,6 +27,7 @@ typedef struct { /* 0 or NULL where a default is worked out at start-up; see the
     char *user, *group;
     char **emulator_dirs;
     char **network_map;
+    char **shared_dirs;
 
     char *migration_host, *migration_address;
     int64_t migration_port_min, migration_port_max;

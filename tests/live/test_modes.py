@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""ferryd to ferryd: every way to say it, by both clients, with host names in every state of disrepair."""
+import os
+import re
+import signal
+import time
+
+import pytest
+from conftest import make_lab
+from lab.lab import wait_until
+from lab.moves import assert_moved, assert_stayed, move, traces
+
+MODES = {
+    "plain": [],
+    "live": ["--live"],
+    "p2p": ["--live", "--p2p"],
+    "tunnelled": ["--live", "--p2p", "--tunnelled"],
+}
+SLOW = "set=4 touch=40 check=500"       # at 4 MiB/s it takes ten seconds
+
+
+@pytest.fixture(scope="module")
+def lab():
+    lab = make_lab(["ferryd", "ferryd"], client=True)
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(params=["ferry", "virsh"])
+def client(request, lab):
+    """The command on a host, with the daemon of that host as its connection."""
+    def argv(host, *words, uri=None):
+        program = lab.ferry if request.param == "ferry" else "virsh"
+        return [program, "-c", uri or host.socket_uri, *words]
+
+    if request.param == "ferry" and not lab.ferry.exists():
+        pytest.skip("ferry is not built")
+    argv.name = request.param
+    return argv
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_every_mode_there_and_back(lab, started, client, mode):
+    one, two = lab.hosts
+    running = started(one, append="set=8 dirty=2000")
+    for source, destination in ((one, two), (two, one)):
+        result = move(running.ticks, source, client(source, "migrate", *MODES[mode], "qemu", destination.tcp_uri), destination)
+        assert_moved(result, running.ticks, running.guest, source, destination)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_a_name_mapped_to_loopback_does_no_harm(lab, started, client, mode):
+    one, two = lab.hosts
+    for host in lab.hosts:
+        host.set_hosts({"127.0.1.1": "fedora1 fedora2 fedora2.example.com"})
+    running = started(one)
+    result = move(running.ticks, one, client(one, "migrate", *MODES[mode], "qemu", two.tcp_uri), two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+
+
+def test_a_name_that_resolves_is_fine_too(lab, started, client):
+    one, two = lab.hosts
+    for host in lab.hosts:
+        host.set_hosts({one.address: "fedora1", two.address: "fedora2"})
+    running = started(one)
+    result = move(running.ticks, one, client(one, "migrate", "--live", "qemu", two.tcp_uri), two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+
+
+def test_a_name_server_that_never_answers_costs_no_downtime(lab, started):
+    one, two = lab.hosts
+    helpers = [host.start_resolver({}, "drop") for host in lab.hosts]
+    try:
+        running = started(one)
+        result = move(running.ticks, one, ["virsh", "-c", one.socket_uri, "migrate", "--live", "qemu", two.tcp_uri], two)
+        assert_moved(result, running.ticks, running.guest, one, two)
+        assert result.downtime_ms < 1000
+        assert result.wall_s < 15
+    finally:
+        for helper in helpers:
+            helper.terminate()
+            helper.wait()
+
+
+@pytest.mark.parametrize("uri,port", [("tcp://{}", None), ("tcp://{}:12345", 12345), ("tcp:{}", None)], ids=["address", "port", "old"])
+def test_an_explicit_uri_is_an_order(lab, started, client, uri, port):
+    one, two = lab.hosts
+    running = started(one)
+    with two.watch_connections() as seen:
+        result = move(running.ticks, one, client(one, "migrate", "--live", "qemu", two.tcp_uri, uri.format(two.address)), two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+    ports = {c for a, _, b, c in seen if (a, b) == (one.address, two.address)} - {16509}
+    assert ports and (ports == {port} if port else all(49152 <= found <= 49215 for found in ports))
+
+
+@pytest.mark.parametrize("uri,word", [
+    ("tcp://192.168.122.12:99999", "99999"), ("192.168.122.12", "missing scheme in migration URI: 192.168.122.12"),
+    ("foo://h", "unsupported scheme foo in migration URI foo://h"), ("tcp://", "missing host in migration URI: tcp://"),
+    ("tcp://192.168.122.99", "192.168.122.99"), ("tcp://nosuch.example", "nosuch.example")], ids=str)
+def test_a_bad_uri_is_refused_with_its_name(lab, started, client, uri, word):
+    one, two = lab.hosts
+    running = started(one)
+    result = move(running.ticks, one, client(one, "migrate", "--live", "qemu", two.tcp_uri, uri))
+    assert word in result.output
+    assert_stayed(result, running.ticks, running.guest, one, two)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_from_a_third_host(lab, started, client, mode):
+    one, two = lab.hosts
+    running = started(one)
+    argv = client(lab.client, "migrate", *MODES[mode], "qemu", two.tcp_uri, uri=one.tcp_uri)
+    result = move(running.ticks, lab.client, argv, two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+
+
+def test_a_definition_moves_along(lab, started, client):
+    one, two = lab.hosts
+    running = started(one)
+    result = move(running.ticks, one, client(one, "migrate", "--live", "--persistent", "--undefinesource", "qemu", two.tcp_uri), two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+    assert "Persistent:     yes" in two.virsh("dominfo", "qemu").stdout
+
+
+def test_a_persistent_source_keeps_its_definition(lab, started, client):
+    one, two = lab.hosts
+    running = started(one)
+    one.virsh("define", running.guest.path())
+    result = move(running.ticks, one, client(one, "migrate", "--live", "qemu", two.tcp_uri), two)
+    assert_moved(result, running.ticks, running.guest, one, two, is_gone=False)
+    assert one.virsh("domstate", "--reason", "qemu").stdout.strip() == "shut off (migrated)"
+    assert "Persistent:     no" in two.virsh("dominfo", "qemu").stdout
+
+
+def test_suspend_arrives_paused(lab, started, client):
+    one, two = lab.hosts
+    running = started(one)
+    since = running.ticks.mark()
+    done = one.run(client(one, "migrate", "--live", "--suspend", "qemu", two.tcp_uri), check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert two.virsh("domstate", "qemu").stdout.strip() == "paused"
+    two.virsh("resume", "qemu")
+    running.ticks.wait(two.name, more=10)
+    assert running.ticks.verdict(since).is_sound, running.ticks.verdict(since).complaint()
+
+
+def test_a_paused_guest_stays_paused(lab, started, client):
+    one, two = lab.hosts
+    running = started(one)
+    one.virsh("suspend", "qemu")
+    since = running.ticks.mark()
+    done = one.run(client(one, "migrate", "--live", "qemu", two.tcp_uri), check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert two.virsh("domstate", "qemu").stdout.strip() == "paused"
+    two.virsh("resume", "qemu")
+    running.ticks.wait(two.name, more=10)
+    assert running.ticks.verdict(since).is_sound, running.ticks.verdict(since).complaint()
+
+
+def test_a_new_name(lab, started, client):
+    one, two = lab.hosts
+    running = started(one)
+    try:
+        result = move(running.ticks, one, client(one, "migrate", "--live", "--dname", "other", "qemu", two.tcp_uri), two)
+        assert result.status == 0, result.output
+        assert result.verdict.is_sound
+        assert "other" in two.virsh("list", "--name").stdout
+        assert traces(one, running.guest) == []
+    finally:
+        two.virsh("destroy", "other", check=False)
+
+
+def test_verbose_counts_to_a_hundred(lab, started, client):
+    one, two = lab.hosts
+    running = started(one)
+    result = move(running.ticks, one, client(one, "migrate", "--live", "--verbose", "qemu", two.tcp_uri), two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+    assert re.search(r"100\s?%", result.output), result.output
+
+
+def begin_slowly(lab, running, client, *words):
+    """A migration that takes long, in the background; returns once memory flows."""
+    one, two = lab.hosts
+    process = one.popen(client(one, "migrate", "--live", "--bandwidth", "4", *words, "qemu", two.tcp_uri), stdout=-1, stderr=-2, text=True)
+    wait_until(lambda: "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout or process.poll() is not None, "the job", 20)
+    if process.poll() is not None:
+        pytest.fail(f"the slow migration ended at once: {process.stdout.read()}")
+    return process
+
+
+@pytest.mark.parametrize("words", [[], ["--p2p"], ["--p2p", "--tunnelled"]], ids=["direct", "p2p", "tunnelled"])
+def test_an_abort_leaves_the_guest_where_it_was(lab, started, client, words):
+    one, two = lab.hosts
+    running = started(one, append=SLOW)
+    process = begin_slowly(lab, running, client, *words)
+    began = time.monotonic()
+    one.run(client(one, "domjobabort", "qemu"))
+    output, _ = process.communicate(timeout=20)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 1 and "canceled by client" in output, output
+    assert_still_there(lab, running)
+
+
+def assert_still_there(lab, running):
+    one, two = lab.hosts
+    since = running.ticks.mark()
+    running.ticks.wait(one.name, more=10)
+    assert running.ticks.verdict(since).is_sound
+    wait_until(lambda: not two.qemus() and traces(two, running.guest) == [], "nothing left on the destination", 10)
+    assert one.virsh("domstate", "qemu").stdout.strip() == "running"
+    assert "None" in one.virsh("domjobinfo", "qemu").stdout
+    wait_until(lambda: not two.listening(), "released ports", 5)
+
+
+def test_ctrl_c_aborts(lab, started):
+    """ferry's own process gets the signal; the guest goes on at the source."""
+    if not lab.ferry.exists():
+        pytest.skip("ferry is not built")
+    one, two = lab.hosts
+    running = started(one, append=SLOW)
+    process = begin_slowly(lab, running, lambda host, *words: [lab.ferry, "-c", host.socket_uri, *words])
+    for pid, _ in one.processes("ferry"):
+        with open(f"/proc/{pid}/comm") as name:
+            if name.read().strip() == "ferry":
+                os.kill(pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode != 0, output
+    assert_still_there(lab, running)
+
+
+@pytest.mark.parametrize("words", [[], ["--p2p"]], ids=["direct", "p2p"])
+def test_a_destination_that_dies_loses_nothing(lab, started, client, words):
+    one, two = lab.hosts
+    running = started(one, append=SLOW)
+    process = begin_slowly(lab, running, client, *words)
+    for pid, _ in two.qemus():
+        os.kill(pid, signal.SIGKILL)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1, output
+    assert_still_there(lab, running)
+
+
+def test_job_statistics_while_it_runs_and_after(lab, started):
+    one, two = lab.hosts
+    running = started(one, append=SLOW)
+    process = begin_slowly(lab, running, lambda host, *words: ["virsh", "-c", host.socket_uri, *words])
+    shown = one.virsh("domjobinfo", "qemu").stdout
+    assert re.search(r"Job type:\s+Unbounded", shown) and re.search(r"Operation:\s+Outgoing migration", shown), shown
+    one.virsh("migrate-setspeed", "qemu", "1000")
+    assert process.wait(30) == 0, process.stdout.read()
+    done = two.virsh("domjobinfo", "qemu", "--completed").stdout
+    assert re.search(r"Operation:\s+Incoming migration", done) and re.search(r"Total downtime:\s+\d+", done), done
+
+
+def test_a_taken_name_is_refused_before_anything_moves(lab, started, client):
+    one, two = lab.hosts
+    running = started(one)
+    text = running.guest.xml.replace(running.guest.uuid, "5d1ce000-0000-4000-8000-000000000999")
+    other = lab.shared / "other.xml"
+    other.write_text(text)
+    two.virsh("define", other)
+    try:
+        result = move(running.ticks, one, client(one, "migrate", "--live", "qemu", two.tcp_uri))
+        assert result.status == 1 and "qemu" in result.output and "already" in result.output, result.output
+        since = running.ticks.mark()
+        running.ticks.wait(one.name, more=10)
+        assert running.ticks.verdict(since).is_sound
+        assert two.qemus() == []
+    finally:
+        two.virsh("undefine", "qemu")
+
+
+def test_the_same_host_is_refused(lab, started, client):
+    one, _ = lab.hosts
+    running = started(one)
+    result = move(running.ticks, one, client(one, "migrate", "--live", "qemu", one.tcp_uri))
+    assert result.status == 1 and "same host" in result.output, result.output
+    running.ticks.wait(one.name, more=5)
+    assert len(one.qemus()) == 1
+
+
+def test_strangers_on_the_port_do_not_disturb(lab, started):
+    """Port scans and health checks come first; the migration still finds its way."""
+    one, two = lab.hosts
+    running = started(one, append=SLOW)
+    code = ("import socket, time\nheld = []\nend = time.time() + 8\n"
+            "while time.time() < end:\n"
+            "    try: held.append(socket.create_connection(('192.168.122.12', 49152), 0.2)); held[-1].send(b'GET / HTTP/1.0\\r\\n\\r\\n'); break\n"
+            "    except OSError: time.sleep(0.001)\ntime.sleep(3)")
+    stranger = lab.client.popen(["/usr/bin/python3", "-c", code])
+    result = move(running.ticks, one, ["virsh", "-c", one.socket_uri, "migrate", "--live", "qemu", two.tcp_uri], two)
+    stranger.kill()
+    stranger.wait()
+    assert_moved(result, running.ticks, running.guest, one, two)
+
+
+def test_a_restarted_daemon_finds_its_guests(lab, started):
+    one, two = lab.hosts
+    running = started(one)
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        since = running.ticks.mark()
+        one.restart_ferryd(how)
+        assert one.virsh("domstate", "qemu").stdout.strip() == "running"
+        running.ticks.wait(one.name, more=5)
+        assert running.ticks.verdict(since).is_sound
+    result = move(running.ticks, one, ["virsh", "-c", one.socket_uri, "migrate", "--live", "qemu", two.tcp_uri], two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+
+
+def test_ten_moves_leave_no_descriptor_behind(lab, started):
+    one, two = lab.hosts
+    running = started(one)
+    argv = lambda a, b: ["virsh", "-c", a.socket_uri, "migrate", "--live", "qemu", b.tcp_uri]
+
+    def there_and_back():
+        for source, destination in ((one, two), (two, one)):
+            assert_moved(move(running.ticks, source, argv(source, destination), destination), running.ticks, running.guest, source, destination)
+
+    def descriptors():
+        return [len(os.listdir(f"/proc/{host.daemon_pid('ferryd')}/fd")) for host in lab.hosts]
+
+    there_and_back()
+    before = descriptors()
+    for _ in range(4):
+        there_and_back()
+    wait_until(lambda: all(after <= earlier for after, earlier in zip(descriptors(), before)), f"closed descriptors (before: {before}, now: {descriptors()})", 10)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Ferry on one side, stock on the other, in both directions and by both clients."""
+import pytest
+from conftest import make_lab
+from lab.moves import assert_moved, move
+
+MODES = {
+    "plain": [],
+    "live": ["--live"],
+    "p2p": ["--live", "--p2p"],
+    "tunnelled": ["--live", "--p2p", "--tunnelled"],
+}
+
+
+@pytest.fixture(scope="module")
+def lab():
+    lab = make_lab(["ferryd", "libvirtd"])
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(params=["ferry", "virsh"])
+def client(request, lab):
+    if request.param == "ferry" and not lab.ferry.exists():
+        pytest.skip("ferry is not built")
+    program = lab.ferry if request.param == "ferry" else "virsh"
+    return lambda host, *words: [program, "-c", host.socket_uri, *words]
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_to_stock_with_an_explicit_uri_and_back(lab, started, client, mode):
+    ours, stock = lab.hosts
+    running = started(ours, append="set=8 dirty=2000")
+    for source, destination in ((ours, stock), (stock, ours)):
+        explicit = [] if mode == "tunnelled" else [f"tcp://{destination.address}"]
+        argv = client(source, "migrate", *MODES[mode], "qemu", destination.tcp_uri, *explicit)
+        result = move(running.ticks, source, argv, destination)
+        assert_moved(result, running.ticks, running.guest, source, destination)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_from_stock_without_an_explicit_uri(lab, started, client, mode):
+    """Ours answers with an address literal, so stock has no name to fail on."""
+    ours, stock = lab.hosts
+    running = started(stock)
+    result = move(running.ticks, stock, client(stock, "migrate", *MODES[mode], "qemu", ours.tcp_uri), ours)
+    assert_moved(result, running.ticks, running.guest, stock, ours)
