@@ -87,8 +87,13 @@ Watch *watch_new_named(const char *name, int fd, unsigned events, WatchFunc fn, 
     watch->fn = fn;
     watch->data = data;
     watch->name = name;
-    if (epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+    if (epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        if (errno == EPERM) {
+            g_free(watch);
+            return NULL;
+        }
         g_error("cannot watch descriptor %d for %s: %s", fd, name, g_strerror(errno));
+    }
     g_hash_table_insert(loop.watches, &watch->id, watch);
     return watch;
 }

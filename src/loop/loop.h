@@ -22,7 +22,8 @@ void loop_quit(int status);
 void loop_clear(void);
 
 /* Watches fd until watch_free, which comes before its close; does not own it.  One watch per fd.  fn may free any
- * watch, its own too.  The name of fn is kept, to name who held the floor too long. */
+ * watch, its own too.  The name of fn is kept, to name who held the floor too long.  NULL for what is always ready and
+ * cannot be watched (files, /dev/null). */
 #define watch_new(fd, events, fn, data) watch_new_named(#fn, fd, events, fn, data)
 Watch *watch_new_named(const char *name, int fd, unsigned events, WatchFunc fn, void *data);
 void watch_set_events(Watch *watch, unsigned events);
