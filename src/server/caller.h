@@ -76,10 +76,10 @@ typedef enum {
     STREAM_ENDED_FAILED,   /* the descriptor failed, the call failed, or caller_stream_fail */
 } CallerStreamEnd;
 typedef void (*CallerStreamEndFunc)(CallerStream *stream, CallerStreamEnd end, void *data);
-/* In the service function, before it returns: the stream opens with the reply.  Takes fd (socket, pipe or terminal) and
- * makes it non-blocking.  For descriptors that are to be handed to QEMU, give this one end of a pipe.  on_end may be
- * NULL; it is called exactly once. */
-CallerStream *call_open_stream(Call *call, int fd, CallerStreamEndFunc on_end, void *data);
+/* In the service function, before it returns: the stream opens with the reply.  Takes fd (socket, pipe or terminal, no
+ * file) in any case and makes it non-blocking.  For descriptors that are to be handed to QEMU, give this one end of a
+ * pipe: then the bytes are spliced.  on_end may be NULL; it is called exactly once unless this returns NULL. */
+CallerStream *call_open_stream(Call *call, int fd, CallerStreamEndFunc on_end, void *data, GError **error);
 /* Ends it with an error for the client. */
 void caller_stream_fail(CallerStream *stream, const GError *error);
 /* Bytes carried so far, both ways together. */

@@ -58,7 +58,11 @@ gboolean service_domain_open_console(Call *call, const RemoteDomainOpenConsoleAr
     Console *console = g_new0(Console, 1);
     console->uuid = domain->uuid;
     console->device = g_strdup(args->dev_name);
+    console->stream = call_open_stream(call, fd, on_end, console, error);
+    if (!console->stream) {
+        console_free(console);
+        return FALSE;
+    }
     g_ptr_array_add(consoles, console);
-    console->stream = call_open_stream(call, fd, on_end, console);
     return TRUE;
 }

@@ -201,7 +201,11 @@ AWAITS static gboolean prepare_tunnel(Call *call, const Params *params, const gu
         dest_refuse_soon(migration, "its tunnel could not be opened");
         return FALSE;
     }
-    call_open_stream(call, fd_steal(&write_fd), tunnel_ended, migration_ref(migration));
+    if (!call_open_stream(call, fd_steal(&write_fd), tunnel_ended, migration, error)) {
+        dest_refuse_soon(migration, "its tunnel could not be opened");
+        return FALSE;
+    }
+    migration_ref(migration); /* tunnel_ended drops it */
     return TRUE;
 }
 

@@ -78,14 +78,13 @@ class Node:
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         line = self.holder.stdout.readline()
         if not line:
-            self.holder.communicate()
-            self.holder = None
+            self.holder.wait()
             raise Unavailable("namespaces cannot be made here")
         self.pid = int(line)
 
     def power_off(self):
         """As pulling the plug: all that runs here is gone at once, without a word."""
-        if not self.holder or not self.pid:      # 0 would be our own process group
+        if not self.holder:
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
