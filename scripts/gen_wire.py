@@ -4,6 +4,7 @@
 
 gen_wire.py errors IN.tsv OUT.h                               error codes and error domains
 gen_wire.py procedures OUT.h OUT.c TYPES.tsv PROGRAM.tsv …    structs, enums, codec rows and procedure rows
+gen_wire.py page OUT.md TYPES.tsv PROGRAM.tsv … -- SOURCE.c …  the reference page: all procedures, and who serves them
 """
 import re
 import sys
@@ -257,5 +258,57 @@ def procedures(header_path, source_path, types_path, *program_paths):
     write(source_path, "\n".join(source))
 
 
+PAGE_HEAD = """# The wire
+
+Generated from `protocol/*.tsv` and the tables of the service functions; do not edit.
+
+Ferry speaks libvirt's RPC. A frame is a length word that counts itself, six words of header (program, version,
+procedure, type, serial, status) and a body in XDR: big-endian words, everything padded to four bytes. A call is answered
+by a reply with the same serial, a result or an error; events come as messages without being asked for; streams carry
+bytes beside the calls. Field types are explained at the head of `protocol/remote.tsv`.
+
+*Served*: `yes`; `absent` for nouns that a ferryd does not keep (lists are empty, look-ups find nothing); `-` answers
+"not supported" (code 3). *Read-only*: allowed on a read-only connection; `flag`: except for some flag bits.
+"""
+
+
+def served_by(sources):
+    """{"remote_domain_suspend": "yes", …} from the rows in the sources of the service functions."""
+    found = {}
+    for path in sources:
+        with open(path, encoding="utf-8") as source:
+            text = source.read()
+        for program, name in re.findall(r"SERVER_ROW\((\w+),\s*(\w+),", text):
+            found[f"{program}_{name}".lower()] = "yes"
+        for name in re.findall(r"\b(?:EMPTY|OF_DOMAIN)\((\w+)\)|\{ REMOTE_(\w+), ABSENT_", text):
+            found.setdefault("remote_" + (name[0] or name[1]).lower(), "absent")
+        for noun in re.findall(r"\bWATCH\(([A-Z_]+)\)", text):
+            for verb in ("register", "deregister"):
+                found[f"remote_connect_{noun.lower()}_event_{verb}_any"] = "absent"
+    return found
+
+
+def page(target, *paths):
+    cut = paths.index("--")
+    _, _, programs = load(*paths[:1], paths[1:cut])
+    served = served_by(paths[cut + 1:])
+    out = [PAGE_HEAD]
+    for program in programs:
+        out += [f"## Program {program.name}, {program.number}, version {program.version}", ""]
+        calls = [p for p in program.procedures if p.kind == "call"]
+        if calls:
+            out += ["| nr | procedure | served | read-only | stream | descriptors | arguments | result |",
+                    "|---|---|---|---|---|---|---|---|"]
+        for p in calls:
+            args, ret = (body.text.replace("!secret", "") if body else "-" for body in (p.args, p.ret))
+            out.append(f"| {p.number} | {p.name} | {served.get(p.symbol, '-')} | {p.readonly} | {p.stream} | {p.fds} | {args} | {ret} |")
+        events = [p for p in program.procedures if p.kind == "event"]
+        if events:
+            out += ["", "| nr | event | payload |", "|---|---|---|"]
+            out += [f"| {p.number} | {p.name} | {p.args.text if p.args else '-'} |" for p in events]
+        out.append("")
+    write(target, "\n".join(out))
+
+
 if __name__ == "__main__":
-    {"errors": errors, "procedures": procedures}[sys.argv[1]](*sys.argv[2:])
+    {"errors": errors, "procedures": procedures, "page": page}[sys.argv[1]](*sys.argv[2:])

@@ -73,7 +73,8 @@ void carry_drain(Carry *carry);
 /* Payload so far. */
 uint64_t carry_bytes(const Carry *carry);
 /* May come before the end: an out pump stops at the next frame, an in pump too and the rest of the
- * stream is thrown away; fn is not called any more.  The carrier may have gone already. */
+ * stream is thrown away; fn is not called any more.  Before rpc_stream_free of its stream; the
+ * carrier may have gone already. */
 void carry_free(Carry *carry);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Carrier, carrier_free)

@@ -344,17 +344,26 @@ static LinkResult write_failure(GError **error)
     return LINK_FAILED;
 }
 
-LinkResult link_write(Link *link, const void *bytes, size_t len, size_t *ret_len, GError **error)
+LinkResult link_writev(Link *link, const struct iovec *pieces, unsigned count, size_t *ret_len,
+                       GError **error)
 {
+    const struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = count};
     ssize_t sent;
 
     do
-        sent = send(link->fd, bytes, len, MSG_NOSIGNAL);
+        sent = sendmsg(link->fd, &message, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     if (sent < 0)
         return write_failure(error);
     *ret_len = (size_t)sent;
     return LINK_OK;
+}
+
+LinkResult link_write(Link *link, const void *bytes, size_t len, size_t *ret_len, GError **error)
+{
+    const struct iovec piece = {.iov_base = (void *)bytes, .iov_len = len};
+
+    return link_writev(link, &piece, 1, ret_len, error);
 }
 
 LinkResult link_send_fd(Link *link, int fd, GError **error)

@@ -7,6 +7,7 @@
 
 #include <glib.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "link/address.h"
 
@@ -80,6 +81,8 @@ void link_fds_clear(LinkFds *fds); /* closes what is left */
 LinkResult link_read(Link *link, void *buffer, size_t size, LinkFds *fds, size_t *ret_len,
                      GError **error);
 LinkResult link_write(Link *link, const void *bytes, size_t len, size_t *ret_len, GError **error);
+LinkResult link_writev(Link *link, const struct iovec *pieces, unsigned count, size_t *ret_len,
+                       GError **error);
 /* One zero byte with one descriptor, to follow a frame; fd stays the caller's.  Unix links only. */
 LinkResult link_send_fd(Link *link, int fd, GError **error);
 /* Lets the other side see the end of our bytes. */

@@ -39,9 +39,7 @@ struct Pump {
     pthread_mutex_t lock;
     GByteArray *queue; /* out, under the lock: to be sent between two frames */
 
-    /* the thread's own */
-    GByteArray *pending; /* in: read by the owner before we began */
-    size_t pending_used;
+    size_t payload_left; /* in: of the frame in which we began */
 };
 
 gboolean pump_pipe(int *ret_read_fd, int *ret_write_fd, GError **error)
@@ -214,21 +212,11 @@ static gboolean set_end_of_file(GError **error)
                           g_strerror(EIO));
 }
 
-static size_t pending_take(Pump *pump, guint8 *buffer, size_t len)
-{
-    size_t taken = MIN(len, pump->pending->len - pump->pending_used);
-
-    if (taken > 0)
-        memcpy(buffer, pump->pending->data + pump->pending_used, taken);
-    pump->pending_used += taken;
-    return taken;
-}
-
 /* Exactly len bytes.  may_stop: a wish to stop is heard as long as none has come. */
 static ReadResult read_exactly(Pump *pump, guint8 *buffer, size_t len, gboolean may_stop,
                                GError **error)
 {
-    size_t have = pending_take(pump, buffer, len);
+    size_t have = 0;
 
     while (have < len) {
         gboolean is_paused = atomic_load(&pump->is_paused);
@@ -262,13 +250,13 @@ static gboolean frame_hand_over(Pump *pump, const guint8 *header, size_t payload
 {
     guint8 piece[PIECE_SIZE];
 
-    pump->events.on_bytes(pump->events.data, header, PUMP_HEADER_SIZE);
+    pump->events.on_bytes(pump, header, PUMP_HEADER_SIZE, pump->events.data);
     while (payload > 0) {
         size_t len = MIN(payload, sizeof piece);
 
         if (read_exactly(pump, piece, len, FALSE, error) != READ_DONE)
             return FALSE;
-        pump->events.on_bytes(pump->events.data, piece, len);
+        pump->events.on_bytes(pump, piece, len, pump->events.data);
         payload -= len;
     }
     return TRUE;
@@ -291,31 +279,6 @@ static gboolean payload_discard(Pump *pump, size_t payload, GError **error)
 
 typedef enum { CARRY_DONE, CARRY_PIPE_GONE, CARRY_FAILED } CarryResult;
 
-/* What the owner had read of this frame goes the long way. */
-static CarryResult payload_write_pending(Pump *pump, size_t *payload, GError **error)
-{
-    size_t len = MIN(*payload, pump->pending->len - pump->pending_used);
-    const guint8 *bytes = pump->pending->data + pump->pending_used;
-
-    pump->pending_used += len;
-    *payload -= len;
-    while (len > 0) {
-        ssize_t written = write(pump->pipe_fd, bytes, len);
-
-        if (written > 0) {
-            bytes += written;
-            len -= (size_t)written;
-            atomic_fetch_add(&pump->bytes, (size_t)written);
-        } else if (errno == EAGAIN) {
-            if (!wait_for(pump, pump->pipe_fd, POLLOUT, error))
-                return CARRY_FAILED;
-        } else if (errno != EINTR) {
-            return CARRY_PIPE_GONE;
-        }
-    }
-    return CARRY_DONE;
-}
-
 /* EAGAIN may mean either end: wait for the one, then for the other. */
 static gboolean wait_for_both(Pump *pump, GError **error)
 {
@@ -331,6 +294,8 @@ static CarryResult payload_splice(Pump *pump, size_t *payload, GError **error)
     while (*payload > 0) {
         ssize_t moved = -1;
 
+        if (atomic_load(&pump->is_stopping))
+            return CARRY_PIPE_GONE;
         errno = EAGAIN;
         if (!atomic_load(&pump->is_paused))
             moved = splice(pump->socket_fd, NULL, pump->pipe_fd, NULL, *payload,
@@ -356,8 +321,12 @@ static CarryResult payload_splice(Pump *pump, size_t *payload, GError **error)
     return CARRY_DONE;
 }
 
-static PumpEnd set_pipe_failed(GError **error)
+static PumpEnd pipe_gone(Pump *pump, size_t payload, GError **error)
 {
+    if (!payload_discard(pump, payload, error))
+        return PUMP_BROKEN;
+    if (atomic_load(&pump->is_stopping))
+        return PUMP_STOPPED;
     error_set(error, ERROR_OPERATION_FAILED, "the guest has stopped reading its stream");
     return PUMP_PIPE_FAILED;
 }
@@ -365,24 +334,22 @@ static PumpEnd set_pipe_failed(GError **error)
 /* One data frame.  PUMP_STREAM_ENDED here stands for "go on". */
 static PumpEnd frame_carry(Pump *pump, size_t payload, GError **error)
 {
-    CarryResult result = payload_write_pending(pump, &payload, error);
-
-    if (result == CARRY_DONE)
-        result = payload_splice(pump, &payload, error);
-    switch (result) {
+    switch (payload_splice(pump, &payload, error)) {
     case CARRY_DONE:
         return PUMP_STREAM_ENDED;
     case CARRY_PIPE_GONE:
-        return payload_discard(pump, payload, error) ? set_pipe_failed(error) : PUMP_BROKEN;
+        return pipe_gone(pump, payload, error);
     case CARRY_FAILED:
         break;
     }
     return PUMP_BROKEN;
 }
 
-static PumpEnd frames_run(Pump *pump, GError **error)
+static PumpEnd in_run(Pump *pump, GError **error)
 {
-    for (;;) {
+    PumpEnd end = frame_carry(pump, pump->payload_left, error);
+
+    while (end == PUMP_STREAM_ENDED) {
         guint8 header[PUMP_HEADER_SIZE];
         ReadResult result = read_exactly(pump, header, sizeof header, TRUE, error);
         guint32 length = result == READ_DONE ? word_get(header) : 0;
@@ -395,27 +362,16 @@ static PumpEnd frames_run(Pump *pump, GError **error)
             return PUMP_BROKEN;
         }
         if (is_ours && word_get(header + 24) == STATUS_DATA) {
-            PumpEnd end = frame_carry(pump, length - PUMP_HEADER_SIZE, error);
-
-            if (end != PUMP_STREAM_ENDED)
-                return end;
+            end = frame_carry(pump, length - PUMP_HEADER_SIZE, error);
             continue;
         }
+        if (is_ours) /* the guest is to see its end before the engine does */
+            fd_clear(&pump->pipe_fd);
         if (!frame_hand_over(pump, header, length - PUMP_HEADER_SIZE, error))
             return PUMP_BROKEN;
         if (is_ours)
-            return PUMP_STREAM_ENDED;
+            break;
     }
-}
-
-/* What the owner had read beyond our last frame is the engine's again. */
-static PumpEnd in_run(Pump *pump, GError **error)
-{
-    PumpEnd end = frames_run(pump, error);
-    size_t left = pump->pending->len - pump->pending_used;
-
-    if (end != PUMP_BROKEN && left > 0)
-        pump->events.on_bytes(pump->events.data, pump->pending->data + pump->pending_used, left);
     return end;
 }
 
@@ -429,7 +385,7 @@ static void *pump_main(void *data)
 
     pthread_setname_np(pthread_self(), pump->is_out ? "pump-out" : "pump-in");
     end = pump->is_out ? out_run(pump, &error) : in_run(pump, &error);
-    pump->events.on_end(pump->events.data, end, error);
+    pump->events.on_end(pump, end, error, pump->events.data);
     return NULL;
 }
 
@@ -455,7 +411,6 @@ static void pump_release(Pump *pump)
     fd_clear(&pump->pipe_fd);
     fd_clear(&pump->wake_fd);
     g_byte_array_unref(pump->queue);
-    g_byte_array_unref(pump->pending);
     pthread_mutex_destroy(&pump->lock);
     g_free(pump);
 }
@@ -488,22 +443,18 @@ Pump *pump_start_out(int socket_fd, int pipe_fd, const guint8 header[PUMP_HEADER
     pump->is_out = TRUE;
     pump->max_payload = max_payload;
     pump->queue = g_byte_array_new();
-    pump->pending = g_byte_array_new();
     if (pending_len > 0)
         g_byte_array_append(pump->queue, pending, (guint)pending_len);
     return pump_start(pump, socket_fd, pipe_fd, header, events, error);
 }
 
 Pump *pump_start_in(int socket_fd, int pipe_fd, const guint8 header[PUMP_HEADER_SIZE],
-                    const void *pending, size_t pending_len, const PumpEvents *events,
-                    GError **error)
+                    size_t payload_left, const PumpEvents *events, GError **error)
 {
     Pump *pump = g_new0(Pump, 1);
 
     pump->queue = g_byte_array_new();
-    pump->pending = g_byte_array_new();
-    if (pending_len > 0)
-        g_byte_array_append(pump->pending, pending, (guint)pending_len);
+    pump->payload_left = payload_left;
     return pump_start(pump, socket_fd, pipe_fd, header, events, error);
 }
 

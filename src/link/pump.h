@@ -45,9 +45,9 @@ typedef enum {
 /* Both run on the pump's thread, without the floor and without locks of the pump.  on_end is the
  * last one. */
 typedef struct {
-    void (*on_bytes)(void *data, const guint8 *bytes, size_t len); /* in only */
-    void (*on_end)(void *data, PumpEnd end,
-                   const GError *error); /* error NULL for the first three */
+    void (*on_bytes)(Pump *pump, const guint8 *bytes, size_t len, void *data); /* in only */
+    void (*on_end)(Pump *pump, PumpEnd end, const GError *error,
+                   void *data); /* error NULL for the first three */
     void *data;
 } PumpEvents;
 
@@ -61,11 +61,10 @@ gboolean pump_pipe(int *ret_read_fd, int *ret_write_fd, GError **error);
 Pump *pump_start_out(int socket_fd, int pipe_fd, const guint8 header[PUMP_HEADER_SIZE],
                      size_t max_payload, const void *pending, size_t pending_len,
                      const PumpEvents *events, GError **error);
-/* pending: bytes already read from the socket that the engine has not consumed; they begin at a
- * frame's first byte. */
+/* payload_left: so many bytes of a data frame, whose header the owner has read, come first; nothing
+ * else has been read. */
 Pump *pump_start_in(int socket_fd, int pipe_fd, const guint8 header[PUMP_HEADER_SIZE],
-                    const void *pending, size_t pending_len, const PumpEvents *events,
-                    GError **error);
+                    size_t payload_left, const PumpEvents *events, GError **error);
 
 /* out: copies bytes (whole frames) to be written between two frames.  Never waits. */
 void pump_send(Pump *pump, const void *bytes, size_t len);
@@ -76,7 +75,8 @@ GByteArray *pump_take_unsent(Pump *pump);
 
 /* out: the guest has finished; send what the pipe holds, wait for no more, end as PUMP_DRAINED. */
 void pump_drain(Pump *pump);
-/* Ends at the next frame's boundary; on_end tells when. */
+/* Ends at the next frame's boundary; on_end tells when.  in: what is left of the frame is thrown
+ * away. */
 void pump_stop(Pump *pump);
 /* in: reads nothing from the socket while set, so that the sender feels it; for an owner who is
  * behind with what on_bytes gave him.  From any thread. */

@@ -20,7 +20,7 @@ typedef struct {
     char *message;
 } Record;
 
-static void on_bytes(void *data, const guint8 *bytes, size_t len)
+static void on_bytes(Pump *pump, const guint8 *bytes, size_t len, void *data)
 {
     Record *record = data;
 
@@ -29,7 +29,7 @@ static void on_bytes(void *data, const guint8 *bytes, size_t len)
     pthread_mutex_unlock(&record->lock);
 }
 
-static void on_end(void *data, PumpEnd end, const GError *error)
+static void on_end(Pump *pump, PumpEnd end, const GError *error, void *data)
 {
     Record *record = data;
 
@@ -204,6 +204,24 @@ static void out_carries_all_within_the_limit(void)
     g_assert_cmpuint(pump_bytes(pump), ==, payload->len);
 }
 
+typedef struct {
+    int fd;
+    const GByteArray *bytes;
+} SendJob;
+
+static void *send_all(void *data)
+{
+    const SendJob *job = data;
+
+    for (size_t done = 0; done < job->bytes->len;) {
+        ssize_t sent = write(job->fd, job->bytes->data + done, job->bytes->len - done);
+
+        g_assert_cmpint(sent, >, 0);
+        done += (size_t)sent;
+    }
+    return NULL;
+}
+
 static void *send_frames(void *data)
 {
     int fd = *(int *)data;
@@ -219,13 +237,7 @@ static void *send_frames(void *data)
     }
     frame_append(bytes, 9, 0, NULL, 0);
     frame_append(bytes, 77, 0, "after", 5);
-    for (size_t done = 0; done < bytes->len;) {
-        ssize_t sent = write(fd, bytes->data + done, bytes->len - done);
-
-        g_assert_cmpint(sent, >, 0);
-        done += (size_t)sent;
-    }
-    return NULL;
+    return send_all(&(SendJob){fd, bytes});
 }
 
 static void in_carries_one_stream_and_hands_over_the_rest(void)
@@ -235,15 +247,14 @@ static void in_carries_one_stream_and_hands_over_the_rest(void)
     g_autoptr(GByteArray) expected = g_byte_array_new();
     g_autoptr(Pump) pump = NULL;
     guint8 after[PUMP_HEADER_SIZE + 5];
-    guint8 early[1000];
+    guint8 early[PUMP_HEADER_SIZE];
     pthread_t sender;
 
     rig_init(&rig);
     pthread_create(&sender, NULL, send_frames, &rig.socket[1]);
-    read_all(rig.socket[0], early, sizeof early); /* the owner had read into the first frame */
+    read_all(rig.socket[0], early, sizeof early); /* the owner has read the first header */
     fcntl(rig.socket[0], F_SETFL, O_NONBLOCK);
-    pump = pump_start_in(rig.socket[0], rig.write_fd, rig.header, early, sizeof early, &rig.events,
-                         NULL);
+    pump = pump_start_in(rig.socket[0], rig.write_fd, rig.header, 50000, &rig.events, NULL);
     g_byte_array_set_size(payload, 5000 * 1000);
     read_all(rig.read_fd, payload->data, payload->len);
     g_assert_cmpint(record_wait(&rig.record), ==, PUMP_STREAM_ENDED);
@@ -259,23 +270,49 @@ static void in_carries_one_stream_and_hands_over_the_rest(void)
     close(rig.read_fd);
 }
 
-static void what_was_read_beyond_the_end_is_given_back(void)
+/* The guest's end comes before the engine's, and abort ends the stream as finish does. */
+static void an_abort_closes_the_pipe_first(void)
 {
     g_auto(Rig) rig = {0};
-    g_autoptr(GByteArray) early = g_byte_array_new();
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
     g_autoptr(Pump) pump = NULL;
-    guint8 carried[3];
+    guint8 carried[4];
 
     rig_init(&rig);
-    frame_append(early, 9, 2, "abc", 3);
-    frame_append(early, 9, 1, NULL, 0);
-    frame_append(early, 5, 0, "rest", 4);
-    pump = pump_start_in(rig.socket[0], rig.write_fd, rig.header, early->data, early->len - 2,
-                         &rig.events, NULL);
+    frame_append(bytes, 9, 2, "abc", 3);
+    frame_append(bytes, 9, 1, NULL, 0);
+    write_all(rig.socket[1], bytes->data, bytes->len);
+    pump = pump_start_in(rig.socket[0], rig.write_fd, rig.header, 0, &rig.events, NULL);
     g_assert_cmpint(record_wait(&rig.record), ==, PUMP_STREAM_ENDED);
-    read_all(rig.read_fd, carried, 3);
-    g_assert_cmpmem(carried, 3, "abc", 3);
-    g_assert_cmpuint(rig.record.bytes->len, ==, 2 * PUMP_HEADER_SIZE + 2);
+    g_assert_cmpint(read(rig.read_fd, carried, sizeof carried), ==, 3);
+    g_assert_cmpint(read(rig.read_fd, carried, sizeof carried), ==, 0);
+    g_assert_cmpuint(rig.record.bytes->len, ==, PUMP_HEADER_SIZE);
+    close(rig.read_fd);
+}
+
+/* A guest that does not read must not keep the rest of the connection from being read. */
+static void stop_throws_the_rest_of_a_frame_away(void)
+{
+    g_auto(Rig) rig = {0};
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    g_autoptr(Pump) pump = NULL;
+    g_autofree guint8 *block = g_malloc0(3000000);
+    guint8 next[PUMP_HEADER_SIZE];
+    pthread_t sender;
+
+    rig_init(&rig);
+    fcntl(rig.read_fd, F_SETPIPE_SZ, 4096); /* a page's room, though spliced pages may be larger */
+    frame_append(bytes, 9, 2, block, 3000000);
+    frame_append(bytes, 3, 0, NULL, 0);
+    pthread_create(&sender, NULL, send_all, &(SendJob){rig.socket[1], bytes});
+    pump = pump_start_in(rig.socket[0], rig.write_fd, rig.header, 0, &rig.events, NULL);
+    while (pump_bytes(pump) == 0)
+        g_usleep(1000);
+    pump_stop(pump);
+    g_assert_cmpint(record_wait(&rig.record), ==, PUMP_STOPPED);
+    read_all(rig.socket[0], next, sizeof next);
+    g_assert_cmpint(next[23], ==, 3);
+    pthread_join(sender, NULL);
     close(rig.read_fd);
 }
 
@@ -292,7 +329,7 @@ static void a_guest_that_stops_reading_leaves_the_connection_usable(void)
     frame_append(bytes, 9, 2, block, 100000);
     frame_append(bytes, 3, 0, NULL, 0);
     write_all(rig.socket[1], bytes->data, bytes->len);
-    pump = pump_start_in(rig.socket[0], rig.write_fd, rig.header, NULL, 0, &rig.events, NULL);
+    pump = pump_start_in(rig.socket[0], rig.write_fd, rig.header, 0, &rig.events, NULL);
     g_assert_cmpint(record_wait(&rig.record), ==, PUMP_PIPE_FAILED);
     read_all(rig.socket[0], next, sizeof next);
     g_assert_cmpint(next[23], ==, 3);
@@ -316,7 +353,7 @@ static void nonsense_and_a_cut_break_it(void)
         }
         write_all(rig.socket[1], bytes->data, bytes->len - 1);
         fd_clear(&rig.socket[1]);
-        pump = pump_start_in(rig.socket[0], rig.write_fd, rig.header, NULL, 0, &rig.events, NULL);
+        pump = pump_start_in(rig.socket[0], rig.write_fd, rig.header, 0, &rig.events, NULL);
         g_assert_cmpint(record_wait(&rig.record), ==, PUMP_BROKEN);
         g_assert_nonnull(rig.record.message);
         close(rig.read_fd);
@@ -344,10 +381,10 @@ static void it_stops_drains_and_is_freed_when_told(void)
         gboolean is_out = i < 3;
 
         rig_init(&rig);
-        pump = is_out ? pump_start_out(rig.socket[0], rig.read_fd, rig.header, 100, NULL, 0,
-                                       &rig.events, NULL)
-                      : pump_start_in(rig.socket[0], rig.write_fd, rig.header, NULL, 0, &rig.events,
-                                      NULL);
+        pump = is_out
+                   ? pump_start_out(rig.socket[0], rig.read_fd, rig.header, 100, NULL, 0,
+                                    &rig.events, NULL)
+                   : pump_start_in(rig.socket[0], rig.write_fd, rig.header, 0, &rig.events, NULL);
         if (i % 3 == 0)
             pump_stop(pump);
         if (i % 3 == 1 && is_out)
@@ -369,8 +406,9 @@ int main(int argc, char **argv)
                     out_carries_all_within_the_limit);
     g_test_add_func("/link/pump/in-carries-one-stream-and-hands-over-the-rest",
                     in_carries_one_stream_and_hands_over_the_rest);
-    g_test_add_func("/link/pump/what-was-read-beyond-the-end-is-given-back",
-                    what_was_read_beyond_the_end_is_given_back);
+    g_test_add_func("/link/pump/an-abort-closes-the-pipe-first", an_abort_closes_the_pipe_first);
+    g_test_add_func("/link/pump/stop-throws-the-rest-of-a-frame-away",
+                    stop_throws_the_rest_of_a_frame_away);
     g_test_add_func("/link/pump/a-guest-that-stops-reading-leaves-the-connection-usable",
                     a_guest_that_stops_reading_leaves_the_connection_usable);
     g_test_add_func("/link/pump/nonsense-and-a-cut-break-it", nonsense_and_a_cut_break_it);

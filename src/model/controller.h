@@ -46,5 +46,9 @@ const char *guest_controller_model_name(const GuestController *controller);
 
 GuestController *guest_controller_new(GuestControllerType type, GuestControllerModel model, int index);
 void guest_controller_free(GuestController *controller);
+/* The one USB controller inside a pc's south bridge, with nothing said of it but that. */
+gboolean guest_controller_is_builtin_usb(const GuestController *controller);
+/* What follows from index and address: QEMU's model name, chassis and port numbers. */
+void guest_controller_fill(GuestController *controller);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestController, guest_controller_free)

@@ -12,7 +12,7 @@ typedef enum {
     GUEST_CPU_MAXIMUM,
 } GuestCpuMode;
 
-typedef enum { GUEST_CPU_MATCH_DEFAULT, GUEST_CPU_MATCH_EXACT, GUEST_CPU_MATCH_MINIMUM, GUEST_CPU_MATCH_STRICT } GuestCpuMatch;
+typedef enum { GUEST_CPU_MATCH_DEFAULT, GUEST_CPU_MATCH_EXACT } GuestCpuMatch; /* minimum and strict are refused */
 typedef enum { GUEST_CPU_CHECK_DEFAULT, GUEST_CPU_CHECK_NONE, GUEST_CPU_CHECK_PARTIAL, GUEST_CPU_CHECK_FULL } GuestCpuCheck;
 typedef enum { GUEST_CPU_FALLBACK_DEFAULT, GUEST_CPU_FALLBACK_ALLOW, GUEST_CPU_FALLBACK_FORBID } GuestCpuFallback;
 typedef enum {
@@ -50,5 +50,13 @@ GuestCpu *guest_cpu_copy(const GuestCpu *cpu);
 void guest_cpu_free(GuestCpu *cpu);
 /* Adds it or changes its policy. */
 void guest_cpu_set_feature(GuestCpu *cpu, const char *name, GuestCpuPolicy policy);
+
+/* The definition's own, embedded one. */
+void guest_cpu_init(GuestCpu *cpu);
+void guest_cpu_clear(GuestCpu *cpu);
+gboolean guest_cpu_read(GuestCpu *cpu, XmlNode *node, GError **error);
+void guest_cpu_copy_into(GuestCpu *into, const GuestCpu *cpu); /* into: initialised and empty */
+/* "Target CPU X does not match source Y" */
+gboolean guest_cpu_compare_abi(const GuestCpu *source, const GuestCpu *target, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestCpu, guest_cpu_free)

@@ -54,6 +54,9 @@ extern const EnumName guest_disk_cache_names[];
 extern const EnumName guest_disk_io_names[];
 extern const EnumName guest_disk_discard_names[];
 
+/* Which one it is: 0 for vda, 26 for vdaa. */
+unsigned guest_disk_number(const GuestDisk *disk);
+
 void guest_disk_free(GuestDisk *disk);
 void guest_backing_free(GuestBacking *backing);
 

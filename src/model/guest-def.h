@@ -119,6 +119,7 @@ typedef struct {
     const char *emulator;                     /* for a definition that names none */
     const char *machine;                      /* likewise; NULL: "pc" */
     const GuestMachineAlias *machine_aliases; /* ends with { NULL } */
+    const char *const *machines;              /* versioned names the emulator has, ends with NULL; NULL: not asked */
     /* Random bytes for uuid and mac; NULL: the system's. */
     void (*random_bytes)(void *data, void *buffer, size_t len);
     void *random_data;

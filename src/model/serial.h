@@ -11,8 +11,8 @@ typedef enum {
     GUEST_CHARDEV_TCP,
 } GuestChardevType;
 
-typedef enum { GUEST_CHARDEV_CONNECT, GUEST_CHARDEV_BIND } GuestChardevMode;
-typedef enum { GUEST_CHARDEV_RAW, GUEST_CHARDEV_TELNET } GuestChardevProtocol;
+typedef enum { GUEST_CHARDEV_NO_MODE, GUEST_CHARDEV_CONNECT, GUEST_CHARDEV_BIND } GuestChardevMode;
+typedef enum { GUEST_CHARDEV_NO_PROTOCOL, GUEST_CHARDEV_RAW, GUEST_CHARDEV_TELNET } GuestChardevProtocol;
 
 typedef struct {
     GuestChardevType type;
@@ -28,11 +28,14 @@ typedef struct {
     GuestChardev source;
     int port; /* 0–3; -1: not yet given */
     char *alias;
-    char *console_alias; /* of its <console>; only a user alias differs from `alias` */
     GuestAddress address;
 } GuestSerial;
 
 extern const EnumName guest_chardev_type_names[];
+
+gboolean guest_chardev_equal(const GuestChardev *a, const GuestChardev *b);
+/* The <console> that repeats a serial port. */
+void guest_console_write(const GuestSerial *serial, XmlWriter *writer);
 
 void guest_serial_free(GuestSerial *serial);
 

@@ -425,6 +425,11 @@ gboolean rpc_connection_tick(RpcConnection *conn, int64_t now_ms, GError **error
     return TRUE;
 }
 
+void rpc_connection_heard(RpcConnection *conn, int64_t now_ms)
+{
+    rpc_keepalive_heard(&conn->keepalive, now_ms);
+}
+
 int64_t rpc_connection_next_deadline(const RpcConnection *conn)
 {
     return conn->is_closed ? INT64_MAX : rpc_keepalive_deadline(&conn->keepalive);

@@ -164,6 +164,8 @@ void rpc_connection_start_keepalive(RpcConnection *conn, int interval_s, unsigne
                                     int64_t now_ms);
 /* Lets time pass.  FALSE: the peer has been silent too long. */
 gboolean rpc_connection_tick(RpcConnection *conn, int64_t now_ms, GError **error);
+/* Bytes came past the engine (a pump carries a stream): the peer lives. */
+void rpc_connection_heard(RpcConnection *conn, int64_t now_ms);
 /* When to call tick next; INT64_MAX: not needed. */
 int64_t rpc_connection_next_deadline(const RpcConnection *conn);
 

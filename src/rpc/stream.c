@@ -2,6 +2,8 @@
 /* Streams. */
 #include "rpc/stream.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "rpc/engine.h"
 #include "wire/error.h"
@@ -92,6 +94,16 @@ static GByteArray *frame_new(const RpcStream *stream, int32_t type, int32_t stat
 
     *ret_start = wire_frame_begin(frame, &header);
     return frame;
+}
+
+void rpc_stream_header(const RpcStream *stream, guint8 ret_bytes[28])
+{
+    size_t start;
+    g_autoptr(GByteArray) frame =
+        frame_new(stream, WIRE_FRAME_TYPE_STREAM, WIRE_FRAME_STATUS_CONTINUE, &start);
+
+    wire_frame_end(frame, start, NULL);
+    memcpy(ret_bytes, frame->data, WIRE_FRAME_HEADER_SIZE);
 }
 
 static void send_frame(RpcStream *stream, int32_t type, int32_t status, const void *body,

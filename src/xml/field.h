@@ -22,25 +22,27 @@ typedef enum {
     FIELD_YES_NO, /* Switch */
     FIELD_ON_OFF, /* Switch */
     FIELD_FLAG,   /* gboolean: the element is there or not; the path has no '@' */
+    FIELD_CONST,  /* nothing is stored: the only word that the table has; always printed */
     FIELD_KIND,   /* what .kind says; the path names the element */
 } FieldType;
 
 typedef enum {
     FIELD_REQUIRED = 1 << 0, /* an error if it is absent */
     FIELD_GUEST = 1 << 1,    /* the guest sees it: fields_equal compares it */
-    FIELD_LIVE = 1 << 2,     /* only a running guest has it */
+    FIELD_LIVE = 1 << 2,     /* only a running guest has it: fields_clear_live forgets it */
 } FieldFlags;
 
-/* Which of these a reader or writer wants. */
-typedef enum { FIELDS_ALL = 0, FIELDS_INACTIVE = 1 << 0, FIELDS_MIGRATABLE = 1 << 1 } FieldsMode;
-
 typedef struct {
+    size_t size; /* of the value */
     /* node is the element that the path names. */
-    gboolean (*read)(XmlNode *node, void *value, FieldsMode mode, GError **error);
-    void (*write)(XmlWriter *writer, const char *name, const void *value, FieldsMode mode);
+    gboolean (*read)(XmlNode *node, void *value, GError **error);
+    void (*write)(XmlWriter *writer, const char *name, const void *value);
+    gboolean (*is_absent)(const void *value); /* nothing to write, so no element around it either; NULL: write knows */
     gboolean (*equal)(const void *a, const void *b);
     void (*copy)(void *target, const void *source); /* NULL: the bytes are enough */
     void (*clear)(void *value);                     /* NULL: nothing to free */
+    void (*clear_live)(void *value);                /* forgets what only a running guest has; NULL: nothing */
+    char *(*text)(const void *value);               /* for error texts, the caller frees it; NULL: has none */
 } FieldKind;
 
 typedef struct {
@@ -56,9 +58,9 @@ typedef struct {
 
 /* Numbers that are absent become -1; all else is zero already. */
 void fields_init(const Field *rows, void *object);
-gboolean fields_read(const Field *rows, XmlNode *node, void *object, FieldsMode mode, GError **error);
+gboolean fields_read(const Field *rows, XmlNode *node, void *object, GError **error);
 /* Inside the element opened last. */
-void fields_write(const Field *rows, XmlWriter *writer, const void *object, FieldsMode mode);
+void fields_write(const Field *rows, XmlWriter *writer, const void *object);
 /* The first row with FIELD_GUEST in which a and b differ, or NULL. */
 const Field *fields_find_difference(const Field *rows, const void *a, const void *b);
 /* The value as it is printed, "" if absent; the caller frees it. */
@@ -66,3 +68,4 @@ char *field_text(const Field *row, const void *object);
 /* target is a fresh struct of zeros. */
 void fields_copy(const Field *rows, void *target, const void *source);
 void fields_clear(const Field *rows, void *object);
+void fields_clear_live(const Field *rows, void *object);

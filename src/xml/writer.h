@@ -20,6 +20,7 @@ void xml_write_attr(XmlWriter *writer, const char *name, const char *value);
 void xml_write_attr_format(XmlWriter *writer, const char *name, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* Text of the element opened last, which then holds no elements. */
 void xml_write_text(XmlWriter *writer, const char *text);
+void xml_write_text_format(XmlWriter *writer, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* As it is, between the tags of the element opened last. */
 void xml_write_raw(XmlWriter *writer, const char *xml);
 /* <name>text</name>; nothing if text is NULL. */

@@ -11,6 +11,7 @@
 #define XML_BYTES_MAX (1024 * 1024)
 #define XML_DEPTH_MAX 64
 #define XML_NODES_MAX 50000 /* elements, attributes and pieces of text */
+#define XML_NAMESPACES_MAX 16 /* declared by one element */
 
 typedef struct XmlTree XmlTree; /* owns all nodes and texts below */
 typedef struct XmlNode XmlNode;
@@ -31,6 +32,7 @@ struct XmlNode {
     gboolean is_read;
     gboolean is_text_read;
     XmlAttr *attrs;
+    XmlAttr *namespaces; /* its xmlns:prefix attributes, with the prefixes as names; apart, for they say nothing here */
     XmlNode *parent;
     XmlNode *first_child;
     XmlNode *next;

@@ -78,13 +78,14 @@ class Node:
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         line = self.holder.stdout.readline()
         if not line:
-            self.holder.wait()
+            self.holder.communicate()
+            self.holder = None
             raise Unavailable("namespaces cannot be made here")
         self.pid = int(line)
 
     def power_off(self):
         """As pulling the plug: all that runs here is gone at once, without a word."""
-        if not self.holder:
+        if not self.holder or not self.pid:      # 0 would be our own process group
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)

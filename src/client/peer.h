@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A peer is another host's daemon of which this daemon is a client.  Calls are straight-line code
+ * on a task; several tasks may call at once.  A lost connection makes every waiting and later call
+ * fail. */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "loop/task.h"
+#include "wire/procedures.h"
+
+typedef struct Peer Peer;
+typedef struct PeerStream PeerStream;
+
+/* ---- opening and closing ---- */
+
+/* Resolves, connects (addresses raced, each literal and name with a deadline), logs in and opens
+ * the driver as stock clients do, with keepalive 5 s × 5.  A new reference; NULL with stock's
+ * sentence, after at most PEER_OPEN_MS. */
+#define PEER_OPEN_MS 30000
+AWAITS Peer *peer_open(const char *uri, GError **error);
+Peer *peer_ref(Peer *peer);
+/* The last one drops the connection without a word. */
+void peer_unref(Peer *peer);
+/* Says good-bye first (short deadlines, failures ignored).  Takes the reference; NULL is fine. */
+AWAITS void peer_close(Peer *peer);
+
+/* ---- who it is ---- */
+
+const char *peer_uri(const Peer *peer); /* as given */
+/* Literals of the two ends of a TCP connection; NULL for unix sockets and commands. */
+const char *peer_local_address(const Peer *peer);
+const char *peer_remote_address(const Peer *peer);
+/* Nobody on the way can read along: unix socket, ssh. */
+gboolean peer_is_confidential(const Peer *peer);
+gboolean peer_is_lost(const Peer *peer);
+
+/* fn is called once, on the loop thread, when the connection is lost (not by our own closing);
+ * NULL: nobody is told. */
+typedef void (*PeerLostFunc)(Peer *peer, const GError *error, void *data);
+void peer_on_lost(Peer *peer, PeerLostFunc fn, void *data);
+/* Events of the other side (also "connection closed"), decoded; msg is valid during the call. */
+typedef void (*PeerEventFunc)(Peer *peer, const WireProcedure *procedure, const void *msg,
+                              void *data);
+void peer_on_event(Peer *peer, PeerEventFunc fn, void *data);
+
+/* ---- calls ---- */
+
+/* args and ret fit the procedure's types (NULL if it has none); what ret points to lives in the
+ * arena.  timeout_ms < 0: as long as the peer lives.  A late answer is dropped. */
+AWAITS gboolean peer_call(Peer *peer, uint32_t program, int32_t procedure, const void *args,
+                          Arena *arena, void *ret, int64_t timeout_ms, GError **error);
+/* connect_supports_feature; FALSE also if it says no. *ret_supported is set on success. */
+AWAITS gboolean peer_supports(Peer *peer, int feature, gboolean *ret_supported, GError **error);
+
+/* ---- streams towards the peer ---- */
+
+/* A call that opens one.  The stream is open when this returns. */
+AWAITS PeerStream *peer_call_stream(Peer *peer, uint32_t program, int32_t procedure,
+                                    const void *args, Arena *arena, void *ret, int64_t timeout_ms,
+                                    GError **error);
+/* What comes out of pipe_fd (taken in any case) goes into the stream, by splice.  Once per stream;
+ * returns at once. */
+gboolean peer_stream_carry(PeerStream *stream, int pipe_fd, size_t max_payload, GError **error);
+/* fn is called once, on the loop thread, when the peer has given the stream up or the connection is
+ * lost. */
+typedef void (*PeerStreamLostFunc)(PeerStream *stream, const GError *error, void *data);
+void peer_stream_on_lost(PeerStream *stream, PeerStreamLostFunc fn, void *data);
+/* The guest has finished: sends what the pipe still holds, ends the stream and waits until the peer
+ * has taken all. */
+AWAITS gboolean peer_stream_finish(PeerStream *stream, int64_t timeout_ms, GError **error);
+uint64_t peer_stream_bytes(const PeerStream *stream);
+/* If it has not been finished, the peer is told that it is given up (stock answers by failing its
+ * guest). */
+void peer_stream_free(PeerStream *stream);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Peer, peer_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PeerStream, peer_stream_free)
