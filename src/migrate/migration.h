@@ -40,6 +40,7 @@ typedef struct Migration {
     gboolean is_ended;
     void *lead;               /* of the service: the connection that leads it */
     Task *task;               /* in Perform or Finish; NULL between phases */
+    char *lost_reason;        /* peer-to-peer: the connection to the other daemon has ended, and why */
     char *abort_reason;       /* the user asked to abort, and why */
 
     QemuMigrationStatus status;    /* newest, from events */

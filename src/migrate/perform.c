@@ -98,6 +98,8 @@ AWAITS static gboolean describe_failure(Migration *migration, GError **error)
     if (migration->is_qemu_dead)
         return error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain is not running%s%s",
                          migration->stream_error ? ": " : "", migration->stream_error ?: "");
+    if (migration->lost_reason)
+        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: %s", migration->lost_reason);
     if (migration->is_caller_lost)
         return error_set(error, ERROR_OPERATION_ABORTED,
                          "operation aborted: job 'migration out': the client that led it has gone");
@@ -107,11 +109,16 @@ AWAITS static gboolean describe_failure(Migration *migration, GError **error)
                      migration->info.error_desc ?: "QEMU gave no reason");
 }
 
+static gboolean is_given_up(const Migration *migration)
+{
+    return migration->is_qemu_dead || migration->abort_reason || migration->lost_reason || migration->is_caller_lost;
+}
+
 /* Waits until QEMU says completed; nothing else counts, least of all its run state. */
 AWAITS static gboolean perform_memory(Migration *migration, GError **error)
 {
     for (;;) {
-        if (migration->is_qemu_dead || migration->abort_reason || migration->is_caller_lost)
+        if (is_given_up(migration))
             return describe_failure(migration, error);
         switch (migration->status) {
         case QEMU_MIGRATION_COMPLETED:
@@ -152,8 +159,7 @@ static const StepList perform_list = {"perform", perform_steps};
 
 AWAITS gboolean source_say_go(Migration *migration, GError **error)
 {
-    if (!handover_hear(migration, migration->is_caller_lost || migration->abort_reason ? HEARD_ABORT : HEARD_READY, NULL,
-                       error))
+    if (!handover_hear(migration, is_given_up(migration) ? HEARD_ABORT : HEARD_READY, NULL, error))
         return FALSE;
     if (migration_word(migration) == WORD_GO)
         return TRUE;

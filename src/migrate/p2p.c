@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Peer-to-peer: this daemon leads.  The same driver as everywhere, with our own functions as source and the other daemon
+ * as destination; tunnelled, the memory goes over the same connection. */
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "client/peer.h"
+#include "link/pump.h"
+#include "migrate/handover.h"
+#include "migrate/numbers.h"
+#include "migrate/source.h"
+#include "phase/driver.h"
+#include "phase/flags.h"
+#include "wire/params.h"
+
+#define STREAM_END_TIMEOUT_MS (30 * 1000)
+
+enum { FEATURE_P2P = 4, FEATURE_V3 = 6, FEATURE_PARAMS = 13 };
+
+typedef struct {
+    Domain *domain;
+    const char *dconnuri;
+    gboolean is_tunnelled;
+    Peer *peer;
+    PeerStream *stream;   /* tunnelled: open from Prepare on */
+    Migration *migration; /* from Begin on; a reference */
+} P2p;
+
+static const void *cookie_bytes(const PhaseRun *run, size_t *ret_len)
+{
+    *ret_len = 0;
+    return run->cookie ? g_bytes_get_data(run->cookie, ret_len) : NULL;
+}
+
+AWAITS static gboolean p2p_begin(void *endpoint, PhaseRun *run, GError **error)
+{
+    P2p *p2p = endpoint;
+    GBytes *cookie = NULL;
+
+    if (!source_begin(p2p->domain, run->params, (unsigned)run->flags, &cookie, &run->xml, error))
+        return FALSE;
+    p2p->migration = migration_ref(migration_of(p2p->domain));
+    phase_run_set_cookie(run, cookie);
+    if (p2p->domain->state == DOMAIN_PAUSED)
+        run->flags |= MIGRATE_PAUSED;
+    return TRUE;
+}
+
+/* Without the connection nobody can say Finish: while the word is still ours, the attempt ends. */
+static void on_peer_lost(Peer *peer, const GError *error, void *data)
+{
+    Migration *migration = data;
+
+    if (!migration->lost_reason)
+        migration->lost_reason = g_strdup(error ? error->message : "the connection has ended");
+    condition_signal(migration->changed);
+}
+
+AWAITS static gboolean open_peer(P2p *p2p, GError **error)
+{
+    static const struct {
+        int feature;
+        const char *refusal;
+    } wanted[] = {
+        {FEATURE_P2P, "Destination libvirt does not support peer-to-peer migration protocol"},
+        {FEATURE_V3, "Destination libvirt does not support migration protocol version 3"},
+        {FEATURE_PARAMS, "Destination libvirt does not support migration with extensible parameters"},
+    };
+
+    p2p->peer = peer_open(p2p->dconnuri, error);
+    if (!p2p->peer)
+        return FALSE;
+    peer_on_lost(p2p->peer, on_peer_lost, p2p->migration);
+    for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++) {
+        gboolean is_supported = FALSE;
+
+        if (!peer_supports(p2p->peer, wanted[i].feature, &is_supported, error))
+            return FALSE;
+        if (!is_supported)
+            return error_set(error, ERROR_OPERATION_FAILED, "operation failed: %s", wanted[i].refusal);
+    }
+    return TRUE;
+}
+
+AWAITS static gboolean prepare_direct(P2p *p2p, RemoteDomainMigratePrepare3ParamsArgs *args, Arena *arena, PhaseRun *run,
+                                      GError **error)
+{
+    RemoteDomainMigratePrepare3ParamsRet ret = {0};
+
+    if (!peer_call(p2p->peer, REMOTE_PROGRAM, REMOTE_DOMAIN_MIGRATE_PREPARE3_PARAMS, args, arena, &ret, -1, error))
+        return FALSE;
+    phase_run_set_cookie(run, g_bytes_new(ret.cookie_out, ret.cookie_out_len));
+    run->uri_out = g_strdup(ret.uri_out);
+    return TRUE;
+}
+
+AWAITS static gboolean prepare_tunnel(P2p *p2p, const RemoteDomainMigratePrepare3ParamsArgs *args, Arena *arena,
+                                      PhaseRun *run, GError **error)
+{
+    RemoteDomainMigratePrepareTunnel3ParamsArgs tunnel = {
+        .params = args->params,
+        .params_count = args->params_count,
+        .cookie_in = args->cookie_in,
+        .cookie_in_len = args->cookie_in_len,
+        .flags = args->flags,
+    };
+    RemoteDomainMigratePrepareTunnel3ParamsRet ret = {0};
+
+    p2p->stream = peer_call_stream(p2p->peer, REMOTE_PROGRAM, REMOTE_DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS, &tunnel, arena,
+                                   &ret, -1, error);
+    if (!p2p->stream)
+        return FALSE;
+    phase_run_set_cookie(run, g_bytes_new(ret.cookie_out, ret.cookie_out_len));
+    return TRUE;
+}
+
+AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error)
+{
+    P2p *p2p = endpoint;
+    g_autoptr(Arena) arena = arena_new();
+    g_autoptr(Params) params = migrate_params_for_prepare(run->params, MIGRATE_BY_SOURCE, run->xml);
+    RemoteDomainMigratePrepare3ParamsArgs args = {.flags = (uint32_t)migrate_flags_for_destination(run->flags)};
+    size_t len = 0;
+
+    if (!open_peer(p2p, error))
+        return FALSE;
+    args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
+    args.cookie_in = (guint8 *)cookie_bytes(run, &len);
+    args.cookie_in_len = (uint32_t)len;
+    return p2p->is_tunnelled ? prepare_tunnel(p2p, &args, arena, run, error)
+                             : prepare_direct(p2p, &args, arena, run, error);
+}
+
+AWAITS static gboolean perform_tunnelled(P2p *p2p, PhaseRun *run, GBytes **ret_cookie, GError **error)
+{
+    auto_fd int read_fd = -1;
+    auto_fd int write_fd = -1;
+    SourceRoute route = {.carrier_fd = -1};
+    size_t len;
+    const void *cookie = cookie_bytes(run, &len);
+
+    if (!pump_pipe(&read_fd, &write_fd, error) ||
+        !peer_stream_carry(p2p->stream, fd_steal(&read_fd),
+                           p2p->migration->is_peer_ferry ? PUMP_PAYLOAD_FERRY : PUMP_PAYLOAD_STOCK, error))
+        return FALSE;
+    route.carrier_fd = write_fd;
+    if (!source_perform(p2p->domain, run->params, &route, cookie, len, ret_cookie, error))
+        return FALSE;
+    fd_clear(&write_fd); /* QEMU has closed its end; with ours the pump sees the end of the stream */
+    return peer_stream_finish(p2p->stream, STREAM_END_TIMEOUT_MS, error);
+}
+
+AWAITS static gboolean p2p_perform(void *endpoint, PhaseRun *run, GError **error)
+{
+    P2p *p2p = endpoint;
+    SourceRoute route = {.uri = run->uri, .carrier_fd = -1};
+    g_autoptr(GError) why = NULL;
+    GBytes *cookie = NULL;
+    size_t len;
+    const void *bytes = cookie_bytes(run, &len);
+    gboolean is_sent = p2p->is_tunnelled
+                           ? perform_tunnelled(p2p, run, &cookie, &why)
+                           : source_perform(p2p->domain, run->params, &route, bytes, len, &cookie, &why);
+
+    if (is_sent && source_say_go(p2p->migration, &why)) {
+        phase_run_set_cookie(run, cookie);
+        return TRUE;
+    }
+    if (cookie)
+        g_bytes_unref(cookie);
+    if (!p2p->migration->is_ended)
+        source_settle(p2p->migration, HEARD_ABORT, NULL, why->message, NULL);
+    g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
+}
+
+/* Was that the other daemon's own answer, or only that none came? */
+static gboolean is_answer(const P2p *p2p, const GError *error)
+{
+    if (peer_is_lost(p2p->peer))
+        return FALSE;
+    if (p2p->migration->is_peer_ferry)
+        return phase_error_is_refused(error);
+    return error_domain(error) != FROM_RPC; /* a stock destination kills its guest before it says no */
+}
+
+AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
+{
+    P2p *p2p = endpoint;
+    g_autoptr(Arena) arena = arena_new();
+    g_autoptr(Params) params =
+        migrate_params_for_finish(run->params, MIGRATE_BY_SOURCE, p2p->domain->name, run->uri);
+    RemoteDomainMigrateFinish3ParamsArgs args = {
+        .flags = (uint32_t)migrate_flags_for_destination(run->flags),
+        .cancelled = run->is_cancelled,
+    };
+    RemoteDomainMigrateFinish3ParamsRet ret = {0};
+    g_autoptr(GError) why = NULL;
+    size_t len = 0;
+
+    args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
+    args.cookie_in = (guint8 *)cookie_bytes(run, &len);
+    args.cookie_in_len = (uint32_t)len;
+    if (!run->is_cancelled)
+        run->outcome = PHASE_UNKNOWN;
+    if (peer_call(p2p->peer, REMOTE_PROGRAM, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena, &ret, -1, &why)) {
+        run->outcome = PHASE_ARRIVED;
+        phase_run_set_cookie(run, g_bytes_new(ret.cookie_out, ret.cookie_out_len));
+        return TRUE;
+    }
+    if (is_answer(p2p, why))
+        run->outcome = PHASE_STAYED;
+    g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
+}
+
+static OwnerHeard heard(const P2p *p2p, const PhaseRun *run)
+{
+    if (migration_word(p2p->migration) == WORD_OFFERED)
+        return HEARD_ABORT;
+    switch (run->outcome) {
+    case PHASE_ARRIVED:
+        return HEARD_TAKEN;
+    case PHASE_STAYED:
+        return HEARD_REFUSED;
+    case PHASE_UNKNOWN:
+        break;
+    }
+    return HEARD_NOTHING;
+}
+
+AWAITS static gboolean p2p_confirm(void *endpoint, PhaseRun *run, GError **error)
+{
+    P2p *p2p = endpoint;
+    g_autoptr(MigrationCookie) cookie = NULL;
+    MigrationStats stats;
+    size_t len;
+    const void *bytes = cookie_bytes(run, &len);
+
+    numbers_from_source(p2p->migration, &stats);
+    if (run->outcome == PHASE_ARRIVED && len > 0 && (cookie = cookie_parse(bytes, len, COOKIE_FOR_CONFIRM, NULL)) &&
+        cookie->has_stats)
+        stats = cookie->stats;
+    return source_settle(p2p->migration, heard(p2p, run), &stats,
+                         run->outcome == PHASE_ARRIVED ? NULL : "the destination did not take it", error);
+}
+
+AWAITS static void p2p_clear(P2p *p2p)
+{
+    if (p2p->peer)
+        peer_on_lost(p2p->peer, NULL, NULL);
+    peer_stream_free(p2p->stream);
+    peer_close(p2p->peer);
+    migration_unref(p2p->migration);
+}
+
+AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Params *params, unsigned flags,
+                               GError **error)
+{
+    P2p p2p = {.domain = domain, .dconnuri = dconnuri, .is_tunnelled = !!(flags & MIGRATE_TUNNELLED)};
+    PhaseEndpoints endpoints = {
+        .source = &p2p,
+        .destination = &p2p,
+        .begin = p2p_begin,
+        .prepare = p2p_prepare,
+        .perform = p2p_perform,
+        .finish = p2p_finish,
+        .confirm = p2p_confirm,
+    };
+    PhaseRun run;
+    gboolean is_arrived;
+
+    if (!dconnuri)
+        return error_set(error, ERROR_INVALID_ARG, "a peer-to-peer migration needs the URI of the destination's daemon");
+    phase_run_init(&run);
+    run.flags = flags | MIGRATE_CHANGE_PROTECTION;
+    run.params = params;
+    run.is_protected = TRUE;
+    task_shield(); /* a client that goes away does not disturb it; domjobabort speaks to the migration itself */
+    is_arrived = phase_driver_run(&endpoints, &run, error);
+    p2p_clear(&p2p);
+    task_unshield();
+    if (run.confirm_error)
+        log_error("domain '%s' has arrived, but the source is not settled: %s", domain->name, run.confirm_error->message);
+    phase_run_clear(&run);
+    return is_arrived;
+}
