@@ -60,6 +60,11 @@ static void write_lockstate(const MigrationCookie *cookie, XmlWriter *writer)
 static gboolean write_tree(XmlNode *node, XmlWriter *writer, GError **error)
 {
     xml_write_open(writer, node->name);
+    for (const XmlAttr *declared = node->namespaces; declared; declared = declared->next) {
+        g_autofree char *name = g_strdup_printf("xmlns:%s", declared->name);
+
+        xml_write_attr(writer, name, declared->value);
+    }
     for (const XmlAttr *attr = node->attrs; attr; attr = attr->next)
         xml_write_attr(writer, attr->name, attr->value);
     if (g_str_equal(node->name, "metadata")) {

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The five phases as calls on two connections. */
+#include "migrate.h"
+#include "wire/params.h"
+
+#define POLL_MS 500
+
+static GBytes *cookie_take(const guint8 *bytes, uint32_t len)
+{
+    return len ? g_bytes_new(bytes, len) : NULL;
+}
+
+static const guint8 *cookie_bytes(const PhaseRun *run, uint32_t *ret_len)
+{
+    size_t len = 0;
+    const guint8 *bytes = run->cookie ? g_bytes_get_data(run->cookie, &len) : NULL;
+
+    *ret_len = (uint32_t)len;
+    return bytes;
+}
+
+static int interval(const Migration *migration)
+{
+    return migration->wanted->interval_ms > 0 ? migration->wanted->interval_ms : POLL_MS;
+}
+
+/* An abort asked for between two calls. */
+static gboolean check_abort(Migration *migration, GError **error)
+{
+    if (!migration->is_abort_asked)
+        return TRUE;
+    return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: migration of domain '%s' canceled by client",
+                     migration->domain->name);
+}
+
+static gboolean begin(void *endpoint, PhaseRun *run, GError **error)
+{
+    Migration *migration = endpoint;
+    g_autoptr(Arena) arena = arena_new();
+    RemoteDomainMigrateBegin3ParamsArgs args = {.dom = domain_wire(migration->domain), .flags = (uint32_t)run->flags};
+    RemoteDomainMigrateBegin3ParamsRet ret = {0};
+    FerryState state = FERRY_STATE_NONE;
+
+    args.params = wire_params_encode(run->params, TRUE, arena, &args.params_count);
+    if (!CALL(migration->domain->conn, DOMAIN_MIGRATE_BEGIN3_PARAMS, &args, arena, &ret, error))
+        return FALSE;
+    run->xml = g_strdup(ret.xml);
+    phase_run_set_cookie(run, cookie_take(ret.cookie_out, ret.cookie_out_len));
+    if (!(run->flags & MIGRATE_POSTCOPY_RESUME) && ferry_domain_state(migration->domain, &state, NULL, NULL) &&
+        state == FERRY_STATE_PAUSED)
+        run->flags |= MIGRATE_PAUSED; /* it arrives as it left */
+    return TRUE;
+}
+
+/* Who the destination is shows in what Prepare answers. */
+static void remember_c2(Migration *migration)
+{
+    size_t len = 0;
+    const void *bytes;
+    g_autoptr(MigrationCookie) cookie = NULL;
+
+    g_clear_pointer(&migration->c2, g_bytes_unref);
+    migration->c2 = migration->run.cookie ? g_bytes_ref(migration->run.cookie) : NULL;
+    bytes = migration->c2 ? g_bytes_get_data(migration->c2, &len) : NULL;
+    cookie = bytes ? cookie_parse(bytes, len, COOKIE_FOR_PERFORM, NULL) : NULL;
+    migration->is_dest_ferry = cookie && cookie->ferry;
+}
+
+static void prepare_idle(void *data)
+{
+    migration_report(data);
+}
+
+static gboolean prepare(void *endpoint, PhaseRun *run, GError **error)
+{
+    Migration *migration = endpoint;
+    g_autoptr(Arena) arena = arena_new();
+    g_autoptr(Params) params = migrate_params_for_prepare(run->params, MIGRATE_BY_CLIENT, run->xml);
+    RemoteDomainMigratePrepare3ParamsArgs args = {.flags = (uint32_t)migrate_flags_for_destination(run->flags)};
+    RemoteDomainMigratePrepare3ParamsRet ret = {0};
+
+    if (!check_abort(migration, error))
+        return FALSE;
+    args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
+    args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
+    if (!connection_call_long(migration->dest, REMOTE_DOMAIN_MIGRATE_PREPARE3_PARAMS, &args, arena, &ret,
+                              interval(migration), prepare_idle, migration, error)) {
+        phase_run_set_cookie(run, NULL);
+        return FALSE;
+    }
+    run->uri_out = g_strdup(ret.uri_out);
+    phase_run_set_cookie(run, cookie_take(ret.cookie_out, ret.cookie_out_len));
+    remember_c2(migration);
+    return TRUE;
+}
+
+static gboolean perform(void *endpoint, PhaseRun *run, GError **error)
+{
+    Migration *migration = endpoint;
+    g_autoptr(Arena) arena = arena_new();
+    g_autoptr(Params) params = migrate_params_for_perform(run->params, run->uri);
+    RemoteDomainMigratePerform3ParamsArgs args = {.dom = domain_wire(migration->domain), .flags = (uint32_t)run->flags};
+    RemoteDomainMigratePerform3ParamsRet ret = {0};
+
+    args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
+    args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
+    if (!connection_call_long(migration->domain->conn, REMOTE_DOMAIN_MIGRATE_PERFORM3_PARAMS, &args, arena, &ret,
+                              interval(migration), migration_idle, migration, error)) {
+        phase_run_set_cookie(run, NULL);
+        return FALSE;
+    }
+    phase_run_set_cookie(run, cookie_take(ret.cookie_out, ret.cookie_out_len));
+    return TRUE;
+}
+
+static void take_numbers(Migration *migration)
+{
+    uint32_t len;
+    const guint8 *bytes = cookie_bytes(&migration->run, &len);
+    g_autoptr(MigrationCookie) cookie = bytes ? cookie_parse(bytes, len, COOKIE_FOR_CONFIRM, NULL) : NULL;
+
+    if (!cookie || !cookie->has_stats)
+        return;
+    migration->has_stats = TRUE;
+    migration->stats = cookie->stats;
+}
+
+/* What an error of Finish(0) means.  A stock destination has ended its guest before it answers with one.  A ferryd says
+ * REFUSED by a code of its own; anything else from it decides nothing. */
+static void finish_failed(Migration *migration, const GError *error)
+{
+    PhaseRun *run = &migration->run;
+    gboolean is_answer = !migration->dest->lost;
+
+    phase_run_set_cookie(run, NULL);
+    if (is_answer && migration->is_dest_ferry && phase_error_is_refused(error)) {
+        run->outcome = PHASE_STAYED;
+        phase_run_set_cookie(run, cookie_hand_on(migration->c2, COOKIE_WORD_REFUSED));
+    } else if (is_answer && !migration->is_dest_ferry) {
+        run->outcome = PHASE_STAYED;
+    } else {
+        run->outcome = migration_look(migration);
+    }
+}
+
+static gboolean finish(void *endpoint, PhaseRun *run, GError **error)
+{
+    Migration *migration = endpoint;
+    g_autoptr(Arena) arena = arena_new();
+    g_autoptr(Params) params =
+        migrate_params_for_finish(run->params, MIGRATE_BY_CLIENT, migration->domain->name, run->uri);
+    g_autoptr(GError) cause = NULL;
+    RemoteDomainMigrateFinish3ParamsArgs args = {.flags = (uint32_t)migrate_flags_for_destination(run->flags),
+                                                 .cancelled = run->is_cancelled};
+    RemoteDomainMigrateFinish3ParamsRet ret = {0};
+
+    args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
+    args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
+    if (!run->is_cancelled)
+        run->outcome = PHASE_UNKNOWN;
+    if (connection_call_long(migration->dest, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena, &ret,
+                             interval(migration), prepare_idle, migration, &cause)) {
+        phase_run_set_cookie(run, cookie_take(ret.cookie_out, ret.cookie_out_len));
+        if (run->is_cancelled)
+            return TRUE;
+        run->outcome = PHASE_ARRIVED;
+        take_numbers(migration);
+        return TRUE;
+    }
+    if (!run->is_cancelled)
+        finish_failed(migration, cause);
+    if (run->outcome == PHASE_ARRIVED)
+        return TRUE; /* the reply was lost, but it runs there */
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
+static gboolean confirm(void *endpoint, PhaseRun *run, GError **error)
+{
+    Migration *migration = endpoint;
+    g_autoptr(Arena) arena = arena_new();
+    RemoteDomainMigrateConfirm3ParamsArgs args = {.dom = domain_wire(migration->domain),
+                                                  .flags = (uint32_t)run->flags,
+                                                  .cancelled = run->is_cancelled};
+
+    if (run->outcome == PHASE_UNKNOWN)
+        return TRUE; /* told nothing, the source keeps the guest paused; told "cancelled", a stock source would run it */
+    args.params = wire_params_encode(run->params, TRUE, arena, &args.params_count);
+    args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
+    return CALL(migration->domain->conn, DOMAIN_MIGRATE_CONFIRM3_PARAMS, &args, NULL, NULL, error);
+}
+
+static void on_phase(Phase phase, const PhaseRun *run, void *data)
+{
+    Migration *migration = data;
+
+    if (phase == PHASE_ADDRESS)
+        return;
+    migration->phase = phase;
+    migration_report(migration);
+}
+
+void migration_endpoints(Migration *migration, PhaseEndpoints *ret_endpoints)
+{
+    *ret_endpoints = (PhaseEndpoints){.source = migration, .destination = migration, .begin = begin, .prepare = prepare,
+                                      .perform = perform, .finish = finish, .confirm = confirm, .on_phase = on_phase,
+                                      .data = migration};
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Inside libferry: one migration under way. */
+#pragma once
+
+#include "connection.h"
+#include "phase/cookie.h"
+#include "phase/driver.h"
+#include "phase/flags.h"
+
+typedef struct {
+    FerryDomain *domain;     /* at the source */
+    FerryConnection *dest;   /* NULL: peer-to-peer */
+    const FerryMigration *wanted;
+    PhaseRun run;
+    Phase phase;
+    gboolean is_abort_asked; /* by the user */
+    gboolean is_abort_told;  /* the source has accepted it */
+    GBytes *c2;              /* kept for the answer to Confirm */
+    gboolean is_dest_ferry;  /* the destination is a ferryd */
+    gboolean has_stats;
+    MigrationStats stats; /* the last that were heard */
+    int64_t started_ms;
+} Migration;
+
+/* Tells the user how far it is and hears whether to go on. */
+void migration_report(Migration *migration);
+/* For long calls to the source: asks for numbers, reports, passes on an abort. */
+void migration_idle(void *migration);
+
+/* The endpoints of a client-led migration; source and destination are the Migration. */
+void migration_endpoints(Migration *migration, PhaseEndpoints *ret_endpoints);
+
+/* lib/migrate-look.c: Finish(0) was not answered.  Looks at the destination, over a new connection if need be. */
+PhaseOutcome migration_look(Migration *migration);
