@@ -81,6 +81,7 @@ def first_process(spec, ready):
     check(libc.sethostname(name, len(name)), "cannot set the host name")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     signal.signal(signal.SIGCHLD, reap)
+    os.chdir("/")
     os.write(ready, b"+")
     os.close(ready)
     while True:

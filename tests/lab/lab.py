@@ -95,7 +95,7 @@ class Node:
         self.holder, self.pid = None, 0
 
     def argv(self, argv):
-        return ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "--", *map(str, argv)]
+        return ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-r", "-w", "--", *map(str, argv)]
 
     def run(self, argv, check=True, timeout_s=60, **more):
         """Runs a command on the host; its output is captured as text.  check: a failure raises with that output."""
@@ -437,7 +437,7 @@ def shell(arguments):
         tools.mkdir()
         cases = "\n".join(f"{host.name}) pid={host.pid};;" for host in lab.all_hosts)
         (tools / "on").write_text(f"#!/bin/sh\ncase \"$1\" in\n{cases}\n*) echo 'on HOST COMMAND…'; exit 2;;\nesac\n"
-                                  "shift\nexec nsenter -t $pid -m -u -i -n -p -- \"$@\"\n")
+                                  "shift\nexec nsenter -t $pid -m -u -i -n -p -r -w -- \"$@\"\n")
         (tools / "on").chmod(0o755)
         print(f"Hosts: {', '.join(f'{host.name} {host.address}' for host in lab.all_hosts)}; folder {lab.folder}\n"
               f"`on HOST COMMAND…` runs a command on a host; leave the shell to end the lab.")
