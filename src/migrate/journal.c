@@ -77,12 +77,11 @@ static json_object *field_format(const Journal *journal, size_t i)
 {
     const void *at = G_STRUCT_MEMBER_P(journal, fields[i].offset);
     const Uuid *uuid = at;
-    const char *text = *(char *const *)at;
     char buffer[UUID_TEXT_SIZE];
 
     switch (fields[i].kind) {
     case FIELD_STRING:
-        return text ? json_object_new_string(text) : NULL;
+        return *(char *const *)at ? json_object_new_string(*(char *const *)at) : NULL;
     case FIELD_UUID:
         return uuid_is_null(uuid) ? NULL : json_object_new_string(uuid_format(uuid, buffer));
     case FIELD_U64:
