@@ -117,6 +117,7 @@ AWAITS static void run_kill(Run *run)
 {
     g_autoptr(Await) ended = await_new("the end of a killed tool");
 
+    g_clear_pointer(&run->out.watch, watch_free); /* what it still says must not end this await too */
     g_clear_pointer(&run->ended, await_unref);
     run->ended = await_ref(ended);
     process_kill(run->process, SIGKILL);
