@@ -188,9 +188,10 @@ void server_forget_client(Caller *caller)
     caller_unref(caller);
 }
 
-/* Over the limit of all: who holds most has to go. */
+/* Over the limit of all: who holds most has to go.  What those hold who are going already is as good as free. */
 void server_check_unsent(void)
 {
+    uint64_t staying_bytes = 0;
     Caller *worst = NULL;
 
     if (server.total_unsent <= server.limits.total_unsent_bytes)
@@ -198,10 +199,13 @@ void server_check_unsent(void)
     for (GList *link = server.clients.head; link; link = link->next) {
         Caller *caller = link->data;
 
-        if (!caller->close_reason && (!worst || caller->counted_unsent > worst->counted_unsent))
+        if (caller->close_reason)
+            continue;
+        staying_bytes += caller->counted_unsent;
+        if (!worst || caller->counted_unsent > worst->counted_unsent)
             worst = caller;
     }
-    if (worst)
+    if (staying_bytes > server.limits.total_unsent_bytes)
         caller_end_soon(worst, "all clients together leave too much unread, and this one most");
 }
 
