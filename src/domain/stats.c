@@ -129,6 +129,17 @@ static const struct {
     { "tx.errs", "rx_errors" },  { "tx.drop", "rx_dropped" },
 };
 
+static gboolean read_net_row(const char *device, unsigned row, uint64_t *ret_value)
+{
+    g_autofree char *path = g_strdup_printf("/sys/class/net/%s/statistics/%s", device, net_rows[row].file);
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return FALSE;
+    *ret_value = g_ascii_strtoull(text, NULL, 10);
+    return TRUE;
+}
+
 static void collect_interface(Domain *domain, Params *params)
 {
     const GuestDef *def = domain_definition(domain);
@@ -145,11 +156,10 @@ static void collect_interface(Domain *domain, Params *params)
         snprintf(name, sizeof(name), "net.%u.name", i);
         params_add_string(params, name, dev);
         for (unsigned row = 0; row < G_N_ELEMENTS(net_rows); row++) {
-            g_autofree char *path = g_strdup_printf("/sys/class/net/%s/statistics/%s", dev, net_rows[row].file);
-            g_autofree char *text = NULL;
+            uint64_t value;
 
-            if (g_file_get_contents(path, &text, NULL, NULL))
-                add_numbered(params, "net", i, net_rows[row].field, g_ascii_strtoull(text, NULL, 10));
+            if (read_net_row(dev, row, &value))
+                add_numbered(params, "net", i, net_rows[row].field, value);
         }
     }
 }
@@ -244,4 +254,68 @@ GArray *stats_get_memory(Domain *domain, GError **error)
         g_array_append_val(list, stat);
     }
     return list;
+}
+
+/* --- one device --------------------------------------------------------------------------------------------------- */
+
+static void add_up(BlockStats *sum, const QemuBlockStats *stats)
+{
+    sum->read_requests += stats->read_requests;
+    sum->read_bytes += stats->read_bytes;
+    sum->read_ns += stats->read_ns;
+    sum->write_requests += stats->write_requests;
+    sum->write_bytes += stats->write_bytes;
+    sum->write_ns += stats->write_ns;
+    sum->flush_requests += stats->flush_requests;
+    sum->flush_ns += stats->flush_ns;
+    sum->allocation += stats->allocation;
+    sum->capacity += stats->capacity;
+    sum->physical += stats->physical;
+}
+
+AWAITS gboolean stats_get_block(Domain *domain, const char *disk, BlockStats *ret_stats, GError **error)
+{
+    BlockStats sum = { 0 };
+    unsigned count = 0, found = 0;
+
+    if (!domain_check_active(domain, error))
+        return FALSE;
+    if (!domain->guest)
+        return error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: domain is starting up");
+    g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
+    QemuBlockStats *stats = qemu_guest_block_stats(guest, &count, error);
+    if (!stats && error && *error)
+        return FALSE;
+    for (unsigned i = 0; domain->live && i < domain->live->disks->len; i++) {
+        const GuestDisk *candidate = guest_def_disk(domain->live, i);
+        const QemuBlockStats *row = find_block(stats, count, candidate->alias);
+
+        if (*disk && g_strcmp0(candidate->target, disk) != 0 && g_strcmp0(candidate->file, disk) != 0)
+            continue;
+        found++;
+        if (row)
+            add_up(&sum, row);
+    }
+    qemu_block_stats_free(stats, count);
+    if (*disk && !found)
+        return error_set(error, ERROR_INVALID_ARG, "invalid argument: invalid path %.255s not assigned to domain", disk);
+    *ret_stats = sum;
+    return TRUE;
+}
+
+gboolean stats_get_interface(Domain *domain, const char *device, uint64_t ret_values[INTERFACE_STATS_COUNT],
+                             GError **error)
+{
+    if (!domain_check_active(domain, error))
+        return FALSE;
+    for (unsigned i = 0; i < domain->live->interfaces->len; i++) {
+        if (g_strcmp0(guest_def_interface(domain->live, i)->target_dev, device) != 0)
+            continue;
+        for (unsigned row = 0; row < INTERFACE_STATS_COUNT; row++)
+            if (!read_net_row(device, row, &ret_values[row]))
+                return error_errno(error, "cannot read the counters of '%s'", device);
+        return TRUE;
+    }
+    return error_set(error, ERROR_INVALID_ARG, "invalid argument: invalid path, '%.255s' is not a known interface",
+                     device);
 }

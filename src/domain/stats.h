@@ -44,3 +44,15 @@ typedef struct {
     uint64_t value;
 } MemoryStat;
 GArray *stats_get_memory(Domain *domain, GError **error);
+
+/* One disk, by target ("vda") or file; "" : all together.  ERROR_INVALID_ARG for one that is not there. */
+typedef struct {
+    uint64_t read_requests, read_bytes, read_ns, write_requests, write_bytes, write_ns, flush_requests, flush_ns;
+    uint64_t allocation, capacity, physical;
+} BlockStats;
+AWAITS gboolean stats_get_block(Domain *domain, const char *disk, BlockStats *ret_stats, GError **error);
+
+/* As the guest sees them: rx_bytes, rx_packets, rx_errs, rx_drop, then the same of tx.  device: the tap's name. */
+#define INTERFACE_STATS_COUNT 8
+gboolean stats_get_interface(Domain *domain, const char *device, uint64_t ret_values[INTERFACE_STATS_COUNT],
+                             GError **error);

@@ -36,6 +36,18 @@ gboolean service_connect_supports_feature(Call *call, const RemoteConnectSupport
 gboolean service_domain_open_console(Call *call, const RemoteDomainOpenConsoleArgs *args, void *ret, GError
     **error);
 
+/* domain-device.c */
+AWAITS gboolean service_domain_block_stats(Call *call, const RemoteDomainBlockStatsArgs *args,
+    RemoteDomainBlockStatsRet *ret, GError **error);
+AWAITS gboolean service_domain_block_stats_flags(Call *call, const RemoteDomainBlockStatsFlagsArgs *args,
+    RemoteDomainBlockStatsFlagsRet *ret, GError **error);
+AWAITS gboolean service_domain_get_block_info(Call *call, const RemoteDomainGetBlockInfoArgs *args,
+    RemoteDomainGetBlockInfoRet *ret, GError **error);
+gboolean service_domain_interface_stats(Call *call, const RemoteDomainInterfaceStatsArgs *args,
+    RemoteDomainInterfaceStatsRet *ret, GError **error);
+gboolean service_domain_get_vcpu_pin_info(Call *call, const RemoteDomainGetVcpuPinInfoArgs *args,
+    RemoteDomainGetVcpuPinInfoRet *ret, GError **error);
+
 /* domain-job.c */
 AWAITS gboolean service_domain_get_job_stats(Call *call, const RemoteDomainGetJobStatsArgs *args,
     RemoteDomainGetJobStatsRet *ret, GError **error);

@@ -21,6 +21,12 @@ static const ServerRow rows[] = {
     SERVER_ROW(REMOTE, CONNECT_SUPPORTS_FEATURE, service_connect_supports_feature, CALL_INLINE, CALL_BEFORE_OPEN),
     /* console.c */
     SERVER_ROW(REMOTE, DOMAIN_OPEN_CONSOLE, service_domain_open_console, CALL_INLINE, 0),
+    /* domain-device.c */
+    SERVER_ROW(REMOTE, DOMAIN_BLOCK_STATS, service_domain_block_stats, CALL_TASK, 0),
+    SERVER_ROW(REMOTE, DOMAIN_BLOCK_STATS_FLAGS, service_domain_block_stats_flags, CALL_TASK, 0),
+    SERVER_ROW(REMOTE, DOMAIN_GET_BLOCK_INFO, service_domain_get_block_info, CALL_TASK, 0),
+    SERVER_ROW(REMOTE, DOMAIN_INTERFACE_STATS, service_domain_interface_stats, CALL_INLINE, 0),
+    SERVER_ROW(REMOTE, DOMAIN_GET_VCPU_PIN_INFO, service_domain_get_vcpu_pin_info, CALL_INLINE, 0),
     /* domain-job.c */
     SERVER_ROW(REMOTE, DOMAIN_GET_JOB_STATS, service_domain_get_job_stats, CALL_TASK, 0),
     SERVER_ROW(REMOTE, DOMAIN_GET_JOB_INFO, service_domain_get_job_info, CALL_TASK, 0),
