@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest's life, told by unmodified virsh."""
+import os
+import re
+import signal
+import subprocess
+import time
+
+from daemon import VIRSH, wait_until
+
+
+def define(daemon, name="vm", **more):
+    daemon.virsh("define", daemon.write(daemon.xml(name, **more), f"{name}.xml"))
+    return daemon.name(name)
+
+
+def ticks(daemon, name="vm"):
+    path = daemon.root / f"{name}.serial"
+    return path.stat().st_size if path.exists() else 0
+
+
+def wait_ticking(daemon, name="vm"):
+    before = ticks(daemon, name)
+    wait_until(lambda: ticks(daemon, name) > before, "the guest ticks")
+
+
+def test_define_start_suspend_resume_destroy_undefine(daemon):
+    vm = define(daemon)
+    assert daemon.virsh("domstate", vm) == "shut off"
+    assert re.search(rf"-\s+{vm}\s+shut off", daemon.virsh("list", "--all"))
+    assert vm not in daemon.virsh("list")
+
+    assert daemon.virsh("start", vm) == f"Domain '{vm}' started"
+    assert daemon.virsh("domstate", "--reason", vm) == "running (booted)"
+    assert re.search(rf"1\s+{vm}\s+running", daemon.virsh("list"))
+    assert daemon.virsh("domid", vm) == "1"
+    wait_ticking(daemon)
+
+    daemon.virsh("suspend", vm)
+    assert daemon.virsh("domstate", "--reason", vm) == "paused (user)"
+    time.sleep(0.1)
+    before = ticks(daemon)
+    time.sleep(0.2)
+    assert ticks(daemon) == before
+    daemon.virsh("resume", vm)
+    assert daemon.virsh("domstate", "--reason", vm) == "running (unpaused)"
+    wait_ticking(daemon)
+
+    assert "already running" in daemon.virsh("start", vm, expect=1)
+    daemon.virsh("destroy", vm)
+    assert daemon.virsh("domstate", "--reason", vm) == "shut off (destroyed)"
+    assert daemon.qemus() == []
+    assert "domain is not running" in daemon.virsh("destroy", vm, expect=1)
+    daemon.virsh("undefine", vm)
+    assert "Domain not found: no domain with matching name" in daemon.virsh("dominfo", vm, expect=1) or \
+        "failed to get domain" in daemon.virsh("dominfo", vm, expect=1)
+    assert not list((daemon.root / "var/lib/ferry/domains").iterdir())
+
+
+def test_a_transient_guest_leaves_nothing(daemon):
+    daemon.virsh("create", daemon.write(daemon.xml()))
+    vm = daemon.name()
+    assert "Persistent:     no" in daemon.virsh("dominfo", vm)
+    daemon.virsh("destroy", vm)
+    assert "failed to get domain" in daemon.virsh("domstate", vm, expect=1)
+
+
+def test_what_is_shown(daemon):
+    vm = define(daemon, uuid="11111111-2222-3333-4444-555555555555")
+    daemon.virsh("start", vm)
+    info = daemon.virsh("dominfo", vm)
+    for line in (rf"Name:\s+{vm}", r"UUID:\s+11111111-2222-3333-4444-555555555555", r"State:\s+running", r"CPU\(s\):\s+1",
+                 r"Max memory:\s+65536 KiB", r"Persistent:\s+yes", r"Autostart:\s+disable", r"Managed save:\s+no"):
+        assert re.search(line, info), info
+    live = daemon.virsh("dumpxml", vm)
+    assert "id='1'" in live.splitlines()[0] and "<alias name='serial0'/>" in live
+    assert re.search(r"machine='pc-q35-\d", live)
+    inactive = daemon.virsh("dumpxml", "--inactive", vm)
+    assert " id='" not in inactive.splitlines()[0] and "<alias" not in inactive
+    assert "id='1'" not in daemon.virsh("dumpxml", "--migratable", vm).splitlines()[0]
+    stats = daemon.virsh("domstats", vm)
+    for name in ("state.state=1", "state.reason=1", "cpu.time=", "balloon.current=65536", "vcpu.current=1", "vcpu.0.state=1",
+                 "block.count=0"):
+        assert name in stats, stats
+    assert "CPU time" in info and daemon.virsh("domuuid", vm) == "11111111-2222-3333-4444-555555555555"
+    assert daemon.virsh("domname", "1") == vm
+    assert re.search(r"VCPU:\s+0", daemon.virsh("vcpuinfo", vm))
+    assert "Job type:         None" in daemon.virsh("domjobinfo", vm)
+    assert daemon.virsh("vcpucount", vm, "--maximum", "--live") == "1"
+
+
+def test_the_host(daemon):
+    assert re.search(r"Using API: QEMU 9\.0\.0", daemon.virsh("version"))
+    assert re.search(r"Running hypervisor: QEMU \d+\.", daemon.virsh("version"))
+    assert "Running against daemon: 9.0.0" in daemon.virsh("version", "--daemon")
+    assert daemon.virsh("hostname") == os.uname().nodename
+    assert re.search(r"CPU\(s\):\s+\d", daemon.virsh("nodeinfo"))
+    assert "<capabilities>" in daemon.virsh("capabilities")
+    assert "<domainCapabilities>" in daemon.virsh("domcapabilities")
+    assert "KiB" in daemon.virsh("freecell")
+    assert daemon.virsh("nodememstats") and daemon.virsh("nodecpustats") and daemon.virsh("nodecpumap")
+    for words in (("net-list", "--all"), ("pool-list", "--all"), ("iface-list", "--all"), ("nodedev-list",), ("secret-list",),
+                  ("nwfilter-list",)):
+        daemon.virsh(*words)
+    assert "Network not found" in daemon.virsh("net-info", "default", expect=1)
+    assert "Storage pool not found" in daemon.virsh("pool-info", "default", expect=1)
+
+
+def test_refusals(daemon):
+    vm = define(daemon, uuid="11111111-2222-3333-4444-555555555555")
+    other = daemon.write(daemon.xml("vm", uuid="99999999-2222-3333-4444-555555555555"), "other.xml")
+    assert f"domain '{vm}' already exists with uuid 11111111-2222-3333-4444-555555555555" in daemon.virsh("define", other, expect=1)
+    renamed = daemon.write(daemon.xml("b", uuid="11111111-2222-3333-4444-555555555555"), "renamed.xml")
+    assert f"domain '{vm}' is already defined with uuid" in daemon.virsh("define", renamed, expect=1)
+    assert daemon.virsh("define", daemon.write("<domain", "bad.xml"), expect=1)
+    assert daemon.virsh("define", daemon.write("<!DOCTYPE x []><domain type='qemu'/>", "bad.xml"), expect=1)
+    strange = daemon.xml("c", more="<hostdev mode='subsystem' type='usb'/>")
+    assert "hostdev" in daemon.virsh("define", daemon.write(strange, "strange.xml"), expect=1)
+    assert "read only" in daemon.virsh("start", vm, uri=daemon.uri_ro, expect=1)
+    assert daemon.virsh("domstate", vm, uri=daemon.uri_ro) == "shut off"
+    missing = daemon.xml("d").replace(str(daemon.kernel()), "/no/such/kernel")
+    daemon.virsh("define", daemon.write(missing, "missing.xml"))
+    assert "/no/such/kernel" in daemon.virsh("start", daemon.name("d"), expect=1)
+    assert daemon.virsh("domstate", "--reason", daemon.name("d")) == "shut off (failed)"
+    assert daemon.virsh("domstate", vm) == "shut off"
+
+
+def test_events(daemon):
+    vm = define(daemon)
+    listener = subprocess.Popen([VIRSH, "-c", daemon.uri, "event", "--event", "lifecycle", "--loop"],
+                                stdout=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: "callback_register" in daemon.log(), "virsh has registered")
+        for words in (("start", vm), ("suspend", vm), ("resume", vm), ("destroy", vm), ("undefine", vm)):
+            daemon.virsh(*words)
+        listener.send_signal(signal.SIGINT)
+        text = listener.communicate(timeout=10)[0]
+    finally:
+        listener.kill()
+    told = re.findall(r"event 'lifecycle' for domain '[^']*': (.*)", text)
+    assert told == ["Resumed Unpaused", "Started Booted", "Suspended Paused", "Resumed Unpaused", "Stopped Destroyed",
+                    "Undefined Removed"], text
+
+
+def test_a_restart_finds_guests_again(daemon):
+    vm = define(daemon)
+    other = define(daemon, "off")
+    daemon.virsh("autostart", other)
+    daemon.virsh("start", vm)
+    daemon.virsh("suspend", vm)
+    daemon.virsh("create", daemon.write(daemon.xml("transient"), "transient.xml"))
+    pids = daemon.qemus()
+    assert daemon.stop() == 0
+    assert daemon.qemus() == pids
+    daemon.start()
+    assert daemon.virsh("domstate", "--reason", vm) == "paused (user)"
+    assert daemon.virsh("domstate", daemon.name("transient")) == "running"
+    assert daemon.virsh("domid", vm) == "1"
+    assert "Autostart:      enable" in daemon.virsh("dominfo", other)
+    daemon.virsh("resume", vm)
+    wait_ticking(daemon)
+    daemon.stop(signal.SIGKILL)
+    daemon.start()
+    assert daemon.virsh("domstate", vm) == "running"
+    daemon.virsh("destroy", vm)
+    daemon.virsh("destroy", daemon.name("transient"))
+    assert daemon.qemus() == []
+    assert daemon.virsh("domstate", vm) == "shut off"
+
+
+def test_a_qemu_that_died_is_noticed(daemon):
+    vm = define(daemon)
+    daemon.virsh("start", vm)
+    os.kill(daemon.qemus()[0], signal.SIGKILL)
+    wait_until(lambda: daemon.virsh("domstate", "--reason", vm) == "shut off (crashed)", "the death is noticed", 5)
+    assert "ended by itself" in daemon.log()
+    daemon.virsh("start", vm)
+    daemon.stop(signal.SIGKILL)
+    os.kill(daemon.qemus()[0], signal.SIGKILL)
+    wait_until(lambda: not daemon.qemus(), "QEMU has gone")
+    daemon.start()
+    assert daemon.virsh("domstate", "--reason", vm) == "shut off (crashed)"
+    daemon.virsh("start", vm)
+    daemon.virsh("destroy", vm)
+
+
+def test_monitor_and_console(daemon):
+    vm = define(daemon, serial="<serial type='pty'/>")
+    daemon.virsh("start", vm)
+    assert '"status":"running"' in daemon.virsh("qemu-monitor-command", vm, '{"execute":"query-status"}').replace(" ", "")
+    assert "VM status: running" in daemon.virsh("qemu-monitor-command", vm, "--hmp", "info status")
+    assert re.match(r"/dev/pts/\d+", daemon.virsh("ttyconsole", vm))
+    daemon.virsh("reset", vm)
+    daemon.virsh("destroy", vm)
+
+
+def test_autostart_runs_once_per_boot(daemon):
+    vm = define(daemon)
+    daemon.virsh("autostart", vm)
+    daemon.stop()
+    (daemon.root / "run/ferry/autostarted").unlink()
+    daemon.start()
+    wait_until(lambda: daemon.virsh("domstate", vm) == "running", "autostart")
+    daemon.virsh("destroy", vm)
+    daemon.stop()
+    daemon.start()
+    assert daemon.virsh("domstate", vm) == "shut off"

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The same through python3-libvirt: errors by code, events through its event loop, a console session."""
+import threading
+import time
+
+import pytest
+
+libvirt = pytest.importorskip("libvirt")
+
+from daemon import wait_until  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def event_loop():
+    libvirt.virEventRegisterDefaultImpl()
+    libvirt.registerErrorHandler(lambda *_: None, None)
+
+    def run():
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    libvirt.virEventAddTimeout(100, lambda *_: None, None)
+    threading.Thread(target=run, daemon=True).start()
+
+
+@pytest.fixture
+def connection(daemon):
+    it = libvirt.open(daemon.uri)
+    yield it
+    it.close()
+
+
+def code_of(call, *args):
+    with pytest.raises(libvirt.libvirtError) as caught:
+        call(*args)
+    return caught.value.get_error_code()
+
+
+def test_lists_and_look_ups(daemon, connection):
+    assert connection.listAllDomains() == []
+    domain = connection.defineXML(daemon.xml())
+    assert [d.name() for d in connection.listAllDomains()] == [daemon.name()]
+    assert connection.listDefinedDomains() == [daemon.name()] and connection.numOfDomains() == 0
+    assert connection.lookupByUUIDString(domain.UUIDString()).name() == daemon.name()
+    assert code_of(connection.lookupByName, "nobody") == libvirt.VIR_ERR_NO_DOMAIN
+    assert code_of(connection.lookupByID, 99) == libvirt.VIR_ERR_NO_DOMAIN
+    assert domain.isPersistent() and not domain.isActive()
+    assert code_of(domain.suspend) == libvirt.VIR_ERR_OPERATION_INVALID
+    assert domain.info()[0] == libvirt.VIR_DOMAIN_SHUTOFF
+    assert domain.OSType() == "hvm" and domain.autostart() == 0
+    domain.create()
+    assert connection.listDomainsID() == [1]
+    assert connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PAUSED) == []
+    assert domain.state() == [libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_BOOTED]
+    domain.undefine()
+    assert not domain.isPersistent() and domain.isActive()
+    domain.destroy()
+    assert connection.listAllDomains() == []
+
+
+def test_what_is_not_served_says_so(daemon, connection):
+    domain = connection.defineXML(daemon.xml())
+    assert code_of(domain.injectNMI) == libvirt.VIR_ERR_NO_SUPPORT
+    assert code_of(connection.networkLookupByName, "x") == libvirt.VIR_ERR_NO_NETWORK
+    assert code_of(connection.storageVolLookupByPath, "/x") == libvirt.VIR_ERR_NO_STORAGE_VOL
+    assert code_of(connection.secretLookupByUUIDString, "11111111-2222-3333-4444-555555555555") == libvirt.VIR_ERR_NO_SECRET
+    assert connection.listAllNetworks() == [] and connection.listAllStoragePools() == []
+    assert domain.listAllSnapshots() == [] and domain.snapshotNum() == 0
+    assert code_of(domain.snapshotLookupByName, "s") == libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT
+    domain.undefine()
+
+
+def test_events_through_the_loop(daemon, connection):
+    told = []
+    ident = connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                              lambda _c, dom, event, detail, _o: told.append((dom.name(), event, detail)), None)
+    domain = connection.defineXML(daemon.xml())
+    domain.create()
+    domain.destroy()
+    wait_until(lambda: len(told) == 4, "four events")
+    assert [t[1:] for t in told] == [(libvirt.VIR_DOMAIN_EVENT_DEFINED, 0), (libvirt.VIR_DOMAIN_EVENT_RESUMED, 0),
+                                     (libvirt.VIR_DOMAIN_EVENT_STARTED, 0), (libvirt.VIR_DOMAIN_EVENT_STOPPED, 1)]
+    connection.domainEventDeregisterAny(ident)
+    domain.undefine()
+    time.sleep(0.1)
+    assert len(told) == 4
+
+
+def test_a_console_session(daemon, connection):
+    domain = connection.createXML(daemon.xml(serial="<serial type='pty'/>"))
+    stream = connection.newStream()
+    domain.openConsole(None, stream)
+    text = b""
+    while text.count(b"\n") < 5:
+        text += stream.recv(1024)
+    assert b"tick" in text or text.strip()
+    second = connection.newStream()
+    assert code_of(domain.openConsole, None, second) == libvirt.VIR_ERR_OPERATION_FAILED
+    stream.abort()
+    wait_until(lambda: not code_or_none(domain, connection), "the console is free again")
+    domain.destroy()
+
+
+def code_or_none(domain, connection):
+    stream = connection.newStream()
+    try:
+        domain.openConsole(None, stream)
+    except libvirt.libvirtError as problem:
+        return problem.get_error_code()
+    stream.abort()
+    return None
