@@ -92,7 +92,7 @@ static void end_or_restart(Domain *domain, GuestAction action, ShutoffReason rea
 static void on_shutdown(QemuGuest *guest, gboolean by_guest, void *data)
 {
     Domain *domain = data;
-    const gboolean is_reboot = domain->wants_restart;
+    const gboolean is_reboot = domain->wants_restart && domain->planned_end < 0;
 
     if (domain->is_powering_off)
         return;
@@ -108,6 +108,8 @@ static void on_shutdown(QemuGuest *guest, gboolean by_guest, void *data)
     }
     domain_set_state(domain, DOMAIN_SHUTDOWN, 0);
     event_emit_lifecycle(domain, LIFECYCLE_SHUTDOWN, by_guest ? SHUTDOWN_GUEST : SHUTDOWN_HOST);
+    if (domain->planned_end >= 0) /* our own SIGTERM: its end is on the way, whatever on_poweroff says */
+        return;
     end_or_restart(domain, domain->live->on_poweroff, SHUTOFF_SHUTDOWN);
 }
 

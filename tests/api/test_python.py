@@ -77,13 +77,14 @@ def test_events_through_the_loop(daemon, connection):
     domain = connection.defineXML(daemon.xml())
     domain.create()
     domain.destroy()
-    wait_until(lambda: len(told) == 4, "four events")
+    wait_until(lambda: len(told) == 5, "five events")
     assert [t[1:] for t in told] == [(libvirt.VIR_DOMAIN_EVENT_DEFINED, 0), (libvirt.VIR_DOMAIN_EVENT_RESUMED, 0),
-                                     (libvirt.VIR_DOMAIN_EVENT_STARTED, 0), (libvirt.VIR_DOMAIN_EVENT_STOPPED, 1)]
+                                     (libvirt.VIR_DOMAIN_EVENT_STARTED, 0), (libvirt.VIR_DOMAIN_EVENT_SHUTDOWN, 2),
+                                     (libvirt.VIR_DOMAIN_EVENT_STOPPED, 1)]
     connection.domainEventDeregisterAny(ident)
     domain.undefine()
     time.sleep(0.1)
-    assert len(told) == 4
+    assert len(told) == 5
 
 
 def test_a_console_session(daemon, connection):
