@@ -18,7 +18,7 @@ typedef struct PeerStream PeerStream;
 
 /* Resolves, connects (addresses raced, each literal and name with a deadline), logs in and opens
  * the driver as stock clients do, with keepalive 5 s × 5.  A new reference; NULL with stock's
- * sentence, after at most PEER_OPEN_MS. */
+ * sentence; each step has PEER_OPEN_MS. */
 #define PEER_OPEN_MS 30000
 AWAITS Peer *peer_open(const char *uri, GError **error);
 Peer *peer_ref(Peer *peer);
