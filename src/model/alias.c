@@ -47,8 +47,10 @@ static void assign_alias(const GuestDeviceClass *class, void *device, unsigned i
 {
     char **alias = guest_device_alias(class, device);
 
-    if (!*alias)
-        *alias = make_alias(class, device, i);
+    if (guest_alias_is_user(*alias))
+        return;
+    g_free(*alias);
+    *alias = make_alias(class, device, i);
 }
 
 /* The last disk has the lowest numbers; within a disk they grow downwards. */

@@ -716,6 +716,7 @@ static char *write_def(const GuestDef *def)
 static void trim_for_migration(GuestDef *def)
 {
     unsigned usb = 0, usb_count = 0;
+    const GuestInput *last_input;
 
     for (unsigned i = 0; i < def->controllers->len; i++) {
         if (guest_def_controller(def, i)->type != GUEST_CONTROLLER_USB)
@@ -725,12 +726,9 @@ static void trim_for_migration(GuestDef *def)
     }
     g_ptr_array_set_size(def->seclabels, 0);
     def->has_audio = FALSE;
-    for (unsigned i = def->inputs->len; i-- > 0;) {
-        const GuestInput *input = g_ptr_array_index(def->inputs, i);
-
-        if (input->type == GUEST_INPUT_KEYBOARD && !input->alias)
-            g_ptr_array_remove_index(def->inputs, i);
-    }
+    last_input = def->inputs->len ? g_ptr_array_index(def->inputs, def->inputs->len - 1) : NULL;
+    if (last_input && last_input->type == GUEST_INPUT_KEYBOARD && !last_input->alias)
+        g_ptr_array_set_size(def->inputs, (int)def->inputs->len - 1);
     if (usb_count == 1 && guest_controller_is_builtin_usb(guest_def_controller(def, usb)))
         g_ptr_array_remove_index(def->controllers, usb);
 }
