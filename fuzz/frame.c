@@ -2,8 +2,10 @@
 /* Frames: any bytes, cut anywhere, into both ends of a connection.  The first bytes choose the end,
  * the cut and how the handlers behave; two ends that get the same bytes in different cuts must say
  * the same. */
+#include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "rpc/connection.h"
@@ -133,6 +135,13 @@ static void ask(End *end)
     }
 }
 
+/* Descriptors come with any bytes; what nobody claims must be closed. */
+static void give_fds(End *end)
+{
+    for (int i = 0; i < 3; i++)
+        rpc_connection_feed_fd(end->conn, open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
 static void drain(End *end)
 {
     RpcOutput output;
@@ -160,6 +169,8 @@ static gboolean run(End *end, RpcRole role, uint8_t habits, size_t step, const u
     if (role == RPC_CLIENT)
         ask(end);
     for (size_t at = 0; at < size && is_ok; at += step) {
+        if (habits & FDS && at < 16 * step)
+            give_fds(end);
         is_ok = rpc_connection_feed(end->conn, data + at, MIN(step, size - at), 0, NULL);
         while (is_ok && habits & PAUSE) {
             rpc_connection_pause(end->conn, FALSE);
@@ -183,8 +194,18 @@ static gboolean run(End *end, RpcRole role, uint8_t habits, size_t step, const u
     return is_ok;
 }
 
+/* The lowest descriptor that is free: the same before and after, if none was forgotten. */
+static int free_fd(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    close(fd);
+    return fd;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    int fd = free_fd();
     RpcRole role;
     uint8_t habits;
     size_t step;
@@ -197,9 +218,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     habits = data[0] & 127;
     step = 1 + data[1] % 97;
     is_ok = run(&whole, role, habits, size, data + 2, size - 2);
-    if (run(&cut, role, habits, step, data + 2, size - 2) == is_ok)
+    if (habits & FDS) /* whether they come in time depends on the cut */
+        run(&cut, role, habits, step, data + 2, size - 2);
+    else if (run(&cut, role, habits, step, data + 2, size - 2) == is_ok)
         g_assert(whole.sum == cut.sum);
     else
         g_assert_not_reached();
+    g_assert(free_fd() == fd);
     return 0;
 }

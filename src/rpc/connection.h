@@ -129,7 +129,7 @@ typedef struct {
 gboolean rpc_connection_output(RpcConnection *conn, RpcOutput *ret_output);
 /* So many bytes of it were written (or brought). */
 void rpc_connection_consumed(RpcConnection *conn, uint64_t bytes);
-/* Bytes held here that the peer has not taken yet; windows do not count. */
+/* Memory that holds what the peer has not taken yet (0: all is written); windows do not count. */
 uint64_t rpc_connection_unsent(const RpcConnection *conn);
 
 /* --- calls --- */

@@ -83,6 +83,7 @@ void rpc_engine_trace(RpcConnection *conn, gboolean is_sent, const WireFrameHead
 /* stream.c */
 GHashTable *rpc_engine_stream_table(void);
 RpcStream *rpc_engine_stream_find(RpcConnection *conn, const WireFrameHeader *header);
+gboolean rpc_engine_stream_listens(const RpcStream *stream);
 void rpc_engine_stream_payload(RpcStream *stream, const guint8 *bytes, size_t len);
 /* The reply of the call passes: error NULL opens its stream, if it has one. */
 void rpc_engine_stream_reply(RpcConnection *conn, const RpcCallId *call, const GError *error);

@@ -54,7 +54,7 @@ static gboolean is_passed_on(RpcConnection *conn, const WireFrameHeader *header,
             return TRUE;
         if (header->type != WIRE_FRAME_TYPE_STREAM || header->status != WIRE_FRAME_STATUS_CONTINUE)
             return FALSE;
-        if (stream->state != RPC_STREAM_ABORTING)
+        if (rpc_engine_stream_listens(stream))
             *ret_stream = stream;
         return TRUE;
     case WIRE_FRAME_TYPE_CALL:

@@ -16,6 +16,9 @@ typedef struct {
     gboolean is_window;
 } OutItem;
 
+/* What an item takes beside its bytes; without it, many small frames would look cheap. */
+#define ITEM_COST 256
+
 static void item_free(OutItem *item)
 {
     if (item->bytes)
@@ -41,7 +44,7 @@ static void queue_fd(RpcConnection *conn, int fd)
     item->len = 1;
     item->fd = fd;
     g_queue_push_tail(&conn->out, item);
-    conn->unsent++;
+    conn->unsent += 1 + ITEM_COST;
 }
 
 void rpc_engine_send(RpcConnection *conn, GByteArray *frame, const int *fds, unsigned fd_count,
@@ -63,7 +66,7 @@ void rpc_engine_send(RpcConnection *conn, GByteArray *frame, const int *fds, uns
         .is_pong = header.prog == KEEPALIVE_PROGRAM && header.proc == KEEPALIVE_PONG,
     };
     g_queue_push_tail(&conn->out, item);
-    conn->unsent += frame->len;
+    conn->unsent += frame->len + ITEM_COST;
     if (stream)
         stream->unsent += payload;
     for (unsigned i = 0; i < fd_count; i++)
@@ -134,6 +137,7 @@ void rpc_connection_consumed(RpcConnection *conn, uint64_t bytes)
         if (item->at < item->len)
             return;
         g_queue_pop_head(&conn->out);
+        conn->unsent -= item->is_window ? 0 : ITEM_COST;
         conn->is_pong_queued &= !item->is_pong;
         stream = item->stream;
         step = item->payload;

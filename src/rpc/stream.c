@@ -9,6 +9,13 @@
 #include "wire/error.h"
 #include "wire/writer.h"
 
+/* Something that arrives for it is for its owner. */
+gboolean rpc_engine_stream_listens(const RpcStream *stream)
+{
+    return stream->state == RPC_STREAM_OPEN ||
+           (stream->state == RPC_STREAM_FINISHING && stream->conn->role == RPC_CLIENT);
+}
+
 static unsigned key_hash(gconstpointer value)
 {
     const RpcStreamKey *key = value;
@@ -319,7 +326,7 @@ static gboolean take_hole(RpcStream *stream, const guint8 *body, size_t len, GEr
         return FALSE;
     if (!stream->may_have_holes || hole->length < 0)
         return error_set_from(error, FROM_RPC, ERROR_RPC, "a hole in a stream that has none");
-    if (stream->handlers->on_hole)
+    if (rpc_engine_stream_listens(stream) && stream->handlers->on_hole)
         stream->handlers->on_hole(stream, hole->length, stream->data);
     return TRUE;
 }
@@ -367,6 +374,9 @@ gboolean rpc_engine_stream_frame(RpcConnection *conn, const WireFrameHeader *hea
         return TRUE;
     if (header->type == WIRE_FRAME_TYPE_STREAM_HOLE)
         return take_hole(stream, body, len, error);
+    if (header->status < WIRE_FRAME_STATUS_OK || header->status > WIRE_FRAME_STATUS_CONTINUE)
+        return error_set_from(error, FROM_RPC, ERROR_RPC, "a stream frame of status %d",
+                              header->status);
     if (header->status == WIRE_FRAME_STATUS_CONTINUE) { /* empty: with bytes it would be payload */
         if (conn->role == RPC_CLIENT && stream->handlers->on_end)
             stream->handlers->on_end(stream, stream->data);

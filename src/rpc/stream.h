@@ -67,7 +67,8 @@ gboolean rpc_stream_send_hole(RpcStream *stream, int64_t length);
 gboolean rpc_stream_send_window(RpcStream *stream, uint32_t bytes);
 /* Bytes of this stream not written yet, windows included. */
 uint64_t rpc_stream_unsent(const RpcStream *stream);
-/* The header of its data frames, for an owner who writes or reads whole frames past the engine; the length says 28. */
+/* The header of its data frames, for an owner who writes or reads whole frames past the engine; the
+ * length says 28. */
 void rpc_stream_header(const RpcStream *stream, guint8 ret_bytes[28]);
 /* The owner wants to take payloads from the socket itself: rpc_connection_read_hint then stops at
  * headers. */

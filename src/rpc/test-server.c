@@ -199,7 +199,7 @@ static void test_ping_flood(void)
     end_init(&end, RPC_SERVER);
     for (int i = 0; i < 1000; i++)
         g_assert_true(feed_bytes(&end, frame));
-    g_assert_cmpuint(rpc_connection_unsent(end.conn), ==, 28);
+    g_assert_cmpstr(end_output(&end), ==, "2:2:0:0:28");
     end_clear(&end);
 }
 
@@ -361,6 +361,7 @@ static void test_stream_finish(void)
     g_assert_true(feed_frame(&end, CONSOLE, STREAM, 9, CONTINUE, NULL, 0)); /* empty: ignored */
     g_assert_false(rpc_stream_finish(end.stream));                          /* never unasked */
     g_assert_true(feed_frame(&end, CONSOLE, STREAM, 9, OK, NULL, 0));
+    g_assert_true(feed_frame(&end, CONSOLE, STREAM, 9, CONTINUE, "late", 4)); /* after the end */
     g_assert_cmpstr(end_said(&end), ==, "finish");
     g_assert_true(rpc_stream_finish(end.stream));
     g_assert_cmpstr(end_output(&end), ==,
@@ -381,6 +382,18 @@ static void test_stream_abort(void)
     g_assert_cmpstr(end_output(&end), ==, "3:201:9:0:28");
     g_assert_cmpint(rpc_stream_state(end.stream), ==, RPC_STREAM_CLOSED);
     g_assert_false(rpc_stream_send(end.stream, "x", 1));
+    end_clear(&end);
+}
+
+static void test_stream_status(void)
+{
+    End end;
+
+    open_console(&end);
+    g_assert_false(feed_frame(&end, CONSOLE, STREAM, 9, 3, NULL, 0));
+    end_clear(&end);
+    open_console(&end);
+    g_assert_false(feed_frame(&end, CONSOLE, STREAM, 9, -1, "1234", 4));
     end_clear(&end);
 }
 
@@ -561,6 +574,8 @@ int main(int argc, char **argv)
     g_test_add_func("/rpc/server/stream-of-a-refused-call-never-opens", test_stream_refused);
     g_test_add_func("/rpc/server/stream-is-finished-when-asked", test_stream_finish);
     g_test_add_func("/rpc/server/stream-abort-is-answered", test_stream_abort);
+    g_test_add_func("/rpc/server/stream-of-no-known-status-ends-the-connection",
+                    test_stream_status);
     g_test_add_func("/rpc/server/stream-failure-is-told", test_stream_fail);
     g_test_add_func("/rpc/server/holes-only-where-asked-for", test_stream_holes);
     g_test_add_func("/rpc/server/pause-in-the-middle-of-a-frame", test_stream_pause_in_frame);
