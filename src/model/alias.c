@@ -43,14 +43,23 @@ static char *make_alias(const GuestDeviceClass *class, const void *device, unsig
     return NULL;
 }
 
+typedef struct {
+    const GuestDeviceClass *class;
+    unsigned next; /* number of the next device of that class; those with a user's alias take none */
+} Numbering;
+
 static void assign_alias(const GuestDeviceClass *class, void *device, unsigned i, void *data)
 {
+    Numbering *numbering = data;
     char **alias = guest_device_alias(class, device);
 
-    if (guest_alias_is_user(*alias))
+    if (numbering->class != class)
+        *numbering = (Numbering){class, 0};
+    if (*alias && g_str_has_prefix(*alias, "ua-"))
         return;
-    g_free(*alias);
-    *alias = make_alias(class, device, i);
+    if (!*alias)
+        *alias = make_alias(class, device, numbering->next);
+    numbering->next++;
 }
 
 /* The last disk has the lowest numbers; within a disk they grow downwards. */
@@ -69,6 +78,8 @@ static void number_nodes(GuestDef *def)
 
 void guest_def_assign_aliases(GuestDef *def)
 {
-    guest_def_each_device(def, assign_alias, NULL);
+    Numbering numbering = {0};
+
+    guest_def_each_device(def, assign_alias, &numbering);
     number_nodes(def);
 }
