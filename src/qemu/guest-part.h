@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A running QEMU, for the files of this folder only. */
+#pragma once
+
+#include "host/tap.h"
+#include "loop/child.h"
+#include "loop/loop.h"
+#include "model/guest-def.h"
+#include "qemu/guest.h"
+#include "qmp/monitor.h"
+
+struct QemuGuest {
+    unsigned refs;
+    const QemuEnv *env;
+    char *name;
+    Uuid uuid;
+    char *run_dir; /* env->run_dir/UUID */
+    char *log_path;
+    off_t log_start; /* where this QEMU's own output begins */
+    char *cgroup;    /* made for this guest, or NULL */
+
+    Process *process; /* NULL once it has ended */
+    pid_t pid;
+    guint64 start_time;
+    int wait_status;
+    gboolean has_ended;
+    Condition *changed; /* the process has ended */
+
+    Monitor *monitor;
+    MonitorSubscription *reports;
+    Timer *lost_timer;
+    gboolean is_monitor_lost;
+    gboolean is_lost; /* both, and told */
+    gboolean is_running;
+
+    const Probe *probe;            /* NULL for one that was found again */
+    char **migration_capabilities; /* all that this QEMU has; NULL: not asked yet */
+    GHashTable *ptys;              /* chardev → path */
+    GArray *vcpu_threads;          /* of pid_t; found by name when first asked for */
+    unsigned fd_names;             /* counter for getfd */
+
+    GPtrArray *subscriptions;
+    unsigned walks;
+};
+
+QemuGuest *guest_new(const QemuEnv *env, const GuestDef *def);
+/* Watches the process; from now on its end is noticed. */
+gboolean guest_watch(QemuGuest *guest, pid_t pid, guint64 start_time, GError **error);
+/* Takes fd; subscribes before the first byte is read. */
+void guest_open_monitor(QemuGuest *guest, int fd);
+/* Asks for the ptys and writes them into def. */
+AWAITS gboolean guest_learn_ptys(QemuGuest *guest, GuestDef *def, GError **error);
+
+/* One command, answered within the usual time.  args is taken; *ret_value may be NULL. */
+AWAITS gboolean guest_command(QemuGuest *guest, const char *command, json_object *args, json_object **ret_value,
+                              GError **error);
+#define GUEST_COMMAND_MS (60 * 1000)
+
+/* A path below run_dir as one that fits into sun_path; *ret_dir_fd is to be held open while it is used. */
+char *guest_socket_path(const char *dir, const char *name, int *ret_dir_fd, GError **error);
+
+/* QEMU's output: opens the log (written by QEMU, owned by us) and notes where this start begins. */
+int guest_log_open(const QemuEnv *env, const char *name, char **argv, char **ret_path, off_t *ret_start, GError **error);
+/* The last line that QEMU itself wrote after start, without its time stamp and name; "" if none.  start < 0: after the
+ * last note of a start.  The caller frees. */
+char *guest_log_last_words(const char *path, off_t start);
+/* The last line of a text that is worth showing; pure. */
+char *guest_log_pick(const char *text);
