@@ -53,6 +53,7 @@ static struct {
     GSource *source;
     GMainLoop *main;
     int status;
+    int64_t turn_started_us;
     gboolean is_quitting;
     int epoll_fd;
     gpointer epoll_tag;
@@ -334,12 +335,18 @@ static gboolean source_check(GSource *source)
 
 static gboolean source_dispatch(GSource *source, GSourceFunc callback, void *data)
 {
+    loop.turn_started_us = g_get_monotonic_time();
     dispatch_watches();
     if (loop.heap)
         dispatch_timers();
     if (loop.heap)
         tasks_lend_floor();
     return loop.heap ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+int64_t loop_turn_started_us(void)
+{
+    return loop.turn_started_us;
 }
 
 static GSourceFuncs source_funcs = {.prepare = source_prepare, .check = source_check, .dispatch = source_dispatch};

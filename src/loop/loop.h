@@ -43,6 +43,10 @@ void loop_post_named(const char *name, TimerFunc fn, void *data);
 /* A signal as an event, through one signalfd; the signal is blocked in all threads (call before any is started). */
 void loop_on_signal(int signal_number, TimerFunc fn, void *data);
 
+/* When the loop began its present turn (of the monotonic clock, never frozen): who may do much in one turn stops in
+ * time for the next. */
+int64_t loop_turn_started_us(void);
+
 /* The longest time that anybody held the floor since the last call, in microseconds. */
 int64_t loop_longest_hold_us(void);
 

@@ -5,8 +5,8 @@
  *
  *     loop thread --lends--> task --gives on--> task … --gives back--> loop thread
  *
- * A turn of the loop lends the floor as many times as tasks were waiting when it began; a task that becomes runnable
- * meanwhile waits for the next turn, so that events are never starved. */
+ * A turn of the loop lends the floor as many times as tasks were waiting when it began, and for LEND_US at most; who
+ * becomes runnable meanwhile waits for the next turn, so that events are never starved. */
 #include "loop/task.h"
 
 #include <errno.h>
@@ -21,6 +21,7 @@
 
 #define STACK_BYTES (256 * 1024)
 #define IDLE_CARRIERS_MAX 64
+#define LEND_US 10000 /* per turn of the loop */
 
 typedef enum { WAIT_PENDING, WAIT_DONE, WAIT_TIMED_OUT, WAIT_CANCELLED } WaitState;
 
@@ -69,6 +70,7 @@ static struct {
     GQueue run;           /* of Task: they want the floor */
     GQueue idle_carriers; /* the last one parked is the first one used: its stack is warm */
     unsigned lends_left;  /* in this turn */
+    int64_t lend_end_us;
     int64_t held_since_us;
     int64_t longest_hold_us;
 } floor_;
@@ -115,10 +117,12 @@ static void semaphore_wait(sem_t *semaphore)
 /* To the next task if this turn has one left, else to the loop thread. */
 static void floor_give_on(void)
 {
-    GList *next = floor_.lends_left > 0 ? g_queue_pop_head_link(&floor_.run) : NULL;
+    int64_t now_us = g_get_monotonic_time();
+    gboolean may_lend = floor_.lends_left > 0 && now_us < floor_.lend_end_us;
+    GList *next = may_lend ? g_queue_pop_head_link(&floor_.run) : NULL;
 
     is_holder = FALSE;
-    floor_.held_since_us = g_get_monotonic_time();
+    floor_.held_since_us = now_us;
     if (next) {
         floor_.lends_left--;
         sem_post(&((Task *)next->data)->carrier->go);
@@ -160,6 +164,7 @@ void tasks_lend_floor(void)
         return;
     floor_.lends_left = floor_.run.length;
     floor_.held_since_us = g_get_monotonic_time();
+    floor_.lend_end_us = floor_.held_since_us + LEND_US;
     is_holder = FALSE;
     sem_post(&((Task *)first->data)->carrier->go);
     floor_take(&loop_go);

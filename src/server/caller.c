@@ -18,7 +18,8 @@
 #include "server/server-private.h"
 #include "wire/frame.h"
 
-#define SLICE_US 5000             /* of calls per turn and client */
+#define SLICE_US 5000             /* of calls per turn and client; but at least one call, */
+#define TURN_US 10000             /* and no more of anybody's when a turn has taken so long */
 #define FLUSH_BYTES (1024 * 1024) /* per turn and client */
 #define LINGER_MS 2000
 #define SILENT_TCP_MS 120000 /* a client host that vanished without a word, and asked for no keepalive */
@@ -360,6 +361,12 @@ void caller_flush(Caller *caller)
 
 /* --- input --- */
 
+static void begin_slice(Caller *caller)
+{
+    caller->is_feeding = TRUE;
+    caller->slice_end_us = MIN(g_get_monotonic_time() + SLICE_US, loop_turn_started_us() + TURN_US);
+}
+
 static gboolean wants_pause(const Caller *caller)
 {
     return caller->is_slice_over || caller->is_queue_full || caller->full_streams > 0 || caller->close_reason;
@@ -404,8 +411,7 @@ static void continue_posted(void *data)
         return;
     caller->is_slice_over = FALSE;
     rpc_connection_pause(caller->conn, wants_pause(caller));
-    caller->is_feeding = TRUE;
-    caller->slice_end_us = g_get_monotonic_time() + SLICE_US;
+    begin_slice(caller);
     is_fine = rpc_connection_continue(caller->conn, clock_now_ms(), &failure);
     after_feed(caller, is_fine, failure);
 }
@@ -430,7 +436,7 @@ static gboolean feed(Caller *caller, const guint8 *bytes, size_t len, LinkFds *f
 
     while ((fd = link_fds_take(fds)) >= 0)
         rpc_connection_feed_fd(caller->conn, fd);
-    caller->slice_end_us = g_get_monotonic_time() + SLICE_US;
+    begin_slice(caller);
     return rpc_connection_feed(caller->conn, bytes, len, clock_now_ms(), error);
 }
 
@@ -465,7 +471,6 @@ static void caller_read(Caller *caller)
         return;
     switch (link_read(caller->link, buffer, MIN(hint, sizeof buffer), &fds, &len, &failure)) {
     case LINK_OK:
-        caller->is_feeding = TRUE;
         is_fine = feed(caller, buffer, len, &fds, &failure);
         after_feed(caller, is_fine, failure);
         break;

@@ -474,16 +474,19 @@ static void all_together_may_hold_so_much(void)
     run_case(total_body);
 }
 
-/* 2,000 calls of 0.2 ms each in one go; the other client is answered in between. */
+/* 2,000 calls of 0.2 ms each in one go, of several clients; another one is answered in between. */
 static void flood_body(void *data)
 {
-    g_autoptr(Client) flooder = client_open(FALSE, NULL);
+    enum { FLOODERS = 15 };
+    Client *flooders[FLOODERS];
     g_autoptr(Client) other = client_open(FALSE, NULL);
     GPtrArray *answers = g_ptr_array_new_with_free_func((GDestroyNotify)answer_free);
     int64_t since_us, longest_us = 0;
 
+    for (int i = 0; i < FLOODERS; i++)
+        flooders[i] = client_open(FALSE, NULL);
     for (int i = 0; i < 2000; i++)
-        g_ptr_array_add(answers, client_send(flooder, REMOTE_PROGRAM, REMOTE_CONNECT_GET_TYPE, NULL));
+        g_ptr_array_add(answers, client_send(flooders[i % FLOODERS], REMOTE_PROGRAM, REMOTE_CONNECT_GET_TYPE, NULL));
     for (int i = 0; i < 10; i++) {
         since_us = g_get_monotonic_time();
         expect(other, REMOTE_CONNECT_GET_HOSTNAME, NULL, ERROR_OK, 0, NULL);
@@ -494,6 +497,8 @@ static void flood_body(void *data)
     for (guint i = 0; i < answers->len; i++)
         g_assert_true(await(((Answer *)answers->pdata[i])->end, 10000, NULL));
     g_ptr_array_unref(answers);
+    for (int i = 0; i < FLOODERS; i++)
+        client_free(flooders[i]);
 }
 
 static void a_flood_does_not_hold_up_others(void)
