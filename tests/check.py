@@ -5,7 +5,7 @@
 The unit and house tests are meson's, the rest pytest's; both write JUnit files, which are summed.
 A runner that breaks off without a result counts as one failure.
 
-check.py [--build DIR] [--only unit|asan|pytest …] [pytest arguments …]
+check.py [--build DIR] [--only unit|pytest|asan|tsan …] [pytest arguments …]
 """
 import argparse
 import os
@@ -18,6 +18,12 @@ import xml.etree.ElementTree as tree
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
 SUITES = ("tests/guest", "tests/lab", "tests/api", "tests/wire", "tests/live", "tests/faults")
+
+SANITIZED = (
+    ("asan", "ASan and UBSan", "address,undefined",
+     {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}),
+    ("tsan", "TSan", "thread", {"TSAN_OPTIONS": "halt_on_error=1"}),
+)
 
 
 class Tally:
@@ -92,9 +98,9 @@ def pytest(tally, folder, extra):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
-    parser.add_argument("--only", action="append", choices=("unit", "asan", "pytest"))
+    parser.add_argument("--only", action="append", choices=("unit", "pytest", "asan", "tsan"))
     arguments, extra = parser.parse_known_args()
-    only = arguments.only or ["unit", "asan", "pytest"]
+    only = arguments.only or ["unit", "pytest", "asan", "tsan"]
     folder = (TOP / arguments.build).resolve()
     tally = Tally()
     if build(tally, folder):
@@ -102,10 +108,10 @@ def main():
             meson_tests(tally, folder, "meson test")
         if "pytest" in only:
             pytest(tally, folder, extra)
-    sanitized = TOP / "build-asan"
-    if "asan" in only and build(tally, sanitized, "-Db_sanitize=address,undefined", "-Db_lundef=false"):
-        meson_tests(tally, sanitized, "meson test under ASan and UBSan", "--no-suite", "house", "--timeout-multiplier", "5",
-                    environment={"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
+    for name, what, sanitizers, environment in SANITIZED:
+        sanitized = TOP / f"build-{name}"
+        if name in only and build(tally, sanitized, f"-Db_sanitize={sanitizers}", "-Db_lundef=false"):
+            meson_tests(tally, sanitized, f"meson test under {what}", "--no-suite", "house", "--timeout-multiplier", "5", environment=environment)
     for line in tally.skipped:
         print(f"skipped: {line}")
     for line in tally.names:
