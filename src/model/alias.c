@@ -48,18 +48,20 @@ typedef struct {
     unsigned next; /* number of the next device of that class; those with a user's alias take none */
 } Numbering;
 
+/* A name from an earlier run is not kept: beside it, a new one could be given twice. */
 static void assign_alias(const GuestDeviceClass *class, void *device, unsigned i, void *data)
 {
+    const gboolean by_place = class == &guest_serial_class || class == &guest_input_class;
     Numbering *numbering = data;
     char **alias = guest_device_alias(class, device);
 
     if (numbering->class != class)
         *numbering = (Numbering){class, 0};
-    if (*alias && g_str_has_prefix(*alias, "ua-"))
+    if (guest_alias_is_user(*alias))
         return;
-    if (!*alias)
-        *alias = make_alias(class, device, numbering->next);
-    numbering->next++;
+    g_free(*alias);
+    /* Serial ports and inputs are numbered by their place, also behind a user's alias; the stock host does so. */
+    *alias = make_alias(class, device, by_place ? i : numbering->next++);
 }
 
 /* The last disk has the lowest numbers; within a disk they grow downwards. */
