@@ -76,6 +76,7 @@ static const StepList begin_list = {"begin", begin_steps};
 /* The definition that the destination is to start: the user's, if it is the same machine, else our own. */
 static char *destination_xml(const Domain *domain, const char *user_xml, GError **error)
 {
+    const GuestFacts facts = {.emulator = domain->live->emulator};
     GuestDef *def;
     char *xml = NULL;
 
@@ -84,7 +85,8 @@ static char *destination_xml(const Domain *domain, const char *user_xml, GError 
     def = guest_def_parse(user_xml, strlen(user_xml), GUEST_PARSE_INACTIVE, error);
     if (!def)
         return NULL;
-    if (guest_def_compare_abi(domain->live, def, error))
+    /* The user may have started from `dumpxml --migratable`, which leaves out what every host adds by itself. */
+    if (guest_def_fill_defaults(def, &facts, error) && guest_def_compare_abi(domain->live, def, error))
         xml = guest_def_format(def, GUEST_FORMAT_MIGRATABLE | GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
     guest_def_free(def);
     return xml;

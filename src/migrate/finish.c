@@ -35,8 +35,10 @@ AWAITS void dest_define(Migration *migration)
     if (!(migration->flags & MIGRATE_PERSIST_DEST))
         return;
     if (xml) {
+        const GuestFacts facts = {.emulator = domain->live ? domain->live->emulator : NULL};
+
         def = guest_def_parse(xml, strlen(xml), GUEST_PARSE_INACTIVE, &error);
-        if (def && !guest_def_rename(def, domain->name, &error))
+        if (def && (!guest_def_fill_defaults(def, &facts, &error) || !guest_def_rename(def, domain->name, &error)))
             g_clear_pointer(&def, guest_def_free);
     } else if (domain->live) {
         def = guest_def_copy(domain->live);

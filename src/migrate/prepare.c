@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "domain/define.h"
 #include "domain/event.h"
 #include "domain/registry.h"
 #include "domain/state.h"
@@ -233,7 +234,8 @@ static void on_lane(int fd, const char *peer, void *data)
 
 /* --- the request -------------------------------------------------------------------------------------------------- */
 
-static GuestDef *parse_definition(const DestPrepare *request, char **ret_source_name, GError **error)
+/* Migratable XML leaves out what every host adds by itself, so it is completed here as at define. */
+AWAITS static GuestDef *parse_definition(const DestPrepare *request, char **ret_source_name, GError **error)
 {
     const char *xml = params_get_string(request->params, MIGRATE_PARAM_DEST_XML);
     const char *name = params_get_string(request->params, MIGRATE_PARAM_DEST_NAME);
@@ -243,7 +245,7 @@ static GuestDef *parse_definition(const DestPrepare *request, char **ret_source_
         error_set(error, ERROR_INTERNAL_ERROR, "no domain XML passed");
         return NULL;
     }
-    def = guest_def_parse(xml, strlen(xml), GUEST_PARSE_INACTIVE, error);
+    def = define_parse(xml, strlen(xml), error);
     if (!def)
         return NULL;
     *ret_source_name = g_strdup(def->name);
