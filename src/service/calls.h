@@ -9,8 +9,7 @@ void service_event_init(void);
 void service_monitor_init(void);
 
 /* absent.c serves many procedures by one function; it knows which. */
-typedef void (*ServiceRowFunc)(int32_t procedure, void *data);
-void service_absent_rows(ServiceRowFunc add, void *data);
+void service_absent_register(void);
 
 /* absent.c */
 gboolean service_absent(Call *call, const void *args, void *ret, GError **error);

@@ -118,18 +118,11 @@ static const ServerRow rows[] = {
 };
 /* clang-format on */
 
-static void add_absent(int32_t procedure, void *data)
-{
-    const ServerRow row = { REMOTE_PROGRAM, procedure, (CallFunc)service_absent, CALL_INLINE, 0 };
-
-    server_add_rows(&row, 1);
-}
-
 void service_register(void)
 {
     server_add_rows(server_session_rows, server_session_row_count);
     server_add_rows(rows, G_N_ELEMENTS(rows));
-    service_absent_rows(add_absent, NULL);
+    service_absent_register();
     service_event_init();
     service_monitor_init();
 }

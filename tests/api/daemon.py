@@ -34,7 +34,7 @@ class Daemon:
         self.uri = f"qemu+unix:///system?socket={self.socket}"
         self.uri_ro = f"qemu+unix:///system?socket={self.socket_ro}"
         self.program = guest.build_folder() / "src/ferryd/ferryd"
-        self.arguments = list(arguments)
+        self.arguments = ["-o", "user=nobody", "-o", "group=nogroup", *arguments]    # there on every Debian
         self.process = None
         self.start()
 
