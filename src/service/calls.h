@@ -14,6 +14,15 @@ void service_absent_register(void);
 /* absent.c */
 gboolean service_absent(Call *call, const void *args, void *ret, GError **error);
 
+/* capabilities.c */
+AWAITS gboolean service_connect_get_capabilities(Call *call, const void *args,
+    RemoteConnectGetCapabilitiesRet *ret, GError **error);
+AWAITS gboolean service_connect_get_domain_capabilities(Call *call, const
+    RemoteConnectGetDomainCapabilitiesArgs *args, RemoteConnectGetDomainCapabilitiesRet *ret, GError
+    **error);
+AWAITS gboolean service_connect_get_cpu_model_names(Call *call, const RemoteConnectGetCpuModelNamesArgs
+    *args, RemoteConnectGetCpuModelNamesRet *ret, GError **error);
+
 /* connect.c */
 gboolean service_connect_open(Call *call, const RemoteConnectOpenArgs *args, void *ret, GError **error);
 gboolean service_connect_get_type(Call *call, const void *args, RemoteConnectGetTypeRet *ret, GError **error);
@@ -217,10 +226,3 @@ gboolean service_node_get_cpu_stats(Call *call, const RemoteNodeGetCpuStatsArgs 
     RemoteNodeGetCpuStatsRet *ret, GError **error);
 gboolean service_node_get_memory_stats(Call *call, const RemoteNodeGetMemoryStatsArgs *args,
     RemoteNodeGetMemoryStatsRet *ret, GError **error);
-AWAITS gboolean service_connect_get_capabilities(Call *call, const void *args,
-    RemoteConnectGetCapabilitiesRet *ret, GError **error);
-AWAITS gboolean service_connect_get_domain_capabilities(Call *call, const
-    RemoteConnectGetDomainCapabilitiesArgs *args, RemoteConnectGetDomainCapabilitiesRet *ret, GError
-    **error);
-AWAITS gboolean service_connect_get_cpu_model_names(Call *call, const RemoteConnectGetCpuModelNamesArgs
-    *args, RemoteConnectGetCpuModelNamesRet *ret, GError **error);

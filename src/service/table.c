@@ -112,9 +112,6 @@ static const ServerRow rows[] = {
     SERVER_ROW(REMOTE, NODE_GET_CPU_MAP, service_node_get_cpu_map, CALL_INLINE, 0),
     SERVER_ROW(REMOTE, NODE_GET_CPU_STATS, service_node_get_cpu_stats, CALL_INLINE, 0),
     SERVER_ROW(REMOTE, NODE_GET_MEMORY_STATS, service_node_get_memory_stats, CALL_INLINE, 0),
-    SERVER_ROW(REMOTE, CONNECT_GET_CAPABILITIES, service_connect_get_capabilities, CALL_TASK, 0),
-    SERVER_ROW(REMOTE, CONNECT_GET_DOMAIN_CAPABILITIES, service_connect_get_domain_capabilities, CALL_TASK, 0),
-    SERVER_ROW(REMOTE, CONNECT_GET_CPU_MODEL_NAMES, service_connect_get_cpu_model_names, CALL_TASK, 0),
 };
 /* clang-format on */
 
