@@ -59,7 +59,8 @@ static gboolean compare_list(const GuestDeviceClass *class, const GPtrArray *sou
         return error_set(error, ERROR_CONFIG_UNSUPPORTED,
                          "unsupported configuration: Target domain %s count %u does not match source %u", class->element,
                          target->len, source->len);
-    if (class == &guest_controller_class)
+    /* Controllers are compared below; of the PS/2 inputs each guest has one mouse and one keyboard, in any order. */
+    if (class == &guest_controller_class || class == &guest_input_class)
         return TRUE;
     for (unsigned i = 0; i < source->len; i++)
         if (!compare_pair(class, g_ptr_array_index(source, i), g_ptr_array_index(target, i), i, error))

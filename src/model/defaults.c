@@ -192,6 +192,14 @@ static gboolean fill_serial_ports(GuestDef *def, GError **error)
     return TRUE;
 }
 
+static gboolean check_inputs(const GuestDef *def, GError **error)
+{
+    if (def->inputs->len < 2 || ((GuestInput *)g_ptr_array_index(def->inputs, 0))->type !=
+                                    ((GuestInput *)g_ptr_array_index(def->inputs, 1))->type)
+        return TRUE;
+    return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: there are two PS/2 inputs of one type");
+}
+
 static void add_input(GuestDef *def, GuestInputType type)
 {
     GuestInput *input;
@@ -371,7 +379,8 @@ gboolean guest_def_fill_defaults(GuestDef *def, const GuestFacts *facts, GError 
     fill_actions(def);
     if (!def->emulator)
         def->emulator = g_strdup(facts->emulator);
-    if (!fill_boot(def, error) || !check_disks(def, error) || !check_aliases(def, error))
+    if (!fill_boot(def, error) || !check_disks(def, error) || !check_aliases(def, error) ||
+        !check_inputs(def, error))
         return FALSE;
     fill_macs(def, facts);
     fill_small_devices(def);

@@ -75,6 +75,7 @@ static void test_elements_of_other_hosts_are_named(void)
         {.devices = "<tpm model='tpm-crb'/>", .words = "<domain/devices/tpm> (line 7)", .code = UNSUPPORTED},
         {.devices = "<hostdev/>", .words = "<domain/devices/hostdev>", .code = UNSUPPORTED},
         {.devices = "<input type='tablet' bus='usb'/>", .words = "type='tablet' of <domain/devices/input>", .code = UNSUPPORTED},
+        {.devices = "<input type='mouse' bus='ps2'/><input type='mouse'/>", .words = "two PS/2 inputs of one type", .code = XML},
         {.devices = "<audio id='1' type='spice'/>", .words = "type='spice'", .code = UNSUPPORTED},
         {.devices = "<controller type='scsi'/>", .words = "type='scsi' of <domain/devices/controller>", .code = UNSUPPORTED},
         {.devices = "<memballoon model='virtio' autodeflate='on'/>", .words = "attribute 'autodeflate'", .code = UNSUPPORTED},
