@@ -13,6 +13,7 @@
 #include "loop/child.h"
 #include "loop/loop-test.h"
 #include "model/guest-def.h"
+#include "qemu/capabilities.h"
 #include "qemu/guest.h"
 #include "qemu/migration.h"
 
@@ -158,6 +159,33 @@ static void prepare(void)
     g_assert_nonnull(probe_get(env.probes, EMULATOR, &error));
 }
 
+/* Documents that a client can read, and refusals by name. */
+static void documents(const Probe *probe)
+{
+    g_autoptr(Node) node = node_read("");
+    g_autoptr(GError) error = NULL;
+    Uuid uuid = {{1}};
+    CapabilitiesFacts facts = {node, &uuid, &env.user, FALSE, &probe, 1};
+    g_autofree char *host = capabilities_format(&facts);
+    g_autofree char *guest = domain_capabilities_format(&facts, NULL, NULL, "q35", NULL, &error);
+
+    g_assert_no_error(error);
+    g_assert_nonnull(strstr(host, "<emulator>" EMULATOR "</emulator>"));
+    g_assert_nonnull(strstr(host, "<domain type='qemu'/>"));
+    g_assert_null(strstr(host, "<domain type='kvm'/>"));
+    g_assert_nonnull(strstr(host, "<uuid>01000000-"));
+    g_assert_nonnull(strstr(guest, "<machine>pc-q35-"));
+    g_assert_nonnull(strstr(guest, "<model usable='yes' vendor='unknown'>qemu64</model>"));
+    g_assert_null(domain_capabilities_format(&facts, NULL, NULL, NULL, "kvm", &error));
+    g_assert_nonnull(strstr(error->message, "does not support virt type 'kvm'"));
+    g_clear_error(&error);
+    g_assert_null(domain_capabilities_format(&facts, NULL, NULL, "bogus", NULL, &error));
+    g_assert_nonnull(strstr(error->message, "'bogus'"));
+    g_clear_error(&error);
+    g_assert_null(domain_capabilities_format(&facts, NULL, "sparc", NULL, NULL, &error));
+    g_assert_nonnull(strstr(error->message, "'sparc'"));
+}
+
 static void probe_body(void *data)
 {
     g_autoptr(GError) error = NULL;
@@ -175,6 +203,8 @@ static void probe_body(void *data)
     g_assert_true(probe_has_device(probe, "virtio-blk-pci"));
     g_assert_true(probe_has_command(probe, "migrate"));
     g_assert_true(probe_has_migration_capability(probe, "return-path"));
+
+    documents(probe);
 
     /* A second cache finds the first one's file; a bad file is asked again. */
     g_autofree char *folder = g_build_filename(dir, "cache", NULL);
