@@ -8,6 +8,7 @@ A runner that breaks off without a result counts as one failure.
 check.py [--build DIR] [--only unit|pytest|asan|tsan …] [pytest arguments …]
 """
 import argparse
+import json
 import os
 import pathlib
 import subprocess
@@ -46,6 +47,13 @@ class Tally:
             else:
                 self.passed += 1
 
+    def add_crashes(self, path):
+        """A test program that dies leaves no case that failed, so meson's own list is asked for it."""
+        with open(path) as lines:
+            for result in map(json.loads, lines):
+                if result["result"] in ("ERROR", "TIMEOUT", "INTERRUPT"):
+                    self.fail(f"{result['name']}: {result['result'].lower()}")
+
     def fail(self, name):
         self.failed += 1
         self.names.append(name)
@@ -64,6 +72,8 @@ def run(tally, what, argv, timeout_s, junit=None, **more):
     before = tally.failed
     if junit and junit.exists():
         tally.add_junit(junit, what)
+        if junit.with_name("testlog.json").exists():
+            tally.add_crashes(junit.with_name("testlog.json"))
     elif code == 0 and not junit:
         return True
     if code is None:
