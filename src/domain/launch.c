@@ -218,12 +218,19 @@ void domain_release(Domain *domain, ShutoffReason reason)
     domain_close_guest(domain, reason, stopped_detail(reason), FALSE);
 }
 
+/* Status, monitor, whatever sockets: all of it belonged to that QEMU.  It is root's folder, so it is small. */
 static void remove_run_dir(const Domain *domain)
 {
-    g_autofree char *dir = domain_run_dir(domain);
+    g_autofree char *path = domain_run_dir(domain);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
 
-    store_remove_status(domain);
-    rmdir(dir); /* what QEMU's room keeps there, it removes itself */
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        g_autofree char *file = g_build_filename(path, name, NULL);
+
+        unlink(file);
+    }
+    if (dir)
+        rmdir(path);
 }
 
 void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_detail, gboolean keep)
@@ -232,8 +239,7 @@ void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_
     g_autoptr(QemuGuest) guest = g_steal_pointer(&domain->guest);
 
     g_clear_pointer(&domain->reports, qemu_guest_unsubscribe);
-    if (guest)
-        remove_run_dir(domain);
+    remove_run_dir(domain);
     if (domain->live && reason != SHUTOFF_MIGRATED)
         return_images(domain);
     domain->has_images = FALSE;

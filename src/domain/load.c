@@ -106,7 +106,6 @@ static AWAITS void close_lost(Domain *domain, const StoredStatus *status, const 
         domain_add_message(domain, "QEMU has ended while no daemon was watching: %s", cause->message);
     if (owner_hooks()->guest_ended)
         owner_hooks()->guest_ended(domain, "", &end);
-    store_remove_status(domain);
     domain_close_guest(domain, end.shutoff_reason, -1, end.keep);
 }
 

@@ -9,6 +9,10 @@
 static const ServerRow rows[] = {
     /* program, procedure, function, mode, flags */
     /* absent.c */
+    /* capabilities.c */
+    SERVER_ROW(REMOTE, CONNECT_GET_CAPABILITIES, service_connect_get_capabilities, CALL_TASK, 0),
+    SERVER_ROW(REMOTE, CONNECT_GET_DOMAIN_CAPABILITIES, service_connect_get_domain_capabilities, CALL_TASK, 0),
+    SERVER_ROW(REMOTE, CONNECT_GET_CPU_MODEL_NAMES, service_connect_get_cpu_model_names, CALL_TASK, 0),
     /* connect.c */
     SERVER_ROW(REMOTE, CONNECT_OPEN, service_connect_open, CALL_INLINE, CALL_BEFORE_OPEN | CALL_OPENS),
     SERVER_ROW(REMOTE, CONNECT_GET_TYPE, service_connect_get_type, CALL_INLINE, 0),

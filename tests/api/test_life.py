@@ -55,6 +55,7 @@ def test_define_start_suspend_resume_destroy_undefine(daemon):
     daemon.virsh("undefine", vm)
     assert "failed to get domain" in daemon.virsh("dominfo", vm, expect=1)
     assert not list((daemon.root / "var/lib/ferry/domains").iterdir())
+    assert [p.name for p in (daemon.root / "run/ferry").iterdir() if p.is_dir()] == []
 
 
 def test_a_transient_guest_leaves_nothing(daemon):
