@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""API tests: the true clients are the judge.  Each test gets a ferryd of its own below a folder of its own."""
+"""API tests: the true clients are the judge.  Each test gets a ferryd of its own below a folder of its own.
+
+--stock: the same tests against a stock libvirtd, to prove the tests; what is ferryd's own (mark `ours`) is left out."""
 import pathlib
 import sys
 
@@ -11,14 +13,53 @@ from daemon import VIRSH, Daemon  # noqa: E402
 from lab import guest  # noqa: E402
 
 
+def pytest_addoption(parser):
+    parser.addoption("--stock", action="store_true", help="run against a stock libvirtd")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "ours: what only ferryd promises, or says in its own words")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("stock", False):
+        for item in items:
+            if item.get_closest_marker("ours"):
+                item.add_marker(pytest.mark.skip(reason="ferryd's own"))
+
+
+@pytest.fixture(scope="session")
+def stock_host():
+    from lab.lab import Lab
+    with Lab(hosts=1) as lab:
+        lab.hosts[0].start_libvirtd()
+        yield lab.hosts[0]
+
+
 @pytest.fixture
-def daemon():
+def make_daemon():
+    """make_daemon(argument, …): a ferryd started with these arguments."""
     if not (guest.build_folder() / "src/ferryd/ferryd").exists():
         pytest.skip("ferryd is not built")
     if not pathlib.Path(VIRSH).exists():
         pytest.skip("stock virsh is not installed")
-    it = Daemon()
-    try:
-        yield it
-    finally:
+    made = []
+
+    def make(*arguments):
+        made.append(Daemon(arguments))
+        return made[-1]
+
+    yield make
+    for it in made:
         it.clean()
+
+
+@pytest.fixture
+def daemon(request):
+    if request.config.getoption("stock", False):
+        from stock import StockDaemon
+        it = StockDaemon(request.getfixturevalue("stock_host"))
+        yield it
+        it.clean()
+    else:
+        yield request.getfixturevalue("make_daemon")()
