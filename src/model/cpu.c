@@ -117,8 +117,12 @@ static gboolean check_topology(GuestCpu *cpu, XmlNode *node, GError **error)
 {
     XmlNode *topology = xml_child(node, "topology");
 
+    const char *clusters = topology ? xml_attr(topology, "clusters") : NULL;
+
     if (!topology)
         return TRUE;
+    if (clusters && !g_str_equal(clusters, "1")) /* newer hosts always print it; x86 has one in each die */
+        return xml_unsupported_value(topology, "clusters", clusters, error);
     if (!cpu->dies && !xml_attr(topology, "dies"))
         cpu->dies = 1;
     if (!cpu->sockets || !cpu->dies || !cpu->cores || !cpu->threads)

@@ -282,8 +282,8 @@ int main(int argc, char **argv)
 {
     static const char *const names[] = {"minimal-q35", "minimal-pc",    "devices-q35",  "devices-pc",
                                         "pty-q35",     "nousb-q35",     "many-q35",     "cpus-q35",
-                                        "bridge-pc",   "pcibridge-q35", "rootonly-q35", "ua-q35"};
-    static const char *const live[] = {"pty-q35", "bridge-pc", "ua-q35"};
+                                        "bridge-pc",   "pcibridge-q35", "rootonly-q35", "ua-q35", "install-q35"};
+    static const char *const live[] = {"pty-q35", "bridge-pc", "install-q35", "ua-q35"};
     const unsigned live_count = G_N_ELEMENTS(live);
 
     g_test_init(&argc, &argv, NULL);

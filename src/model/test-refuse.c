@@ -175,6 +175,8 @@ static void test_the_guest_itself(void)
         {.domain = "<vcpu current='3'>2</vcpu>", .words = "current='3'", .code = XML},
         {.domain = "<vcpu>4</vcpu><cpu><topology sockets='1' cores='2' threads='1'/></cpu>", .words = "does not match the maximum vCPU count 4", .code = UNSUPPORTED},
         {.domain = "<cpu><topology sockets='1' cores='0' threads='1'/></cpu>", .words = "each at least 1", .code = XML},
+        {.domain = "<vcpu>2</vcpu><cpu><topology sockets='2' clusters='1' cores='1' threads='1'/></cpu>"},
+        {.domain = "<vcpu>2</vcpu><cpu><topology sockets='1' clusters='2' cores='1' threads='1'/></cpu>", .words = "clusters='2'", .code = UNSUPPORTED},
         {.domain = "<cpu><model>a,b</model></cpu>", .words = "CPU model may hold", .code = XML},
         {.domain = "<cpu><model>a</model><feature name='x=y'/></cpu>", .words = "CPU feature may hold", .code = XML},
         {.domain = "<cpu><model>a</model><feature name='x'/><feature name='x'/></cpu>", .words = "named twice", .code = XML},
