@@ -59,10 +59,12 @@ AWAITS gboolean domain_start(Domain *domain, unsigned flags, GError **error)
         return error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: domain is already running");
     if (!domain->persistent || !domain->is_listed)
         return error_set(error, ERROR_NO_DOMAIN, "Domain not found: domain '%s' has gone", domain->name);
-    if (!owner_gate_check(domain, OWNER_VERB_START, error))
+    /* What was kept on disk leaves out what goes without saying; QEMU wants to be told. */
+    g_autoptr(GuestDef) live = guest_def_copy(domain->persistent);
+    if (!define_fill(live, error) || !owner_gate_check(domain, OWNER_VERB_START, error))
         return FALSE;
     g_clear_pointer(&domain->live, guest_def_free);
-    domain->live = guest_def_copy(domain->persistent);
+    domain->live = g_steal_pointer(&live);
     return launch_and_run(domain, flags, error);
 }
 

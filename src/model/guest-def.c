@@ -181,7 +181,7 @@ static gboolean vcpu_read(XmlNode *node, void *value, GError **error)
         return xml_error(node, error, "'%.20s' is not a number of vCPUs from 1 to %u", text, GUEST_VCPUS_MAX);
     if (placement && !g_str_equal(placement, "static"))
         return xml_unsupported_value(node, "placement", placement, error);
-    def->vcpus = (unsigned)number;
+    def->vcpus = def->current_vcpus = (unsigned)number; /* no attribute means all of them */
     if (!xml_attr_uint(node, "current", def->vcpus, &def->current_vcpus, error))
         return FALSE;
     if (xml_attr(node, "current") && def->current_vcpus == 0)

@@ -66,7 +66,7 @@ typedef struct GuestDef {
     uint64_t memory_kib;
     uint64_t current_memory_kib; /* 0 only before the defaults are filled in */
     unsigned vcpus;              /* the most it can have */
-    unsigned current_vcpus;      /* 0 in the XML's absence: then filled in with vcpus */
+    unsigned current_vcpus;      /* all of them unless the XML says less */
     char *partition;             /* <resource><partition> */
     GuestOs os;
     GuestFeatures features;
