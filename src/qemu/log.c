@@ -54,6 +54,12 @@ static const char *strip(const char *line)
     return line;
 }
 
+/* What a healthy QEMU says as well. */
+static gboolean is_small_talk(const char *words)
+{
+    return !words[0] || g_str_has_prefix(words, "warning: ") || g_str_has_prefix(words, "char device redirected to ");
+}
+
 char *guest_log_pick(const char *text)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
@@ -62,7 +68,7 @@ char *guest_log_pick(const char *text)
     for (char **line = lines; *line; line++) {
         if (strstr(*line, NOTE))
             last = "";
-        else if (g_strstrip(*line)[0] && !g_str_has_prefix(strip(*line), "warning: "))
+        else if (!is_small_talk(strip(g_strstrip(*line))))
             last = strip(*line);
     }
     return g_utf8_make_valid(last, -1);

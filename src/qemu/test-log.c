@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/guest-part.h"
+
+static void the_last_words_are_qemus_own(void)
+{
+    static const char *const rows[][2] = {
+        {"", ""},
+        {"one\ntwo\n", "two"},
+        {"2026-11-23T05:13:01.361000Z qemu-system-x86_64: Failed to get \"write\" lock\nIs another process using it?\n",
+         "Is another process using it?"},
+        {"2026-11-23T05:13:01.361000Z qemu-system-x86_64: -blockdev {}: Could not open 'x'\n\n",
+         "-blockdev {}: Could not open 'x'"},
+        {"qemu-system-x86_64: load of migration failed: Input/output error\n",
+         "load of migration failed: Input/output error"},
+        /* what a healthy one says, too */
+        {"char device redirected to /dev/pts/0 (label charserial0)\n", ""},
+        {"real\nqemu-system-x86_64: warning: TCG doesn't support requested feature\n", "real"},
+        /* of an earlier start */
+        {"old words\n2026-11-23 05:00:00.000000+0000: starting up: /usr/bin/qemu -S\n", ""},
+        {"old\n2026-11-23 05:00:00.000000+0000: starting up: /usr/bin/qemu -S\nnew\n", "new"},
+        {"no newline", "no newline"},
+        {"\xff\xfe\n", "\xef\xbf\xbd\xef\xbf\xbd"},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *words = guest_log_pick(rows[i][0]);
+        g_assert_cmpstr(words, ==, rows[i][1]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/qemu/log/the-last-words-are-qemus-own", the_last_words_are_qemus_own);
+    return g_test_run();
+}
