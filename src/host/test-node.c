@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "host/node.h"
 #include "host/port.h"
+#include "host/scope.h"
 
 static char *make_root(void)
 {
@@ -162,6 +163,19 @@ static void a_port_is_reserved_by_its_socket(void)
     g_assert_cmpuint(b, ==, a);
 }
 
+static void a_partition_is_a_slice(void)
+{
+    static const char *const rows[][2] = {
+        {NULL, "machine.slice"},       {"/machine", "machine.slice"}, {"/machine/web", "machine-web.slice"},
+        {"/a b/c-d", "a\\x20b-c\\x2dd.slice"}, {"machine", NULL},         {"/", NULL},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *slice = scope_slice_name(rows[i][0]);
+        g_assert_cmpstr(slice, ==, rows[i][1]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -170,5 +184,6 @@ int main(int argc, char **argv)
     g_test_add_func("/host/node/this-machine-is-understood", this_machine_is_understood);
     g_test_add_func("/host/node/the-uuid-is-configured-or-smbios-or-kept", the_uuid_is_configured_or_smbios_or_kept);
     g_test_add_func("/host/port/a-port-is-reserved-by-its-socket", a_port_is_reserved_by_its_socket);
+    g_test_add_func("/host/scope/a-partition-is-a-slice", a_partition_is_a_slice);
     return g_test_run();
 }

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "host/kvm.h"
+#include "host/scope.h"
 #include "qemu/descriptor.h"
 #include "qemu/guest-part.h"
 
@@ -278,6 +279,48 @@ AWAITS static gboolean launch(QemuGuest *guest, const QemuStartSpec *spec, GErro
     return argv && spawn(guest, argv, &descriptors, error);
 }
 
+/* --- a scope of its own --- */
+
+typedef struct {
+    pid_t pid;
+    char *unit, *description, *partition;
+} ScopeWish;
+
+static void scope_wish_free(void *data)
+{
+    ScopeWish *wish = data;
+
+    g_free(wish->unit);
+    g_free(wish->description);
+    g_free(wish->partition);
+    g_free(wish);
+}
+
+AWAITS static void scope_body(void *data)
+{
+    const ScopeWish *wish = data;
+    g_autoptr(GError) error = NULL;
+
+    if (!scope_enter(wish->pid, wish->unit, wish->description, wish->partition, &error))
+        log_warning("%s, continuing in the daemon's own unit", error->message);
+}
+
+/* So that the guest outlives ferryd's unit.  Beside the start: no guest waits for the service manager. */
+static void wish_for_scope(const QemuGuest *guest, const GuestDef *def)
+{
+    char uuid[UUID_TEXT_SIZE];
+    ScopeWish *wish;
+
+    if (guest->env->cgroup_root || !scope_is_available())
+        return;
+    wish = g_new0(ScopeWish, 1);
+    wish->pid = guest->pid;
+    wish->unit = g_strdup_printf("ferry-guest-%s-%d", uuid_format(&guest->uuid, uuid), guest->pid);
+    wish->description = g_strdup_printf("QEMU of domain %s", guest->name);
+    wish->partition = g_strdup(def->partition);
+    task_spawn("guest-scope", scope_body, wish, scope_wish_free);
+}
+
 AWAITS QemuGuest *qemu_guest_start(const QemuStartSpec *spec, GError **error)
 {
     const Probe *probe = find_probe(spec, error);
@@ -295,6 +338,7 @@ AWAITS QemuGuest *qemu_guest_start(const QemuStartSpec *spec, GError **error)
         give_up(guest, error);
         return NULL;
     }
+    wish_for_scope(guest, spec->def);
     log_info("started QEMU (pid %d) for domain '%s'", guest->pid, guest->name);
     return g_steal_pointer(&guest);
 }
