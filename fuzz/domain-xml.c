@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Domain XML: any bytes end in a definition or in one clean error; a definition that define accepted reads back as
- * itself, copies to itself, and arrives at a destination as the same hardware. */
+/* Domain XML: any bytes end in a definition or in one clean error; a definition that define
+ * accepted reads back as itself, copies to itself, and arrives at a destination as the same
+ * hardware. */
 #include <stdint.h>
 #include <string.h>
 
@@ -16,9 +17,11 @@ static void same_bytes(void *data, void *buffer, size_t len)
 
 static gboolean fill(GuestDef *def)
 {
-    static const GuestMachineAlias aliases[] = {{"q35", "pc-q35-7.2"}, {"pc", "pc-i440fx-7.2"}, {NULL}};
-    static const GuestFacts facts = {
-        .emulator = "/usr/bin/qemu-system-x86_64", .machine_aliases = aliases, .random_bytes = same_bytes};
+    static const GuestMachineAlias aliases[] = {
+        {"q35", "pc-q35-7.2"}, {"pc", "pc-i440fx-7.2"}, {NULL}};
+    static const GuestFacts facts = {.emulator = "/usr/bin/qemu-system-x86_64",
+                                     .machine_aliases = aliases,
+                                     .random_bytes = same_bytes};
     g_autoptr(GError) error = NULL;
 
     if (guest_def_fill_defaults(def, &facts, &error))
@@ -55,7 +58,8 @@ static void check_round(const GuestDef *def, GuestFormatFlags format, GuestParse
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GuestDef) def = guest_def_parse((const char *)data, size, GUEST_PARSE_LIVE, &error), copy = NULL;
+    g_autoptr(GuestDef) def = guest_def_parse((const char *)data, size, GUEST_PARSE_LIVE, &error),
+                        copy = NULL;
     g_autofree char *text = NULL, *copied = NULL;
 
     if (!def) {

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The guest's view: would it notice that one definition took the place of another?  Which fields it sees, the rows say. */
+/* The guest's view: would it notice that one definition took the place of another?  Which fields it
+ * sees, the rows say. */
 #include "base/error.h"
 #include "model/guest-def-internal.h"
 
-static gboolean mismatch(const char *what, const Field *row, const void *source, const void *target, GError **error)
+static gboolean mismatch(const char *what, const Field *row, const void *source, const void *target,
+                         GError **error)
 {
     g_autofree char *in_source = field_text(row, source), *in_target = field_text(row, target);
 
-    return error_set(error, ERROR_CONFIG_UNSUPPORTED, "unsupported configuration: Target %s %s '%s' does not match source '%s'",
+    return error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                     "unsupported configuration: Target %s %s '%s' does not match source '%s'",
                      what, row->label ? row->label : row->path, in_target, in_source);
 }
 
@@ -19,13 +22,16 @@ static char *device_name(const GuestDeviceClass *class, const void *device, unsi
     if (class == &guest_disk_class)
         return g_strdup_printf("disk '%s'", ((const GuestDisk *)device)->target);
     if (class == &guest_controller_class)
-        return g_strdup_printf("%s controller %d", enum_name(guest_controller_type_names, controller->type), controller->index);
+        return g_strdup_printf("%s controller %d",
+                               enum_name(guest_controller_type_names, controller->type),
+                               controller->index);
     if (class == &guest_balloon_class)
         return g_strdup("memballoon");
     return g_strdup_printf("%s %u", class->element, i);
 }
 
-static gboolean compare_pair(const GuestDeviceClass *class, const void *source, const void *target, unsigned i, GError **error)
+static gboolean compare_pair(const GuestDeviceClass *class, const void *source, const void *target,
+                             unsigned i, GError **error)
 {
     const Field *row = fields_find_difference(class->rows, source, target);
     g_autofree char *name = NULL;
@@ -36,34 +42,42 @@ static gboolean compare_pair(const GuestDeviceClass *class, const void *source, 
     return mismatch(name, row, source, target, error);
 }
 
-/* Controllers are known by type and index, all else by its place: the order of devices is the order of their names. */
+/* Controllers are known by type and index, all else by its place: the order of devices is the order
+ * of their names. */
 static gboolean compare_controllers(const GuestDef *source, const GuestDef *target, GError **error)
 {
     for (unsigned i = 0; i < source->controllers->len; i++) {
         const GuestController *controller = guest_def_controller(source, i);
-        const GuestController *other = guest_def_find_controller(target, controller->type, controller->index);
+        const GuestController *other =
+            guest_def_find_controller(target, controller->type, controller->index);
 
         if (!other)
             return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                             "unsupported configuration: Target domain without %s controller %d does not match source",
-                             enum_name(guest_controller_type_names, controller->type), controller->index);
+                             "unsupported configuration: Target domain without %s controller %d "
+                             "does not match source",
+                             enum_name(guest_controller_type_names, controller->type),
+                             controller->index);
         if (!compare_pair(&guest_controller_class, controller, other, i, error))
             return FALSE;
     }
     return TRUE;
 }
 
-static gboolean compare_list(const GuestDeviceClass *class, const GPtrArray *source, const GPtrArray *target, GError **error)
+static gboolean compare_list(const GuestDeviceClass *class, const GPtrArray *source,
+                             const GPtrArray *target, GError **error)
 {
     if (source->len != target->len)
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "unsupported configuration: Target domain %s count %u does not match source %u", class->element,
-                         target->len, source->len);
-    /* Controllers are compared below; of the PS/2 inputs each guest has one mouse and one keyboard, in any order. */
+        return error_set(
+            error, ERROR_CONFIG_UNSUPPORTED,
+            "unsupported configuration: Target domain %s count %u does not match source %u",
+            class->element, target->len, source->len);
+    /* Controllers are compared below; of the PS/2 inputs each guest has one mouse and one keyboard,
+     * in any order. */
     if (class == &guest_controller_class || class == &guest_input_class)
         return TRUE;
     for (unsigned i = 0; i < source->len; i++)
-        if (!compare_pair(class, g_ptr_array_index(source, i), g_ptr_array_index(target, i), i, error))
+        if (!compare_pair(class, g_ptr_array_index(source, i), g_ptr_array_index(target, i), i,
+                          error))
             return FALSE;
     return TRUE;
 }

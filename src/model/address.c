@@ -2,7 +2,8 @@
 /* Guest addresses. */
 #include "model/address.h"
 
-static const EnumName type_names[] = {{"pci", GUEST_ADDRESS_PCI}, {"isa", GUEST_ADDRESS_ISA}, {NULL}};
+static const EnumName type_names[] = {
+    {"pci", GUEST_ADDRESS_PCI}, {"isa", GUEST_ADDRESS_ISA}, {NULL}};
 
 /* clang-format off */
 static const Field pci_rows[] = {
@@ -21,7 +22,8 @@ gboolean guest_address_equal(const GuestAddress *a, const GuestAddress *b)
     if (a->type != b->type)
         return FALSE;
     return a->type != GUEST_ADDRESS_PCI ||
-           (a->domain == b->domain && a->bus == b->bus && a->slot == b->slot && a->function == b->function &&
+           (a->domain == b->domain && a->bus == b->bus && a->slot == b->slot &&
+            a->function == b->function &&
             (a->multifunction == SWITCH_ON) == (b->multifunction == SWITCH_ON));
 }
 
@@ -29,7 +31,8 @@ char *guest_address_text(const GuestAddress *address)
 {
     if (address->type != GUEST_ADDRESS_PCI)
         return g_strdup(enum_name(type_names, address->type) ?: "none");
-    return g_strdup_printf("%04x:%02x:%02x.%x%s", address->domain, address->bus, address->slot, address->function,
+    return g_strdup_printf("%04x:%02x:%02x.%x%s", address->domain, address->bus, address->slot,
+                           address->function,
                            address->multifunction == SWITCH_ON ? " (multifunction)" : "");
 }
 
@@ -67,7 +70,8 @@ static void address_write(XmlWriter *writer, const char *name, const void *value
         xml_write_attr_format(writer, "slot", "0x%02x", address->slot);
         xml_write_attr_format(writer, "function", "0x%x", address->function);
         if (address->multifunction != SWITCH_ABSENT)
-            xml_write_attr(writer, "multifunction", address->multifunction == SWITCH_ON ? "on" : "off");
+            xml_write_attr(writer, "multifunction",
+                           address->multifunction == SWITCH_ON ? "on" : "off");
     }
     xml_write_close(writer);
 }

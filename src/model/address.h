@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Guest addresses: where a device sits in the guest.  Part of the guest's hardware, so it never changes. */
+/* Guest addresses: where a device sits in the guest.  Part of the guest's hardware, so it never
+ * changes. */
 #pragma once
 
 #include <glib.h>
@@ -14,10 +15,10 @@ typedef enum {
 
 typedef struct {
     GuestAddressType type;
-    unsigned domain;       /* always 0 on the machines we know */
-    unsigned bus;          /* index of the PCI controller */
-    unsigned slot;         /* 0–31 */
-    unsigned function;     /* 0–7 */
+    unsigned domain;   /* always 0 on the machines we know */
+    unsigned bus;      /* index of the PCI controller */
+    unsigned slot;     /* 0–31 */
+    unsigned function; /* 0–7 */
     Switch multifunction;
 } GuestAddress;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Aliases and node numbers: what a running guest's devices are called in QEMU.  Some of these names travel in the
- * migration stream, so they are the stock host's. */
+/* Aliases and node numbers: what a running guest's devices are called in QEMU.  Some of these names
+ * travel in the migration stream, so they are the stock host's. */
 #include "model/guest-def-internal.h"
 
 /* NULL: this one has none. */
@@ -8,11 +8,14 @@ static char *controller_alias(const GuestController *controller)
 {
     switch (controller->type) {
     case GUEST_CONTROLLER_PCI:
-        return g_strdup_printf(controller->model == GUEST_CONTROLLER_MODEL_PCIE_ROOT ? "pcie.%d" : "pci.%d", controller->index);
+        return g_strdup_printf(controller->model == GUEST_CONTROLLER_MODEL_PCIE_ROOT ? "pcie.%d"
+                                                                                     : "pci.%d",
+                               controller->index);
     case GUEST_CONTROLLER_USB:
         if (controller->model == GUEST_CONTROLLER_MODEL_NONE)
             return NULL;
-        return controller->index == 0 ? g_strdup("usb") : g_strdup_printf("usb%d", controller->index);
+        return controller->index == 0 ? g_strdup("usb")
+                                      : g_strdup_printf("usb%d", controller->index);
     case GUEST_CONTROLLER_SATA:
     case GUEST_CONTROLLER_IDE:
         return g_strdup("ide");
@@ -38,14 +41,16 @@ static char *make_alias(const GuestDeviceClass *class, const void *device, unsig
         return g_strdup_printf("input%u", i);
     if (class == &guest_rng_class)
         return g_strdup_printf("rng%u", i);
-    if (class == &guest_balloon_class && ((const GuestBalloon *)device)->model == GUEST_BALLOON_VIRTIO)
+    if (class == &guest_balloon_class &&
+        ((const GuestBalloon *)device)->model == GUEST_BALLOON_VIRTIO)
         return g_strdup_printf("balloon%u", i);
     return NULL;
 }
 
 typedef struct {
     const GuestDeviceClass *class;
-    unsigned next; /* number of the next device of that class; those with a user's alias take none */
+    unsigned
+        next; /* number of the next device of that class; those with a user's alias take none */
 } Numbering;
 
 /* A name from an earlier run is not kept: beside it, a new one could be given twice. */
@@ -60,7 +65,8 @@ static void assign_alias(const GuestDeviceClass *class, void *device, unsigned i
     if (guest_alias_is_user(*alias))
         return;
     g_free(*alias);
-    /* Serial ports and inputs are numbered by their place, also behind a user's alias; the stock host does so. */
+    /* Serial ports and inputs are numbered by their place, also behind a user's alias; the stock
+     * host does so. */
     *alias = make_alias(class, device, by_place ? i : numbering->next++);
 }
 
@@ -73,7 +79,8 @@ static void number_nodes(GuestDef *def)
         GuestDisk *disk = guest_def_disk(def, i);
 
         disk->index = next++;
-        for (GuestBacking *backing = disk->backing; backing && backing->file; backing = backing->next)
+        for (GuestBacking *backing = disk->backing; backing && backing->file;
+             backing = backing->next)
             backing->index = next++;
     }
 }

@@ -89,7 +89,8 @@ gboolean guest_clock_read(GuestClock *clock, XmlNode *node, GError **error)
         if (!fields_read(timer_rows, child, &timer, error) || !check_timer(&timer, child, error))
             return FALSE;
         if (guest_clock_find_timer(clock, timer.name))
-            return xml_error(child, error, "the timer '%s' is named twice", enum_name(guest_timer_names, timer.name));
+            return xml_error(child, error, "the timer '%s' is named twice",
+                             enum_name(guest_timer_names, timer.name));
         g_ptr_array_add(clock->timers, g_memdup2(&timer, sizeof timer));
     }
     return TRUE;
@@ -113,14 +114,17 @@ void guest_clock_copy_into(GuestClock *into, const GuestClock *clock)
 {
     into->offset = clock->offset;
     for (unsigned i = 0; i < clock->timers->len; i++)
-        g_ptr_array_add(into->timers, g_memdup2(g_ptr_array_index(clock->timers, i), sizeof(GuestTimer)));
+        g_ptr_array_add(into->timers,
+                        g_memdup2(g_ptr_array_index(clock->timers, i), sizeof(GuestTimer)));
 }
 
-static gboolean mismatch(const char *what, const Field *row, const void *source, const void *target, GError **error)
+static gboolean mismatch(const char *what, const Field *row, const void *source, const void *target,
+                         GError **error)
 {
     g_autofree char *in_source = field_text(row, source), *in_target = field_text(row, target);
 
-    return error_set(error, ERROR_CONFIG_UNSUPPORTED, "unsupported configuration: Target %s %s '%s' does not match source '%s'",
+    return error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                     "unsupported configuration: Target %s %s '%s' does not match source '%s'",
                      what, row->label, in_target, in_source);
 }
 
@@ -131,18 +135,20 @@ gboolean guest_clock_compare_abi(const GuestClock *source, const GuestClock *tar
     if (row)
         return mismatch("clock", row, source, target, error);
     if (source->timers->len != target->timers->len)
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "unsupported configuration: Target domain timer count %u does not match source %u", target->timers->len,
-                         source->timers->len);
+        return error_set(
+            error, ERROR_CONFIG_UNSUPPORTED,
+            "unsupported configuration: Target domain timer count %u does not match source %u",
+            target->timers->len, source->timers->len);
     for (const EnumName *name = guest_timer_names; name->name; name++) {
         static const GuestTimer absent = {0};
         const GuestTimer *in_source = guest_clock_find_timer(source, (GuestTimerName)name->value);
         const GuestTimer *in_target = guest_clock_find_timer(target, (GuestTimerName)name->value);
 
         if (!in_source != !in_target)
-            return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                             "unsupported configuration: Target timer %s '%s' does not match source '%s'", name->name,
-                             in_target ? "named" : "absent", in_source ? "named" : "absent");
+            return error_set(
+                error, ERROR_CONFIG_UNSUPPORTED,
+                "unsupported configuration: Target timer %s '%s' does not match source '%s'",
+                name->name, in_target ? "named" : "absent", in_source ? "named" : "absent");
         row = fields_find_difference(timer_rows, in_source ?: &absent, in_target ?: &absent);
         if (row)
             return mismatch(name->name, row, in_source, in_target, error);

@@ -8,8 +8,19 @@
 #include "xml/writer.h"
 
 typedef enum { GUEST_CLOCK_UNSET, GUEST_CLOCK_UTC, GUEST_CLOCK_LOCALTIME } GuestClockOffset;
-typedef enum { GUEST_TIMER_RTC, GUEST_TIMER_PIT, GUEST_TIMER_HPET, GUEST_TIMER_KVMCLOCK, GUEST_TIMER_TSC } GuestTimerName;
-typedef enum { GUEST_TICK_DEFAULT, GUEST_TICK_DELAY, GUEST_TICK_CATCHUP, GUEST_TICK_DISCARD } GuestTickPolicy;
+typedef enum {
+    GUEST_TIMER_RTC,
+    GUEST_TIMER_PIT,
+    GUEST_TIMER_HPET,
+    GUEST_TIMER_KVMCLOCK,
+    GUEST_TIMER_TSC
+} GuestTimerName;
+typedef enum {
+    GUEST_TICK_DEFAULT,
+    GUEST_TICK_DELAY,
+    GUEST_TICK_CATCHUP,
+    GUEST_TICK_DISCARD
+} GuestTickPolicy;
 typedef enum { GUEST_TRACK_DEFAULT, GUEST_TRACK_GUEST, GUEST_TRACK_WALL } GuestTimerTrack;
 
 typedef struct {
@@ -34,6 +45,8 @@ void guest_clock_init(GuestClock *clock);
 void guest_clock_clear(GuestClock *clock);
 gboolean guest_clock_read(GuestClock *clock, XmlNode *node, GError **error);
 void guest_clock_write(const GuestClock *clock, XmlWriter *writer);
-void guest_clock_copy_into(GuestClock *into, const GuestClock *clock); /* into: initialised and empty */
+void guest_clock_copy_into(GuestClock *into,
+                           const GuestClock *clock); /* into: initialised and empty */
 /* "Target timer X does not match source Y" */
-gboolean guest_clock_compare_abi(const GuestClock *source, const GuestClock *target, GError **error);
+gboolean guest_clock_compare_abi(const GuestClock *source, const GuestClock *target,
+                                 GError **error);

@@ -77,13 +77,16 @@ static gboolean check_model(GuestController *controller, XmlNode *node, GError *
         if (models[i].model != controller->model)
             continue;
         if (models[i].type != controller->type)
-            return xml_unsupported_value(node, "model", guest_controller_model_name(controller), error);
+            return xml_unsupported_value(node, "model", guest_controller_model_name(controller),
+                                         error);
         if (controller->model_name && g_strcmp0(controller->model_name, models[i].model_name) != 0)
-            return xml_unsupported_value(xml_child(node, "model"), "name", controller->model_name, error);
+            return xml_unsupported_value(xml_child(node, "model"), "name", controller->model_name,
+                                         error);
         if (!models[i].has_chassis_nr && controller->chassis_nr >= 0)
             return xml_unsupported(xml_child(node, "target"), "chassisNr", error);
         if (!models[i].has_chassis && (controller->chassis >= 0 || controller->port >= 0))
-            return xml_unsupported(xml_child(node, "target"), controller->chassis >= 0 ? "chassis" : "port", error);
+            return xml_unsupported(xml_child(node, "target"),
+                                   controller->chassis >= 0 ? "chassis" : "port", error);
         if (!models[i].has_address && controller->address.type != GUEST_ADDRESS_NONE)
             return xml_unsupported(xml_child(node, "address"), NULL, error);
         if (controller->ports > models[i].ports_max)
@@ -121,8 +124,9 @@ static gboolean controller_check(void *device, XmlNode *node, GError **error)
         return xml_unsupported(node, "vectors", error);
     if (controller->chassis_nr == 0)
         return xml_error(node, error, "chassisNr 0 is the host bridge's own");
-    return controller->model == GUEST_CONTROLLER_MODEL_DEFAULT ? check_without_model(controller, node, error)
-                                                               : check_model(controller, node, error);
+    return controller->model == GUEST_CONTROLLER_MODEL_DEFAULT
+               ? check_without_model(controller, node, error)
+               : check_model(controller, node, error);
 }
 
 const GuestDeviceClass guest_controller_class = {
@@ -158,11 +162,13 @@ gboolean guest_controller_is_builtin_usb(const GuestController *controller)
 {
     const GuestAddress *address = &controller->address;
 
-    return controller->model == GUEST_CONTROLLER_MODEL_PIIX3_UHCI && controller->index == 0 && !controller->alias &&
-           address->type == GUEST_ADDRESS_PCI && address->bus == 0 && address->slot == 1 && address->function == 2;
+    return controller->model == GUEST_CONTROLLER_MODEL_PIIX3_UHCI && controller->index == 0 &&
+           !controller->alias && address->type == GUEST_ADDRESS_PCI && address->bus == 0 &&
+           address->slot == 1 && address->function == 2;
 }
 
-GuestController *guest_controller_new(GuestControllerType type, GuestControllerModel model, int index)
+GuestController *guest_controller_new(GuestControllerType type, GuestControllerModel model,
+                                      int index)
 {
     GuestController *controller = guest_device_new(&guest_controller_class);
 

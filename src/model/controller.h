@@ -29,13 +29,13 @@ typedef enum {
 typedef struct {
     GuestControllerType type;
     GuestControllerModel model;
-    int index; /* -1: not yet given */
-    char *model_name;  /* <model name=>: QEMU's device name, e.g. "pcie-root-port" */
-    int chassis;       /* <target chassis=>, -1: none */
-    int port;          /* <target port=>, -1: none */
-    int chassis_nr;    /* <target chassisNr=> of a pci-bridge, -1: none */
-    unsigned ports;    /* usb (xhci) and virtio-serial: 0 is QEMU's default */
-    unsigned vectors;  /* virtio-serial: 0 is QEMU's default */
+    int index;        /* -1: not yet given */
+    char *model_name; /* <model name=>: QEMU's device name, e.g. "pcie-root-port" */
+    int chassis;      /* <target chassis=>, -1: none */
+    int port;         /* <target port=>, -1: none */
+    int chassis_nr;   /* <target chassisNr=> of a pci-bridge, -1: none */
+    unsigned ports;   /* usb (xhci) and virtio-serial: 0 is QEMU's default */
+    unsigned vectors; /* virtio-serial: 0 is QEMU's default */
     char *alias;
     GuestAddress address;
 } GuestController;
@@ -44,7 +44,8 @@ extern const EnumName guest_controller_type_names[];
 /* NULL for GUEST_CONTROLLER_MODEL_DEFAULT. */
 const char *guest_controller_model_name(const GuestController *controller);
 
-GuestController *guest_controller_new(GuestControllerType type, GuestControllerModel model, int index);
+GuestController *guest_controller_new(GuestControllerType type, GuestControllerModel model,
+                                      int index);
 void guest_controller_free(GuestController *controller);
 /* The one USB controller inside a pc's south bridge, with nothing said of it but that. */
 gboolean guest_controller_is_builtin_usb(const GuestController *controller);

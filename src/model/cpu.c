@@ -121,12 +121,14 @@ static gboolean check_topology(GuestCpu *cpu, XmlNode *node, GError **error)
 
     if (!topology)
         return TRUE;
-    if (clusters && !g_str_equal(clusters, "1")) /* newer hosts always print it; x86 has one in each die */
+    if (clusters &&
+        !g_str_equal(clusters, "1")) /* newer hosts always print it; x86 has one in each die */
         return xml_unsupported_value(topology, "clusters", clusters, error);
     if (!cpu->dies && !xml_attr(topology, "dies"))
         cpu->dies = 1;
     if (!cpu->sockets || !cpu->dies || !cpu->cores || !cpu->threads)
-        return xml_error(topology, error, "a topology needs sockets, cores and threads, each at least 1");
+        return xml_error(topology, error,
+                         "a topology needs sockets, cores and threads, each at least 1");
     return TRUE;
 }
 
@@ -138,7 +140,8 @@ static gboolean check_model(GuestCpu *cpu, XmlNode *node, GError **error)
         g_strstrip(cpu->model);
     if (cpu->model && *cpu->model == '\0')
         g_clear_pointer(&cpu->model, g_free);
-    if (!guest_word_check(node, "CPU model", cpu->model, error) || !guest_word_check(node, "CPU vendor", cpu->vendor, error))
+    if (!guest_word_check(node, "CPU model", cpu->model, error) ||
+        !guest_word_check(node, "CPU vendor", cpu->vendor, error))
         return FALSE;
     if (model && cpu->mode != GUEST_CPU_CUSTOM && cpu->mode != GUEST_CPU_DEFAULT) {
         if (cpu->model)
@@ -149,7 +152,8 @@ static gboolean check_model(GuestCpu *cpu, XmlNode *node, GError **error)
         cpu->mode = GUEST_CPU_CUSTOM;
     if (cpu->mode == GUEST_CPU_CUSTOM && !cpu->model && cpu->features->len > 0)
         return xml_error(node, error, "CPU features need a CPU model");
-    if (cpu->migratable != SWITCH_ABSENT && cpu->mode != GUEST_CPU_HOST_PASSTHROUGH && cpu->mode != GUEST_CPU_MAXIMUM)
+    if (cpu->migratable != SWITCH_ABSENT && cpu->mode != GUEST_CPU_HOST_PASSTHROUGH &&
+        cpu->mode != GUEST_CPU_MAXIMUM)
         return xml_unsupported(node, "migratable", error);
     return TRUE;
 }
@@ -158,7 +162,8 @@ gboolean guest_cpu_read(GuestCpu *cpu, XmlNode *node, GError **error)
 {
     if (!fields_read(cpu_rows, node, cpu, error))
         return FALSE;
-    for (XmlNode *feature = xml_child(node, "feature"); feature; feature = xml_next(feature, "feature"))
+    for (XmlNode *feature = xml_child(node, "feature"); feature;
+         feature = xml_next(feature, "feature"))
         if (!read_feature(cpu, feature, error))
             return FALSE;
     return check_model(cpu, node, error) && check_topology(cpu, node, error);
@@ -222,20 +227,26 @@ static int feature_effect(const GuestCpu *cpu, const char *name)
 
     if (!feature)
         return 0;
-    return feature->policy == GUEST_CPU_FEATURE_DISABLE || feature->policy == GUEST_CPU_FEATURE_FORBID ? 2 : 1;
+    return feature->policy == GUEST_CPU_FEATURE_DISABLE ||
+                   feature->policy == GUEST_CPU_FEATURE_FORBID
+               ? 2
+               : 1;
 }
 
-static gboolean compare_features(const GuestCpu *source, const GuestCpu *target, const GuestCpu *names, GError **error)
+static gboolean compare_features(const GuestCpu *source, const GuestCpu *target,
+                                 const GuestCpu *names, GError **error)
 {
     static const char *const effects[] = {"default", "require", "disable"};
 
     for (unsigned i = 0; i < names->features->len; i++) {
         const GuestCpuFeature *feature = g_ptr_array_index(names->features, i);
-        int in_source = feature_effect(source, feature->name), in_target = feature_effect(target, feature->name);
+        int in_source = feature_effect(source, feature->name),
+            in_target = feature_effect(target, feature->name);
 
         if (in_source != in_target)
             return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                             "unsupported configuration: Target CPU feature '%s' policy %s does not match source %s",
+                             "unsupported configuration: Target CPU feature '%s' policy %s does "
+                             "not match source %s",
                              feature->name, effects[in_target], effects[in_source]);
     }
     return TRUE;
@@ -247,10 +258,11 @@ gboolean guest_cpu_compare_abi(const GuestCpu *source, const GuestCpu *target, G
     g_autofree char *in_source = NULL, *in_target = NULL;
 
     if (!row)
-        return compare_features(source, target, source, error) && compare_features(source, target, target, error);
+        return compare_features(source, target, source, error) &&
+               compare_features(source, target, target, error);
     in_source = field_text(row, source);
     in_target = field_text(row, target);
     return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                     "unsupported configuration: Target CPU %s '%s' does not match source '%s'", row->label, in_target,
-                     in_source);
+                     "unsupported configuration: Target CPU %s '%s' does not match source '%s'",
+                     row->label, in_target, in_source);
 }

@@ -12,9 +12,21 @@ typedef enum {
     GUEST_CPU_MAXIMUM,
 } GuestCpuMode;
 
-typedef enum { GUEST_CPU_MATCH_DEFAULT, GUEST_CPU_MATCH_EXACT } GuestCpuMatch; /* minimum and strict are refused */
-typedef enum { GUEST_CPU_CHECK_DEFAULT, GUEST_CPU_CHECK_NONE, GUEST_CPU_CHECK_PARTIAL, GUEST_CPU_CHECK_FULL } GuestCpuCheck;
-typedef enum { GUEST_CPU_FALLBACK_DEFAULT, GUEST_CPU_FALLBACK_ALLOW, GUEST_CPU_FALLBACK_FORBID } GuestCpuFallback;
+typedef enum {
+    GUEST_CPU_MATCH_DEFAULT,
+    GUEST_CPU_MATCH_EXACT
+} GuestCpuMatch; /* minimum and strict are refused */
+typedef enum {
+    GUEST_CPU_CHECK_DEFAULT,
+    GUEST_CPU_CHECK_NONE,
+    GUEST_CPU_CHECK_PARTIAL,
+    GUEST_CPU_CHECK_FULL
+} GuestCpuCheck;
+typedef enum {
+    GUEST_CPU_FALLBACK_DEFAULT,
+    GUEST_CPU_FALLBACK_ALLOW,
+    GUEST_CPU_FALLBACK_FORBID
+} GuestCpuFallback;
 typedef enum {
     GUEST_CPU_FEATURE_FORCE,
     GUEST_CPU_FEATURE_REQUIRE,
@@ -32,12 +44,12 @@ typedef struct {
     GuestCpuMode mode;
     GuestCpuMatch match;
     GuestCpuCheck check;
-    Switch migratable;  /* host-passthrough, maximum */
-    char *model;        /* custom */
+    Switch migratable; /* host-passthrough, maximum */
+    char *model;       /* custom */
     GuestCpuFallback fallback;
-    char *vendor;       /* kept and compared, never given to QEMU */
+    char *vendor;                           /* kept and compared, never given to QEMU */
     unsigned sockets, dies, cores, threads; /* all 0: no topology said */
-    GPtrArray *features; /* of GuestCpuFeature *, in the XML's order */
+    GPtrArray *features;                    /* of GuestCpuFeature *, in the XML's order */
 } GuestCpu;
 
 extern const EnumName guest_cpu_mode_names[];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Defaults: what define fills in and what then stays.  The values are those of a stock host, as its guests come to us
- * and ours go to it.  Filling a filled definition changes nothing. */
+/* Defaults: what define fills in and what then stays.  The values are those of a stock host, as its
+ * guests come to us and ours go to it.  Filling a filled definition changes nothing. */
 #include <string.h>
 
 #include "base/error.h"
@@ -55,13 +55,17 @@ static gboolean fill_machine(GuestDef *def, const GuestFacts *facts, GError **er
         g_free(def->os.machine);
         def->os.machine = g_strdup(alias->machine);
     }
-    if (!g_str_has_prefix(def->os.machine, "pc-q35-") && !g_str_has_prefix(def->os.machine, "pc-i440fx-"))
+    if (!g_str_has_prefix(def->os.machine, "pc-q35-") &&
+        !g_str_has_prefix(def->os.machine, "pc-i440fx-"))
         return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "unsupported configuration: machine type '%s' is not supported by this host (pc and q35 are)",
+                         "unsupported configuration: machine type '%s' is not supported by this "
+                         "host (pc and q35 are)",
                          def->os.machine);
     if (!is_known_machine(facts, def->os.machine))
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "unsupported configuration: the emulator of this host has no machine type '%s'", def->os.machine);
+        return error_set(
+            error, ERROR_CONFIG_UNSUPPORTED,
+            "unsupported configuration: the emulator of this host has no machine type '%s'",
+            def->os.machine);
     return TRUE;
 }
 
@@ -80,8 +84,10 @@ static gboolean fill_vcpus(GuestDef *def, GError **error)
     if (def->current_vcpus == 0)
         def->current_vcpus = def->vcpus;
     if (def->vcpus > 255 && !guest_def_is_q35(def))
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "unsupported configuration: machine type '%s' has at most 255 vCPUs, not %u", def->os.machine, def->vcpus);
+        return error_set(
+            error, ERROR_CONFIG_UNSUPPORTED,
+            "unsupported configuration: machine type '%s' has at most 255 vCPUs, not %u",
+            def->os.machine, def->vcpus);
     if (cpu->sockets && places != def->vcpus)
         return error_set(error, ERROR_CONFIG_UNSUPPORTED,
                          "unsupported configuration: the CPU topology has %" G_GUINT64_FORMAT
@@ -90,7 +96,8 @@ static gboolean fill_vcpus(GuestDef *def, GError **error)
     return TRUE;
 }
 
-/* `check` is what a stock host would do with the model; it goes along so that the definition looks alike there. */
+/* `check` is what a stock host would do with the model; it goes along so that the definition looks
+ * alike there. */
 static void fill_cpu(GuestDef *def)
 {
     GuestCpu *cpu = &def->cpu;
@@ -108,7 +115,8 @@ static void fill_cpu(GuestDef *def)
             cpu->fallback = GUEST_CPU_FALLBACK_ALLOW;
     }
     if (cpu->check == GUEST_CPU_CHECK_DEFAULT)
-        cpu->check = is_named && def->virt == GUEST_VIRT_KVM ? GUEST_CPU_CHECK_PARTIAL : GUEST_CPU_CHECK_NONE;
+        cpu->check = is_named && def->virt == GUEST_VIRT_KVM ? GUEST_CPU_CHECK_PARTIAL
+                                                             : GUEST_CPU_CHECK_NONE;
     if (cpu->mode == GUEST_CPU_HOST_PASSTHROUGH && cpu->migratable == SWITCH_ABSENT)
         cpu->migratable = SWITCH_ON;
 }
@@ -131,7 +139,8 @@ static gboolean note_order(GHashTable *orders, unsigned order, GError **error)
 {
     if (order == 0 || g_hash_table_add(orders, GUINT_TO_POINTER(order)))
         return TRUE;
-    return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: boot order '%u' used for more than one device", order);
+    return error_set_from(error, FROM_XML, ERROR_XML_ERROR,
+                          "XML error: boot order '%u' used for more than one device", order);
 }
 
 static gboolean fill_boot(GuestDef *def, GError **error)
@@ -146,7 +155,8 @@ static gboolean fill_boot(GuestDef *def, GError **error)
             return FALSE;
     if (g_hash_table_size(orders) > 0 && def->os.boot_count > 0)
         return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "unsupported configuration: per-device boot elements cannot be used together with os/boot elements");
+                         "unsupported configuration: per-device boot elements cannot be used "
+                         "together with os/boot elements");
     if (g_hash_table_size(orders) == 0 && def->os.boot_count == 0)
         def->os.boot[def->os.boot_count++] = GUEST_BOOT_HD;
     return TRUE;
@@ -177,7 +187,8 @@ static gboolean fill_serial_ports(GuestDef *def, GError **error)
         int port = guest_def_serial(def, i)->port;
 
         if (port >= 0 && is_used[port])
-            return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: serial port %d is used twice", port);
+            return error_set_from(error, FROM_XML, ERROR_XML_ERROR,
+                                  "XML error: serial port %d is used twice", port);
         if (port >= 0)
             is_used[port] = TRUE;
     }
@@ -197,7 +208,8 @@ static gboolean check_inputs(const GuestDef *def, GError **error)
     if (def->inputs->len < 2 || ((GuestInput *)g_ptr_array_index(def->inputs, 0))->type !=
                                     ((GuestInput *)g_ptr_array_index(def->inputs, 1))->type)
         return TRUE;
-    return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: there are two PS/2 inputs of one type");
+    return error_set_from(error, FROM_XML, ERROR_XML_ERROR,
+                          "XML error: there are two PS/2 inputs of one type");
 }
 
 static void add_input(GuestDef *def, GuestInputType type)
@@ -237,7 +249,8 @@ static gboolean number_controllers_of(GuestDef *def, GuestControllerType type, G
         if (controller->type != type || controller->index < 0)
             continue;
         if (is_used[controller->index])
-            return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: there are two %s controllers with index %d",
+            return error_set_from(error, FROM_XML, ERROR_XML_ERROR,
+                                  "XML error: there are two %s controllers with index %d",
                                   enum_name(guest_controller_type_names, type), controller->index);
         is_used[controller->index] = TRUE;
     }
@@ -249,7 +262,8 @@ static gboolean number_controllers_of(GuestDef *def, GuestControllerType type, G
         while (next < 256 && is_used[next])
             next++;
         if (next == 256)
-            return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: more than 256 %s controllers",
+            return error_set_from(error, FROM_XML, ERROR_XML_ERROR,
+                                  "XML error: more than 256 %s controllers",
                                   enum_name(guest_controller_type_names, type));
         controller->index = next;
         is_used[next] = TRUE;
@@ -272,14 +286,15 @@ static void add_controller(GuestDef *def, GuestControllerType type, GuestControl
 
 static int compare_controllers(gconstpointer a, gconstpointer b, gpointer ranks)
 {
-    const GuestController *x = *(const GuestController *const *)a, *y = *(const GuestController *const *)b;
+    const GuestController *x = *(const GuestController *const *)a,
+                          *y = *(const GuestController *const *)b;
     const unsigned *rank = ranks;
 
     return x->type != y->type ? (int)rank[x->type] - (int)rank[y->type] : x->index - y->index;
 }
 
-/* Types stay in the order of their first appearance, each sorted by index: the order does not depend on how often a
- * definition was written and read. */
+/* Types stay in the order of their first appearance, each sorted by index: the order does not
+ * depend on how often a definition was written and read. */
 static void sort_controllers(GuestDef *def)
 {
     unsigned ranks[GUEST_CONTROLLER_FDC + 1] = {0};
@@ -301,14 +316,16 @@ static gboolean check_usb(const GuestDef *def, GError **error)
     }
     if (none == 0 || count == 1)
         return TRUE;
-    return error_set_from(error, FROM_XML, ERROR_XML_ERROR,
-                          "XML error: a USB controller of model 'none' stands beside another USB controller");
+    return error_set_from(
+        error, FROM_XML, ERROR_XML_ERROR,
+        "XML error: a USB controller of model 'none' stands beside another USB controller");
 }
 
 static gboolean fill_controllers(GuestDef *def, GError **error)
 {
     gboolean is_q35 = guest_def_is_q35(def);
-    GuestControllerModel usb = is_q35 ? GUEST_CONTROLLER_MODEL_QEMU_XHCI : GUEST_CONTROLLER_MODEL_PIIX3_UHCI;
+    GuestControllerModel usb =
+        is_q35 ? GUEST_CONTROLLER_MODEL_QEMU_XHCI : GUEST_CONTROLLER_MODEL_PIIX3_UHCI;
 
     for (const EnumName *type = guest_controller_type_names; type->name; type++)
         if (!number_controllers_of(def, (GuestControllerType)type->value, error))
@@ -316,7 +333,8 @@ static gboolean fill_controllers(GuestDef *def, GError **error)
     for (unsigned i = 0; i < def->controllers->len; i++) {
         GuestController *controller = guest_def_controller(def, i);
 
-        if (controller->type == GUEST_CONTROLLER_USB && controller->model == GUEST_CONTROLLER_MODEL_DEFAULT)
+        if (controller->type == GUEST_CONTROLLER_USB &&
+            controller->model == GUEST_CONTROLLER_MODEL_DEFAULT)
             controller->model = usb;
     }
     if (!has_controller(def, GUEST_CONTROLLER_USB))
@@ -337,7 +355,8 @@ static gboolean check_disks(const GuestDef *def, GError **error)
 
     for (unsigned i = 0; i < def->disks->len; i++)
         if (!g_hash_table_add(targets, guest_def_disk(def, i)->target))
-            return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: two disks have the target '%s'",
+            return error_set_from(error, FROM_XML, ERROR_XML_ERROR,
+                                  "XML error: two disks have the target '%s'",
                                   guest_def_disk(def, i)->target);
     return TRUE;
 }
@@ -364,7 +383,8 @@ static gboolean check_aliases(const GuestDef *def, GError **error)
     guest_def_each_device(def, note_alias, &check);
     if (!check.twice)
         return TRUE;
-    return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: two devices have the alias '%s'", check.twice);
+    return error_set_from(error, FROM_XML, ERROR_XML_ERROR,
+                          "XML error: two devices have the alias '%s'", check.twice);
 }
 
 gboolean guest_def_fill_defaults(GuestDef *def, const GuestFacts *facts, GError **error)

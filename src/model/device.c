@@ -14,7 +14,8 @@ void *guest_device_new(const GuestDeviceClass *class)
     return device;
 }
 
-gboolean guest_device_read(const GuestDeviceClass *class, XmlNode *node, void *device, GError **error)
+gboolean guest_device_read(const GuestDeviceClass *class, XmlNode *node, void *device,
+                           GError **error)
 {
     if (!fields_read(class->rows, node, device, error))
         return FALSE;
@@ -59,7 +60,7 @@ gboolean guest_alias_is_user(const char *alias)
 }
 
 #define ALIAS_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
-#define ALIAS_MAX 128
+#define ALIAS_MAX   128
 
 static gboolean alias_read(XmlNode *node, void *value, GError **error)
 {
@@ -69,7 +70,9 @@ static gboolean alias_read(XmlNode *node, void *value, GError **error)
     if (!name || *name == '\0')
         return TRUE;
     if (strlen(name) > ALIAS_MAX || name[strspn(name, ALIAS_CHARS)] != '\0')
-        return xml_error(node, error, "the alias has to be letters, digits, '_', '-' and '.', at most %u of them", ALIAS_MAX);
+        return xml_error(
+            node, error,
+            "the alias has to be letters, digits, '_', '-' and '.', at most %u of them", ALIAS_MAX);
     g_free(*alias);
     *alias = g_strdup(name);
     return TRUE;
@@ -127,7 +130,8 @@ char **guest_device_alias(const GuestDeviceClass *class, void *device)
 
 gboolean guest_word_check(XmlNode *node, const char *what, const char *word, GError **error)
 {
-    if (!word || (*word && word[strspn(word, ALIAS_CHARS "+")] == '\0' && strlen(word) <= ALIAS_MAX))
+    if (!word ||
+        (*word && word[strspn(word, ALIAS_CHARS "+")] == '\0' && strlen(word) <= ALIAS_MAX))
         return TRUE;
     return xml_error(node, error, "the %s may hold letters, digits and \"_-.+\" only", what);
 }

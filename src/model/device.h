@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Device classes: what the definition needs to know of a kind of device to read, print, copy and compare it.
- * A new kind is a file with rows, a check and such a class, and a line in the list of classes. */
+/* Device classes: what the definition needs to know of a kind of device to read, print, copy and
+ * compare it. A new kind is a file with rows, a check and such a class, and a line in the list of
+ * classes. */
 #pragma once
 
 #include "xml/field.h"
@@ -9,7 +10,8 @@ typedef struct {
     const char *element; /* below <devices> */
     size_t size;         /* of the struct */
     const Field *rows;
-    /* What rows cannot say: combinations, spellings, defaults that belong to reading.  NULL: nothing. */
+    /* What rows cannot say: combinations, spellings, defaults that belong to reading.  NULL:
+     * nothing. */
     gboolean (*check)(void *device, XmlNode *node, GError **error);
     void (*clear_live)(void *device); /* what rows cannot say; NULL: nothing */
     GDestroyNotify free;
@@ -27,7 +29,8 @@ extern const GuestDeviceClass guest_serial_class;
 
 /* Zeroed, with what is absent marked so. */
 void *guest_device_new(const GuestDeviceClass *class);
-gboolean guest_device_read(const GuestDeviceClass *class, XmlNode *node, void *device, GError **error);
+gboolean guest_device_read(const GuestDeviceClass *class, XmlNode *node, void *device,
+                           GError **error);
 void guest_device_write(const GuestDeviceClass *class, XmlWriter *writer, const void *device);
 void *guest_device_copy(const GuestDeviceClass *class, const void *device);
 void guest_device_clear_live(const GuestDeviceClass *class, void *device);
@@ -40,5 +43,6 @@ char **guest_device_alias(const GuestDeviceClass *class, void *device);
 extern const FieldKind guest_alias_kind;
 gboolean guest_alias_is_user(const char *alias);
 
-/* Letters, digits and a few signs that mean nothing in QEMU's option syntax: names of models, machines, features. */
+/* Letters, digits and a few signs that mean nothing in QEMU's option syntax: names of models,
+ * machines, features. */
 gboolean guest_word_check(XmlNode *node, const char *what, const char *word, GError **error);

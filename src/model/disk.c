@@ -54,7 +54,8 @@ static gboolean backing_read_file(XmlNode *node, GuestBacking *backing, GError *
     if (!g_str_equal(type, "file"))
         return xml_unsupported_value(node, "type", type, error);
     if (!file || *file != '/')
-        return xml_error(node, error, "a backing image needs <source file=…> with an absolute path");
+        return xml_error(node, error,
+                         "a backing image needs <source file=…> with an absolute path");
     if (!format || !xml_attr(format, "type"))
         return xml_error(node, error, "a backing image needs <format type=…>");
     if (!xml_attr_enum(format, "type", guest_image_format_names, &image_format, error) ||
@@ -122,7 +123,8 @@ static void backing_copy(void *target, const void *source)
     GuestBacking **end = target;
 
     *end = NULL;
-    for (const GuestBacking *backing = *(const GuestBacking *const *)source; backing; backing = backing->next) {
+    for (const GuestBacking *backing = *(const GuestBacking *const *)source; backing;
+         backing = backing->next) {
         *end = g_memdup2(backing, sizeof *backing);
         (*end)->file = g_strdup(backing->file);
         (*end)->next = NULL;
@@ -189,9 +191,11 @@ static gboolean check_target(const GuestDisk *disk, XmlNode *node, GError **erro
     const char *letters = disk->target + 2;
 
     if (!g_str_has_prefix(disk->target, "vd"))
-        return xml_attr(target, "bus") ? xml_unsupported_value(target, "dev", disk->target, error)
-                                       : xml_error(target, error, "the disk '%.20s' needs bus='virtio'", disk->target);
-    if (*letters == '\0' || letters[strspn(letters, "abcdefghijklmnopqrstuvwxyz")] != '\0' || strlen(letters) > TARGET_MAX - 2)
+        return xml_attr(target, "bus")
+                   ? xml_unsupported_value(target, "dev", disk->target, error)
+                   : xml_error(target, error, "the disk '%.20s' needs bus='virtio'", disk->target);
+    if (*letters == '\0' || letters[strspn(letters, "abcdefghijklmnopqrstuvwxyz")] != '\0' ||
+        strlen(letters) > TARGET_MAX - 2)
         return xml_error(target, error, "'%.20s' is no disk name like 'vda'", disk->target);
     return TRUE;
 }
@@ -206,10 +210,14 @@ static gboolean disk_check(void *device, XmlNode *node, GError **error)
     if (*disk->file != '/')
         return xml_error(node, error, "the image '%.100s' needs an absolute path", disk->file);
     if (disk->serial && strlen(disk->serial) > SERIAL_MAX)
-        return xml_error(node, error, "the serial of disk '%s' is longer than %u bytes", disk->target, SERIAL_MAX);
-    if (disk->serial && disk->serial[strspn(disk->serial, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                          "0123456789_-. +")] != '\0')
-        return xml_error(node, error, "the serial of disk '%s' may hold letters, digits and \"_-. +\" only", disk->target);
+        return xml_error(node, error, "the serial of disk '%s' is longer than %u bytes",
+                         disk->target, SERIAL_MAX);
+    if (disk->serial &&
+        disk->serial[strspn(disk->serial, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                          "0123456789_-. +")] != '\0')
+        return xml_error(node, error,
+                         "the serial of disk '%s' may hold letters, digits and \"_-. +\" only",
+                         disk->target);
     if (boot && disk->boot_order == 0)
         return xml_error(boot, error, "the boot order has to be a number greater than 0");
     if (disk->address.type == GUEST_ADDRESS_ISA)

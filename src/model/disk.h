@@ -22,13 +22,17 @@ typedef enum {
     GUEST_DISK_IO_URING,
 } GuestDiskIo;
 
-typedef enum { GUEST_DISK_DISCARD_DEFAULT, GUEST_DISK_DISCARD_UNMAP, GUEST_DISK_DISCARD_IGNORE } GuestDiskDiscard;
+typedef enum {
+    GUEST_DISK_DISCARD_DEFAULT,
+    GUEST_DISK_DISCARD_UNMAP,
+    GUEST_DISK_DISCARD_IGNORE
+} GuestDiskDiscard;
 
 /* One image below another, as <backingStore> names it. */
 typedef struct GuestBacking {
     char *file; /* NULL: <backingStore/>, the chain ends here */
     GuestImageFormat format;
-    unsigned index; /* live: N of QEMU's node names libvirt-N-*, 0 before */
+    unsigned index;            /* live: N of QEMU's node names libvirt-N-*, 0 before */
     struct GuestBacking *next; /* NULL: not said; QEMU follows what the image says */
 } GuestBacking;
 
@@ -38,9 +42,9 @@ typedef struct {
     GuestDiskIo io;
     GuestDiskDiscard discard;
     char *file;
-    unsigned index; /* live: N of QEMU's node names libvirt-N-*, 0 before */
+    unsigned index;        /* live: N of QEMU's node names libvirt-N-*, 0 before */
     GuestBacking *backing; /* NULL: not said; QEMU follows what the image says */
-    char *target; /* vda */
+    char *target;          /* vda */
     char *serial;
     gboolean is_readonly;
     gboolean is_shareable;

@@ -61,5 +61,6 @@ unsigned guest_def_interface_boot_index(const GuestDef *def, const GuestInterfac
 
 gboolean guest_def_is_q35(const GuestDef *def)
 {
-    return def->os.machine && (g_str_has_prefix(def->os.machine, "pc-q35-") || g_str_equal(def->os.machine, "q35"));
+    return def->os.machine &&
+           (g_str_has_prefix(def->os.machine, "pc-q35-") || g_str_equal(def->os.machine, "q35"));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a guest is: the whole definition, from XML and back.  Pure data; it owns all that it points to.
- * The rule: what is not understood is refused by name, and what was once filled in stays. */
+/* What a guest is: the whole definition, from XML and back.  Pure data; it owns all that it points
+ * to. The rule: what is not understood is refused by name, and what was once filled in stays. */
 #pragma once
 
 #include <glib.h>
@@ -17,9 +17,9 @@
 #include "model/rng.h"
 #include "model/serial.h"
 
-#define GUEST_NAME_MAX 255 /* bytes */
+#define GUEST_NAME_MAX  255 /* bytes */
 #define GUEST_VCPUS_MAX 288
-#define GUEST_BOOT_MAX 4
+#define GUEST_BOOT_MAX  4
 
 typedef enum { GUEST_VIRT_QEMU, GUEST_VIRT_KVM } GuestVirt;
 typedef enum { GUEST_BOOT_FD, GUEST_BOOT_HD, GUEST_BOOT_CDROM, GUEST_BOOT_NETWORK } GuestBoot;
@@ -85,24 +85,26 @@ typedef struct GuestDef {
     GPtrArray *inputs;      /* of GuestInput * */
     GPtrArray *rngs;        /* of GuestRng * */
     GuestBalloon balloon;
-    gboolean has_audio;     /* <audio id='1' type='none'/>; QEMU gets -audiodev none in any case */
-    GPtrArray *seclabels;   /* of GuestSeclabel * */
+    gboolean has_audio;   /* <audio id='1' type='none'/>; QEMU gets -audiodev none in any case */
+    GPtrArray *seclabels; /* of GuestSeclabel * */
 } GuestDef;
 
 typedef enum {
-    GUEST_PARSE_INACTIVE = 0,  /* id, aliases, pty paths and whatever else only a running guest has are left out */
+    GUEST_PARSE_INACTIVE =
+        0, /* id, aliases, pty paths and whatever else only a running guest has are left out */
     GUEST_PARSE_LIVE = 1 << 0, /* they are kept: the status file */
 } GuestParseFlags;
 
 typedef enum {
-    GUEST_FORMAT_LIVE = 0,            /* with id, aliases, pty paths, node numbers */
-    GUEST_FORMAT_INACTIVE = 1 << 0,   /* without them */
-    GUEST_FORMAT_SECURE = 1 << 1,     /* with secrets; there are none yet */
-    GUEST_FORMAT_MIGRATABLE = 1 << 2, /* what Begin hands to a destination, also to an older stock one */
+    GUEST_FORMAT_LIVE = 0,          /* with id, aliases, pty paths, node numbers */
+    GUEST_FORMAT_INACTIVE = 1 << 0, /* without them */
+    GUEST_FORMAT_SECURE = 1 << 1,   /* with secrets; there are none yet */
+    GUEST_FORMAT_MIGRATABLE =
+        1 << 2, /* what Begin hands to a destination, also to an older stock one */
 } GuestFormatFlags;
 
-/* ERROR_XML_ERROR for what is malformed (with the line), ERROR_CONFIG_UNSUPPORTED for what this host does not do
- * (with element, attribute, line). */
+/* ERROR_XML_ERROR for what is malformed (with the line), ERROR_CONFIG_UNSUPPORTED for what this
+ * host does not do (with element, attribute, line). */
 GuestDef *guest_def_parse(const char *xml, size_t len, GuestParseFlags flags, GError **error);
 /* The caller frees it. */
 char *guest_def_format(const GuestDef *def, GuestFormatFlags flags);
@@ -119,24 +121,27 @@ typedef struct {
     const char *emulator;                     /* for a definition that names none */
     const char *machine;                      /* likewise; NULL: "pc" */
     const GuestMachineAlias *machine_aliases; /* ends with { NULL } */
-    const char *const *machines;              /* versioned names the emulator has, ends with NULL; NULL: not asked */
+    const char *const
+        *machines; /* versioned names the emulator has, ends with NULL; NULL: not asked */
     /* Random bytes for uuid and mac; NULL: the system's. */
     void (*random_bytes)(void *data, void *buffer, size_t len);
     void *random_data;
 } GuestFacts;
 
-/* What define fills in and what then stays: uuid, mac, versioned machine, controllers, addresses, balloon, …
- * Filling twice changes nothing.  Fails on addresses that collide or name no bus. */
+/* What define fills in and what then stays: uuid, mac, versioned machine, controllers, addresses,
+ * balloon, … Filling twice changes nothing.  Fails on addresses that collide or name no bus. */
 gboolean guest_def_fill_defaults(GuestDef *def, const GuestFacts *facts, GError **error);
 /* At a start: gives every device its alias (user aliases stay) and every image its node number. */
 void guest_def_assign_aliases(GuestDef *def);
 /* Forgets id, aliases, pty paths, vnetN names, node numbers. */
 void guest_def_clear_live(GuestDef *def);
 
-/* Would a guest notice that target is not source?  Error: "Target domain X does not match source Y". */
+/* Would a guest notice that target is not source?  Error: "Target domain X does not match source
+ * Y". */
 gboolean guest_def_compare_abi(const GuestDef *source, const GuestDef *target, GError **error);
 
-/* A name this host refuses: empty, longer than GUEST_NAME_MAX bytes, with '/' or control bytes, not UTF-8, "." or "..". */
+/* A name this host refuses: empty, longer than GUEST_NAME_MAX bytes, with '/' or control bytes, not
+ * UTF-8, "." or "..". */
 gboolean guest_name_check(const char *name, GError **error);
 gboolean guest_def_rename(GuestDef *def, const char *name, GError **error);
 
@@ -164,7 +169,8 @@ static inline GuestRng *guest_def_rng(const GuestDef *def, unsigned i)
 
 /* NULL if there is none. */
 GuestDisk *guest_def_find_disk(const GuestDef *def, const char *target);
-GuestController *guest_def_find_controller(const GuestDef *def, GuestControllerType type, int index);
+GuestController *guest_def_find_controller(const GuestDef *def, GuestControllerType type,
+                                           int index);
 GuestSerial *guest_def_find_console(const GuestDef *def);
 /* By alias or console alias; a device name as the console call takes it; NULL: the first. */
 GuestSerial *guest_def_find_serial(const GuestDef *def, const char *alias);

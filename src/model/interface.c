@@ -22,7 +22,8 @@ char *guest_mac_format(const GuestMac *mac, char text[GUEST_MAC_TEXT_SIZE])
 {
     const uint8_t *b = mac->bytes;
 
-    snprintf(text, GUEST_MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
+    snprintf(text, GUEST_MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3],
+             b[4], b[5]);
     return text;
 }
 
@@ -116,7 +117,8 @@ static const Field interface_rows[] = {
 
 static gboolean check_host_name(XmlNode *node, const char *name, GError **error)
 {
-    if (!name || (strlen(name) <= HOST_NAME_MAX_BYTES && !strpbrk(name, "/: \t\r\n%") && strcmp(name, ".") && strcmp(name, "..")))
+    if (!name || (strlen(name) <= HOST_NAME_MAX_BYTES && !strpbrk(name, "/: \t\r\n%") &&
+                  strcmp(name, ".") && strcmp(name, "..")))
         return TRUE;
     return xml_error(node, error, "'%.40s' cannot be the name of a network interface", name);
 }
@@ -125,7 +127,8 @@ static gboolean check_host_name(XmlNode *node, const char *name, GError **error)
 static gboolean check_source(GuestInterface *interface, XmlNode *node, GError **error)
 {
     XmlNode *source = xml_child(node, "source");
-    gboolean is_bridge = interface->type == GUEST_INTERFACE_BRIDGE, is_network = interface->type == GUEST_INTERFACE_NETWORK;
+    gboolean is_bridge = interface->type == GUEST_INTERFACE_BRIDGE,
+             is_network = interface->type == GUEST_INTERFACE_NETWORK;
 
     if (source && !is_bridge && !is_network)
         return xml_unsupported(source, NULL, error);

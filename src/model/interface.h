@@ -23,9 +23,9 @@ typedef struct {
 typedef struct {
     GuestInterfaceType type;
     GuestMac mac;
-    char *bridge;        /* type bridge */
-    char *network;       /* type network */
-    char *target_dev;    /* the tap's name; live, or chosen by the user (not vnetN) */
+    char *bridge;          /* type bridge */
+    char *network;         /* type network */
+    char *target_dev;      /* the tap's name; live, or chosen by the user (not vnetN) */
     Switch target_managed; /* type ethernet: no means the tap exists already */
     GuestLink link;
     unsigned boot_order; /* 0: none of its own; see guest_def_boot_order */

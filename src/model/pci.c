@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* PCI addresses: who sits where.  What the XML says is kept and checked; the rest gets the addresses that a stock host
- * would give, in the same order, so that a guest looks the same wherever it was defined:
- * bridges and root ports, interfaces, other controllers, disks, balloon, rng.
- * On q35 every device has a root port of its own, and one spare is added if the XML named none; on pc all share bus 0. */
+/* PCI addresses: who sits where.  What the XML says is kept and checked; the rest gets the
+ * addresses that a stock host would give, in the same order, so that a guest looks the same
+ * wherever it was defined: bridges and root ports, interfaces, other controllers, disks, balloon,
+ * rng. On q35 every device has a root port of its own, and one spare is added if the XML named
+ * none; on pc all share bus 0. */
 #include <string.h>
 
 #include "base/error.h"
 #include "model/guest-def-internal.h"
 
-#define BUSES 256
-#define SLOTS 32
-#define ALL_FUNCTIONS 0xff
+#define BUSES          256
+#define SLOTS          32
+#define ALL_FUNCTIONS  0xff
 #define Q35_SOUTH_SLOT 0x1f /* LPC bridge, SATA, SMBus */
-#define PC_SOUTH_SLOT 1     /* ISA bridge, IDE, USB, ACPI */
+#define PC_SOUTH_SLOT  1    /* ISA bridge, IDE, USB, ACPI */
 
 typedef enum { PLACE_ROOT_PORT, PLACE_PCI_BRIDGE, PLACE_PCIE_BRIDGE, PLACE_ENDPOINT } Place;
 
@@ -25,10 +26,11 @@ typedef struct {
 typedef struct {
     GuestDef *def;
     gboolean is_q35;
-    GuestController *bus[BUSES];  /* who opens this bus */
-    uint8_t used[BUSES][SLOTS];   /* functions */
-    uint8_t ports[BUSES][SLOTS];  /* those of root ports that may share their slot with more of them */
-    GArray *devices;              /* of PciDevice */
+    GuestController *bus[BUSES]; /* who opens this bus */
+    uint8_t used[BUSES][SLOTS];  /* functions */
+    uint8_t ports[BUSES]
+                 [SLOTS]; /* those of root ports that may share their slot with more of them */
+    GArray *devices;      /* of PciDevice */
 } PciMap;
 
 static void device_clear(gpointer device)
@@ -44,7 +46,8 @@ static void map_free(PciMap *map)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PciMap, map_free)
 
-static gboolean pci_error(GError **error, const PciDevice *device, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static gboolean pci_error(GError **error, const PciDevice *device, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 static gboolean pci_error(GError **error, const PciDevice *device, const char *format, ...)
 {
@@ -54,8 +57,8 @@ static gboolean pci_error(GError **error, const PciDevice *device, const char *f
     va_start(args, format);
     what = g_strdup_vprintf(format, args);
     va_end(args);
-    return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: the PCI address %s of %s %s", address, device->name,
-                          what);
+    return error_set_from(error, FROM_XML, ERROR_XML_ERROR,
+                          "XML error: the PCI address %s of %s %s", address, device->name, what);
 }
 
 /* ---- what there is ---- */
@@ -69,7 +72,9 @@ static void add_device(PciMap *map, Place place, GuestAddress *address, char *na
 
 static char *controller_name(const GuestController *controller)
 {
-    return g_strdup_printf("the %s controller %d", enum_name(guest_controller_type_names, controller->type), controller->index);
+    return g_strdup_printf("the %s controller %d",
+                           enum_name(guest_controller_type_names, controller->type),
+                           controller->index);
 }
 
 static void add_pci_controllers(PciMap *map)
@@ -109,7 +114,8 @@ static void add_all(PciMap *map)
     add_pci_controllers(map);
     for (unsigned i = 0; i < def->interfaces->len; i++)
         add_device(map, PLACE_ENDPOINT, &guest_def_interface(def, i)->address,
-                   g_strdup_printf("the interface %s", guest_mac_format(&guest_def_interface(def, i)->mac, mac)));
+                   g_strdup_printf("the interface %s",
+                                   guest_mac_format(&guest_def_interface(def, i)->mac, mac)));
     add_other_controllers(map);
     for (unsigned i = 0; i < def->disks->len; i++)
         add_device(map, PLACE_ENDPOINT, &guest_def_disk(def, i)->address,
@@ -117,14 +123,16 @@ static void add_all(PciMap *map)
     if (def->balloon.model == GUEST_BALLOON_VIRTIO)
         add_device(map, PLACE_ENDPOINT, &def->balloon.address, g_strdup("the memballoon"));
     for (unsigned i = 0; i < def->rngs->len; i++)
-        add_device(map, PLACE_ENDPOINT, &guest_def_rng(def, i)->address, g_strdup_printf("the rng device %u", i));
+        add_device(map, PLACE_ENDPOINT, &guest_def_rng(def, i)->address,
+                   g_strdup_printf("the rng device %u", i));
 }
 
 /* ---- buses and what is built in ---- */
 
 static gboolean map_buses(PciMap *map, GError **error)
 {
-    GuestControllerModel root = map->is_q35 ? GUEST_CONTROLLER_MODEL_PCIE_ROOT : GUEST_CONTROLLER_MODEL_PCI_ROOT;
+    GuestControllerModel root =
+        map->is_q35 ? GUEST_CONTROLLER_MODEL_PCIE_ROOT : GUEST_CONTROLLER_MODEL_PCI_ROOT;
 
     for (unsigned i = 0; i < map->def->controllers->len; i++) {
         GuestController *controller = guest_def_controller(map->def, i);
@@ -134,12 +142,15 @@ static gboolean map_buses(PciMap *map, GError **error)
             continue;
         if ((controller->index == 0) != (controller->model == root))
             return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                             "unsupported configuration: PCI controller %d of model '%s' on machine type '%s' is not supported "
+                             "unsupported configuration: PCI controller %d of model '%s' on "
+                             "machine type '%s' is not supported "
                              "by this host",
                              controller->index, model, map->def->os.machine);
-        if (!map->is_q35 && controller->index != 0 && controller->model != GUEST_CONTROLLER_MODEL_PCI_BRIDGE)
+        if (!map->is_q35 && controller->index != 0 &&
+            controller->model != GUEST_CONTROLLER_MODEL_PCI_BRIDGE)
             return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                             "unsupported configuration: a PCI controller of model '%s' on machine type '%s' is not supported by "
+                             "unsupported configuration: a PCI controller of model '%s' on machine "
+                             "type '%s' is not supported by "
                              "this host",
                              model, map->def->os.machine);
         map->bus[controller->index] = controller;
@@ -148,7 +159,8 @@ static gboolean map_buses(PciMap *map, GError **error)
 }
 
 /* Controllers inside the chipset: they sit where they sit, and there is one of each. */
-static gboolean place_built_in(PciMap *map, GuestController *controller, unsigned slot, unsigned function, GError **error)
+static gboolean place_built_in(PciMap *map, GuestController *controller, unsigned slot,
+                               unsigned function, GError **error)
 {
     GuestAddress fixed = {.type = GUEST_ADDRESS_PCI, .slot = slot, .function = function};
 
@@ -158,7 +170,8 @@ static gboolean place_built_in(PciMap *map, GuestController *controller, unsigne
     if (!guest_address_equal(&controller->address, &fixed)) {
         g_autofree char *text = guest_address_text(&fixed);
 
-        return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: the %s controller 0 must have PCI address %s",
+        return error_set_from(error, FROM_XML, ERROR_XML_ERROR,
+                              "XML error: the %s controller 0 must have PCI address %s",
                               enum_name(guest_controller_type_names, controller->type), text);
     }
     return TRUE;
@@ -166,15 +179,19 @@ static gboolean place_built_in(PciMap *map, GuestController *controller, unsigne
 
 static gboolean place_controller(PciMap *map, GuestController *controller, GError **error)
 {
-    gboolean is_sata = controller->type == GUEST_CONTROLLER_SATA, is_ide = controller->type == GUEST_CONTROLLER_IDE;
+    gboolean is_sata = controller->type == GUEST_CONTROLLER_SATA,
+             is_ide = controller->type == GUEST_CONTROLLER_IDE;
     gboolean is_uhci = controller->model == GUEST_CONTROLLER_MODEL_PIIX3_UHCI;
     gboolean is_single = is_sata || is_ide || controller->type == GUEST_CONTROLLER_FDC;
 
-    if ((is_single && controller->index != 0) || (is_sata && !map->is_q35) || ((is_ide || is_uhci) && map->is_q35))
+    if ((is_single && controller->index != 0) || (is_sata && !map->is_q35) ||
+        ((is_ide || is_uhci) && map->is_q35))
         return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "unsupported configuration: %s controller %d%s%s on machine type '%s' is not supported by this host",
-                         enum_name(guest_controller_type_names, controller->type), controller->index,
-                         is_uhci ? " of model " : "", is_uhci ? "piix3-uhci" : "", map->def->os.machine);
+                         "unsupported configuration: %s controller %d%s%s on machine type '%s' is "
+                         "not supported by this host",
+                         enum_name(guest_controller_type_names, controller->type),
+                         controller->index, is_uhci ? " of model " : "",
+                         is_uhci ? "piix3-uhci" : "", map->def->os.machine);
     if (is_sata)
         return place_built_in(map, controller, Q35_SOUTH_SLOT, 2, error);
     if (is_ide)
@@ -199,7 +216,8 @@ static void reserve_chipset(PciMap *map)
 
 static gboolean is_conventional(const GuestController *bus)
 {
-    return bus->model == GUEST_CONTROLLER_MODEL_PCI_ROOT || bus->model == GUEST_CONTROLLER_MODEL_PCI_BRIDGE ||
+    return bus->model == GUEST_CONTROLLER_MODEL_PCI_ROOT ||
+           bus->model == GUEST_CONTROLLER_MODEL_PCI_BRIDGE ||
            bus->model == GUEST_CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE;
 }
 
@@ -218,13 +236,15 @@ static gboolean fits(Place place, const GuestController *bus)
     return TRUE;
 }
 
-static const PciDevice *find_at(const PciMap *map, const GuestAddress *address, const PciDevice *other)
+static const PciDevice *find_at(const PciMap *map, const GuestAddress *address,
+                                const PciDevice *other)
 {
     for (unsigned i = 0; i < map->devices->len; i++) {
         const PciDevice *device = &g_array_index(map->devices, PciDevice, i);
 
-        if (device != other && device->address->type == GUEST_ADDRESS_PCI && device->address->bus == address->bus &&
-            device->address->slot == address->slot && device->address->function == address->function)
+        if (device != other && device->address->type == GUEST_ADDRESS_PCI &&
+            device->address->bus == address->bus && device->address->slot == address->slot &&
+            device->address->function == address->function)
             return device;
     }
     return NULL;
@@ -235,20 +255,26 @@ static void occupy(PciMap *map, const PciDevice *device)
     const GuestAddress *address = device->address;
 
     map->used[address->bus][address->slot] |= (uint8_t)(1 << address->function);
-    if (device->place == PLACE_ROOT_PORT && (address->function > 0 || address->multifunction == SWITCH_ON))
+    if (device->place == PLACE_ROOT_PORT &&
+        (address->function > 0 || address->multifunction == SWITCH_ON))
         map->ports[address->bus][address->slot] |= (uint8_t)(1 << address->function);
 }
 
-static gboolean place_given(PciMap *map, const PciDevice *device, const GuestController *own, GError **error)
+static gboolean place_given(PciMap *map, const PciDevice *device, const GuestController *own,
+                            GError **error)
 {
     const GuestAddress *address = device->address;
     const GuestController *bus = map->bus[address->bus];
     gboolean is_port_bus = bus && bus->model == GUEST_CONTROLLER_MODEL_PCIE_ROOT_PORT;
 
     if (!bus)
-        return pci_error(error, device, "names bus %u, but there is no PCI controller with that index", address->bus);
+        return pci_error(error, device,
+                         "names bus %u, but there is no PCI controller with that index",
+                         address->bus);
     if (own && address->bus >= (unsigned)own->index)
-        return pci_error(error, device, "is on bus %u; a bridge sits on a bus of a lower index than its own", address->bus);
+        return pci_error(error, device,
+                         "is on bus %u; a bridge sits on a bus of a lower index than its own",
+                         address->bus);
     if (!fits(device->place, bus))
         return pci_error(error, device, "is on a bus of model '%s', where it cannot be plugged in",
                          guest_controller_model_name(bus));
@@ -258,7 +284,8 @@ static gboolean place_given(PciMap *map, const PciDevice *device, const GuestCon
     if (map->used[address->bus][address->slot] & (1 << address->function)) {
         const PciDevice *holder = find_at(map, address, device);
 
-        return pci_error(error, device, "is already taken by %s", holder ? holder->name : "the chipset");
+        return pci_error(error, device, "is already taken by %s",
+                         holder ? holder->name : "the chipset");
     }
     occupy(map, device);
     return TRUE;
@@ -277,7 +304,8 @@ static gboolean place_all_given(PciMap *map, GError **error)
 {
     for (unsigned i = 0; i < map->devices->len; i++) {
         const PciDevice *device = &g_array_index(map->devices, PciDevice, i);
-        const GuestController *own = device->place == PLACE_ENDPOINT ? NULL : owner_of(map, device->address);
+        const GuestController *own =
+            device->place == PLACE_ENDPOINT ? NULL : owner_of(map, device->address);
 
         if (device->address->type == GUEST_ADDRESS_PCI && !place_given(map, device, own, error))
             return FALSE;
@@ -297,7 +325,8 @@ static void settle(PciMap *map, PciDevice *device, unsigned bus, unsigned slot, 
     occupy(map, device);
 }
 
-/* The first slot that is empty or holds nothing but root ports, which share slots eight by eight. */
+/* The first slot that is empty or holds nothing but root ports, which share slots eight by eight.
+ */
 static gboolean settle_root_port(PciMap *map, PciDevice *device, GError **error)
 {
     for (unsigned slot = 1; slot < SLOTS; slot++) {
@@ -313,11 +342,13 @@ static gboolean settle_root_port(PciMap *map, PciDevice *device, GError **error)
         settle(map, device, 0, slot, function);
         return TRUE;
     }
-    return error_set(error, ERROR_CONFIG_UNSUPPORTED, "unsupported configuration: no PCI slot is left for %s", device->name);
+    return error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                     "unsupported configuration: no PCI slot is left for %s", device->name);
 }
 
 /* On a conventional bus with an empty slot. */
-static gboolean settle_conventional(PciMap *map, PciDevice *device, const GuestController *own, GError **error)
+static gboolean settle_conventional(PciMap *map, PciDevice *device, const GuestController *own,
+                                    GError **error)
 {
     unsigned end = own ? (unsigned)own->index : BUSES;
 
@@ -332,7 +363,8 @@ static gboolean settle_conventional(PciMap *map, PciDevice *device, const GuestC
         }
     }
     return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                     "unsupported configuration: no PCI slot is left for %s; add a PCI controller of model 'pci-bridge'",
+                     "unsupported configuration: no PCI slot is left for %s; add a PCI controller "
+                     "of model 'pci-bridge'",
                      device->name);
 }
 
@@ -353,14 +385,16 @@ static GuestController *add_root_port(PciMap *map, GError **error)
     PciDevice device = {PLACE_ROOT_PORT};
 
     if (index >= BUSES) {
-        error_set(error, ERROR_CONFIG_UNSUPPORTED, "unsupported configuration: a guest has at most %d PCI buses", BUSES);
+        error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                  "unsupported configuration: a guest has at most %d PCI buses", BUSES);
         return NULL;
     }
     port = guest_controller_new(GUEST_CONTROLLER_PCI, GUEST_CONTROLLER_MODEL_PCIE_ROOT_PORT, index);
     device.address = &port->address;
     device.name = controller_name(port);
     g_array_append_val(map->devices, device);
-    if (!settle_root_port(map, &g_array_index(map->devices, PciDevice, map->devices->len - 1), error)) {
+    if (!settle_root_port(map, &g_array_index(map->devices, PciDevice, map->devices->len - 1),
+                          error)) {
         g_array_set_size(map->devices, map->devices->len - 1);
         return NULL;
     }
@@ -374,11 +408,13 @@ static gboolean settle_express(PciMap *map, unsigned i, const GuestController *o
     const GuestController *port = NULL;
 
     for (unsigned bus = 0; bus < (own ? (unsigned)own->index : BUSES) && !port; bus++)
-        if (map->bus[bus] && map->bus[bus]->model == GUEST_CONTROLLER_MODEL_PCIE_ROOT_PORT && !map->used[bus][0])
+        if (map->bus[bus] && map->bus[bus]->model == GUEST_CONTROLLER_MODEL_PCIE_ROOT_PORT &&
+            !map->used[bus][0])
             port = map->bus[bus];
     if (!port && own)
         return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "unsupported configuration: no PCI address is left for %s below its own index; give it one",
+                         "unsupported configuration: no PCI address is left for %s below its own "
+                         "index; give it one",
                          g_array_index(map->devices, PciDevice, i).name);
     if (!port)
         port = add_root_port(map, error);
@@ -391,7 +427,8 @@ static gboolean settle_express(PciMap *map, unsigned i, const GuestController *o
 static gboolean settle_device(PciMap *map, unsigned i, GError **error)
 {
     PciDevice *device = &g_array_index(map->devices, PciDevice, i);
-    const GuestController *own = device->place == PLACE_ENDPOINT ? NULL : owner_of(map, device->address);
+    const GuestController *own =
+        device->place == PLACE_ENDPOINT ? NULL : owner_of(map, device->address);
 
     if (device->place == PLACE_ROOT_PORT)
         return settle_root_port(map, device, error);
@@ -406,7 +443,8 @@ static gboolean settle_all(PciMap *map, GError **error)
     gboolean was_named = highest_bus(map) > 0;
 
     for (unsigned i = 0; i < count; i++)
-        if (g_array_index(map->devices, PciDevice, i).address->type == GUEST_ADDRESS_NONE && !settle_device(map, i, error))
+        if (g_array_index(map->devices, PciDevice, i).address->type == GUEST_ADDRESS_NONE &&
+            !settle_device(map, i, error))
             return FALSE;
     /* The spare one: something can be plugged in later without new hardware. */
     if (map->is_q35 && !was_named && highest_bus(map) > 0)
@@ -424,7 +462,9 @@ static gboolean mark_multifunction(PciMap *map, GError **error)
         if (address->function != 0 || (map->used[address->bus][address->slot] & ~1) == 0)
             continue;
         if (address->multifunction == SWITCH_OFF)
-            return pci_error(error, device, "says multifunction='off', but other functions of that slot are in use");
+            return pci_error(
+                error, device,
+                "says multifunction='off', but other functions of that slot are in use");
         address->multifunction = SWITCH_ON;
     }
     return TRUE;

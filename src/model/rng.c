@@ -33,7 +33,8 @@ static gboolean rng_check(void *device, XmlNode *node, GError **error)
     if (rng->path && *rng->path == '\0')
         g_clear_pointer(&rng->path, g_free);
     if (rng->path && *rng->path != '/')
-        return xml_error(xml_child(node, "backend"), error, "the random source needs an absolute path");
+        return xml_error(xml_child(node, "backend"), error,
+                         "the random source needs an absolute path");
     if (rate && rng->rate_bytes == 0)
         return xml_error(rate, error, "a rate needs bytes greater than 0");
     if (rng->address.type == GUEST_ADDRESS_ISA)

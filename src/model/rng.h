@@ -5,7 +5,7 @@
 #include "model/address.h"
 
 typedef struct {
-    char *path; /* /dev/urandom */
+    char *path;              /* /dev/urandom */
     unsigned rate_bytes;     /* per period; 0: no limit */
     unsigned rate_period_ms; /* 0: QEMU's default, 1000 */
     char *alias;

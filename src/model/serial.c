@@ -98,7 +98,8 @@ static gboolean check_source(GuestChardev *source, XmlNode *node, GError **error
         return xml_unsupported(xml_child(node, "source"), stray, error);
     if (protocol && source->type != GUEST_CHARDEV_TCP)
         return xml_unsupported(protocol, NULL, error);
-    if (source->mode == GUEST_CHARDEV_NO_MODE && (source->type == GUEST_CHARDEV_UNIX || source->type == GUEST_CHARDEV_TCP))
+    if (source->mode == GUEST_CHARDEV_NO_MODE &&
+        (source->type == GUEST_CHARDEV_UNIX || source->type == GUEST_CHARDEV_TCP))
         source->mode = GUEST_CHARDEV_CONNECT;
     if (source->protocol == GUEST_CHARDEV_NO_PROTOCOL && source->type == GUEST_CHARDEV_TCP)
         source->protocol = GUEST_CHARDEV_RAW;
@@ -160,8 +161,9 @@ void guest_console_write(const GuestSerial *serial, XmlWriter *writer)
 
 gboolean guest_chardev_equal(const GuestChardev *a, const GuestChardev *b)
 {
-    return a->type == b->type && a->mode == b->mode && a->append == b->append && a->protocol == b->protocol &&
-           g_strcmp0(a->path, b->path) == 0 && g_strcmp0(a->host, b->host) == 0 && g_strcmp0(a->service, b->service) == 0;
+    return a->type == b->type && a->mode == b->mode && a->append == b->append &&
+           a->protocol == b->protocol && g_strcmp0(a->path, b->path) == 0 &&
+           g_strcmp0(a->host, b->host) == 0 && g_strcmp0(a->service, b->service) == 0;
 }
 
 void guest_serial_free(GuestSerial *serial)

@@ -12,15 +12,19 @@ typedef enum {
 } GuestChardevType;
 
 typedef enum { GUEST_CHARDEV_NO_MODE, GUEST_CHARDEV_CONNECT, GUEST_CHARDEV_BIND } GuestChardevMode;
-typedef enum { GUEST_CHARDEV_NO_PROTOCOL, GUEST_CHARDEV_RAW, GUEST_CHARDEV_TELNET } GuestChardevProtocol;
+typedef enum {
+    GUEST_CHARDEV_NO_PROTOCOL,
+    GUEST_CHARDEV_RAW,
+    GUEST_CHARDEV_TELNET
+} GuestChardevProtocol;
 
 typedef struct {
     GuestChardevType type;
-    char *path;    /* file, unix; pty: live only, where QEMU made it */
-    Switch append; /* file */
-    GuestChardevMode mode; /* unix, tcp */
-    char *host;    /* tcp */
-    char *service; /* tcp: a port number */
+    char *path;                    /* file, unix; pty: live only, where QEMU made it */
+    Switch append;                 /* file */
+    GuestChardevMode mode;         /* unix, tcp */
+    char *host;                    /* tcp */
+    char *service;                 /* tcp: a port number */
     GuestChardevProtocol protocol; /* tcp */
 } GuestChardev;
 

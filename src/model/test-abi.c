@@ -8,7 +8,8 @@
 
 static char *load(void)
 {
-    g_autofree char *path = g_test_build_filename(G_TEST_DIST, "testdata", "devices-q35.out.xml", NULL);
+    g_autofree char *path =
+        g_test_build_filename(G_TEST_DIST, "testdata", "devices-q35.out.xml", NULL);
     char *text = file_read(path, 1 << 20, NULL, NULL);
 
     g_assert_nonnull(text);
@@ -105,11 +106,14 @@ static void test_every_word_that_the_guest_sees_counts(void)
 
 static void test_counts_of_devices_and_vcpus_are_compared(void)
 {
-    static const Change vcpus = {"", "", "Target domain vCPU count '2 of 2' does not match source '1 of 2'"};
+    static const Change vcpus = {
+        "", "", "Target domain vCPU count '2 of 2' does not match source '1 of 2'"};
     static const Change disks = {"", "", "Target domain disk count 1 does not match source 2"};
     static const Change serials = {"", "", "Target domain serial count 4 does not match source 3"};
-    static const Change usb = {"", "", "Target domain controller count 16 does not match source 15"};
-    g_autoptr(GuestDef) source = with_change("<domain", "<domain"), target = with_change(" current='1'", "");
+    static const Change usb = {"", "",
+                               "Target domain controller count 16 does not match source 15"};
+    g_autoptr(GuestDef) source = with_change("<domain", "<domain"),
+                        target = with_change(" current='1'", "");
 
     check(source, target, &vcpus);
     guest_def_free(target);
@@ -120,7 +124,8 @@ static void test_counts_of_devices_and_vcpus_are_compared(void)
     target = with_change("<serial type='tcp'>", "<serial type='pty'/><serial type='tcp'>");
     check(source, target, &serials);
     guest_def_free(target);
-    target = with_change("<controller type='sata'", "<controller type='fdc'/><controller type='sata'");
+    target =
+        with_change("<controller type='sata'", "<controller type='fdc'/><controller type='sata'");
     check(source, target, &usb);
 }
 
@@ -136,8 +141,11 @@ static void test_order_of_controllers_does_not_matter(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/model/abi/every-word-that-the-guest-sees-counts", test_every_word_that_the_guest_sees_counts);
-    g_test_add_func("/model/abi/counts-of-devices-and-vcpus-are-compared", test_counts_of_devices_and_vcpus_are_compared);
-    g_test_add_func("/model/abi/order-of-controllers-does-not-matter", test_order_of_controllers_does_not_matter);
+    g_test_add_func("/model/abi/every-word-that-the-guest-sees-counts",
+                    test_every_word_that_the_guest_sees_counts);
+    g_test_add_func("/model/abi/counts-of-devices-and-vcpus-are-compared",
+                    test_counts_of_devices_and_vcpus_are_compared);
+    g_test_add_func("/model/abi/order-of-controllers-does-not-matter",
+                    test_order_of_controllers_does_not_matter);
     return g_test_run();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Definitions against what a stock host made of the same XML: testdata/NAME.in.xml is ours, .out.xml what the stock host
- * printed after define, .live.xml and .migratable.xml what it printed of the guest while it ran. */
+/* Definitions against what a stock host made of the same XML: testdata/NAME.in.xml is ours,
+ * .out.xml what the stock host printed after define, .live.xml and .migratable.xml what it printed
+ * of the guest while it ran. */
 #include <stdio.h>
 #include <string.h>
 
@@ -68,7 +69,8 @@ static void assert_same_text(const char *name, const char *text, const char *exp
     while (lines[i] && wanted[i] && g_str_equal(lines[i], wanted[i]))
         i++;
     if (lines[i] || wanted[i])
-        g_error("%s, line %u:\n  is    %s\n  wants %s", name, i + 1, lines[i] ?: "(end)", wanted[i] ?: "(end)");
+        g_error("%s, line %u:\n  is    %s\n  wants %s", name, i + 1, lines[i] ?: "(end)",
+                wanted[i] ?: "(end)");
 }
 
 static GuestDef *defined(const char *name)
@@ -102,7 +104,8 @@ static void test_define_prints_what_stock_prints(gconstpointer data)
 }
 
 /* Lines of text that hold a word, or that hold none of two. */
-static char *keep_lines(const char *text, const char *with, const char *without, const char *without_too)
+static char *keep_lines(const char *text, const char *with, const char *without,
+                        const char *without_too)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     GString *kept = g_string_new(NULL);
@@ -114,26 +117,30 @@ static char *keep_lines(const char *text, const char *with, const char *without,
     return g_string_free(kept, FALSE);
 }
 
-/* What labels a stock host gave its run says nothing to us; all else of its live XML is understood and kept. */
+/* What labels a stock host gave its run says nothing to us; all else of its live XML is understood
+ * and kept. */
 static void test_live_xml_of_stock_survives(gconstpointer data)
 {
     g_autofree char *stock = load(data, "live"), *wanted = keep_lines(stock, NULL, "label", NULL);
     g_autoptr(GuestDef) def = parse(stock, GUEST_PARSE_LIVE);
-    g_autofree char *text = guest_def_format(def, GUEST_FORMAT_LIVE), *got = keep_lines(text, NULL, "label", NULL);
+    g_autofree char *text = guest_def_format(def, GUEST_FORMAT_LIVE),
+                    *got = keep_lines(text, NULL, "label", NULL);
 
     assert_same_text(data, got, wanted);
 }
 
 static void test_live_parts_are_left_out_of_the_rest(gconstpointer data)
 {
-    g_autofree char *stock = load(data, "live"), *out = load(data, "out"), *text = NULL, *got = NULL, *wanted = NULL;
+    g_autofree char *stock = load(data, "live"), *out = load(data, "out"), *text = NULL,
+                    *got = NULL, *wanted = NULL;
     g_autoptr(GuestDef) def = parse(stock, GUEST_PARSE_INACTIVE);
 
     def->partition = (g_free(def->partition), NULL);
     text = guest_def_format(def, GUEST_FORMAT_INACTIVE);
     got = keep_lines(text, NULL, "label", NULL);
     wanted = keep_lines(out, NULL, "label", NULL);
-    if (!strstr(stock, "backingStore")) /* a chain that was found out is kept: the image says the same */
+    if (!strstr(stock,
+                "backingStore")) /* a chain that was found out is kept: the image says the same */
         assert_same_text(data, got, wanted);
     g_assert_null(strstr(text, "alias name='net"));
     g_assert_null(strstr(text, "/dev/pts"));
@@ -167,7 +174,8 @@ static void test_migratable_xml_is_what_stock_would_send(void)
 
 static void test_aliases_and_nodes_are_those_of_stock(gconstpointer data)
 {
-    g_autofree char *stock = load(data, "live"), *wanted = keep_lines(stock, "<alias", NULL, NULL), *text = NULL, *got = NULL;
+    g_autofree char *stock = load(data, "live"), *wanted = keep_lines(stock, "<alias", NULL, NULL),
+                    *text = NULL, *got = NULL;
     g_autoptr(GuestDef) def = defined(data);
 
     guest_def_assign_aliases(def);
@@ -193,11 +201,13 @@ static void test_user_aliases_stay(void)
 
 static void test_words_are_kept_to_the_byte(void)
 {
-    const char *metadata = "\n\t<app:x xmlns:app=\"urn:a\"  k='&#65;'>a<![CDATA[<]]></app:x><!-- c -->\n";
-    g_autofree char *xml = g_strdup_printf("<domain type='qemu'><name>n &amp; m</name><title>t 'q'</title>"
-                                           "<description> d\n\t\"e\" </description><metadata>%s</metadata>"
-                                           "<memory>1024</memory><os><type>hvm</type></os></domain>",
-                                           metadata);
+    const char *metadata =
+        "\n\t<app:x xmlns:app=\"urn:a\"  k='&#65;'>a<![CDATA[<]]></app:x><!-- c -->\n";
+    g_autofree char *xml =
+        g_strdup_printf("<domain type='qemu'><name>n &amp; m</name><title>t 'q'</title>"
+                        "<description> d\n\t\"e\" </description><metadata>%s</metadata>"
+                        "<memory>1024</memory><os><type>hvm</type></os></domain>",
+                        metadata);
     g_autoptr(GuestDef) def = parse(xml, GUEST_PARSE_INACTIVE), again = NULL;
     g_autofree char *text = guest_def_format(def, GUEST_FORMAT_INACTIVE);
 
@@ -210,21 +220,24 @@ static void test_words_are_kept_to_the_byte(void)
 
 static void test_uuid_and_mac_come_from_the_given_source(void)
 {
-    g_autoptr(GuestDef) def = parse("<domain type='kvm'><name>n</name><memory>1</memory><os><type>hvm</type></os><devices>"
-                                    "<interface type='user'><model type='virtio'/></interface></devices></domain>",
-                                    GUEST_PARSE_INACTIVE);
+    g_autoptr(GuestDef) def = parse(
+        "<domain type='kvm'><name>n</name><memory>1</memory><os><type>hvm</type></os><devices>"
+        "<interface type='user'><model type='virtio'/></interface></devices></domain>",
+        GUEST_PARSE_INACTIVE);
     char uuid[UUID_TEXT_SIZE], mac[GUEST_MAC_TEXT_SIZE];
 
     fill(def);
     g_assert_cmpstr(uuid_format(&def->uuid, uuid), ==, "00010203-0405-4607-8809-0a0b0c0d0e0f");
-    g_assert_cmpstr(guest_mac_format(&guest_def_interface(def, 0)->mac, mac), ==, "52:54:00:10:11:12");
+    g_assert_cmpstr(guest_mac_format(&guest_def_interface(def, 0)->mac, mac), ==,
+                    "52:54:00:10:11:12");
     g_assert_cmpuint(def->memory_kib, ==, 1024);
     g_assert_cmpint(def->cpu.check, ==, GUEST_CPU_CHECK_NONE);
 }
 
 static void test_boot_order_is_turned_into_boot_indices(void)
 {
-    g_autoptr(GuestDef) both = defined("devices-q35"), own = defined("pty-q35"), network = defined("bridge-pc");
+    g_autoptr(GuestDef) both = defined("devices-q35"), own = defined("pty-q35"),
+                        network = defined("bridge-pc");
 
     g_assert_cmpuint(guest_def_disk_boot_index(both, guest_def_disk(both, 0)), ==, 1);
     g_assert_cmpuint(guest_def_disk_boot_index(both, guest_def_disk(both, 1)), ==, 0);
@@ -232,7 +245,8 @@ static void test_boot_order_is_turned_into_boot_indices(void)
     g_assert_cmpuint(guest_def_interface_boot_index(both, guest_def_interface(both, 1)), ==, 0);
     g_assert_cmpuint(guest_def_disk_boot_index(own, guest_def_disk(own, 0)), ==, 1);
     g_assert_cmpuint(guest_def_interface_boot_index(own, guest_def_interface(own, 0)), ==, 2);
-    g_assert_cmpuint(guest_def_interface_boot_index(network, guest_def_interface(network, 0)), ==, 1);
+    g_assert_cmpuint(guest_def_interface_boot_index(network, guest_def_interface(network, 0)), ==,
+                     1);
 }
 
 static void test_look_ups(void)
@@ -252,7 +266,8 @@ static void test_look_ups(void)
 
 static void test_names_that_cannot_be_files_or_lines_are_refused(void)
 {
-    g_autofree char *longest = g_strnfill(GUEST_NAME_MAX, 'n'), *longer = g_strnfill(GUEST_NAME_MAX + 1, 'n');
+    g_autofree char *longest = g_strnfill(GUEST_NAME_MAX, 'n'),
+                    *longer = g_strnfill(GUEST_NAME_MAX + 1, 'n');
     const char *bad[] = {"", "a/b", "a\nb", "a\x7f", "\t", ".", "..", "\xff", longer};
     const char *good[] = {"a b", ".a", "ä", "-x", "a'b\"&<>", longest};
     g_autoptr(GuestDef) def = defined("minimal-pc");
@@ -280,24 +295,31 @@ static void add_each(const char *kind, const char *const *names, unsigned count,
 
 int main(int argc, char **argv)
 {
-    static const char *const names[] = {"minimal-q35", "minimal-pc",    "devices-q35",  "devices-pc",
-                                        "pty-q35",     "nousb-q35",     "many-q35",     "cpus-q35",
-                                        "bridge-pc",   "pcibridge-q35", "rootonly-q35", "ua-q35", "install-q35"};
+    static const char *const names[] = {
+        "minimal-q35",  "minimal-pc", "devices-q35", "devices-pc", "pty-q35",
+        "nousb-q35",    "many-q35",   "cpus-q35",    "bridge-pc",  "pcibridge-q35",
+        "rootonly-q35", "ua-q35",     "install-q35"};
     static const char *const live[] = {"pty-q35", "bridge-pc", "install-q35", "ua-q35"};
     const unsigned live_count = G_N_ELEMENTS(live);
 
     g_test_init(&argc, &argv, NULL);
-    add_each("define-prints-what-stock-prints", names, G_N_ELEMENTS(names), test_define_prints_what_stock_prints);
+    add_each("define-prints-what-stock-prints", names, G_N_ELEMENTS(names),
+             test_define_prints_what_stock_prints);
     add_each("live-xml-of-stock-survives", live, live_count, test_live_xml_of_stock_survives);
-    add_each("live-parts-are-left-out-of-the-rest", live, 2, test_live_parts_are_left_out_of_the_rest);
+    add_each("live-parts-are-left-out-of-the-rest", live, 2,
+             test_live_parts_are_left_out_of_the_rest);
     add_each("migratable-xml-of-stock-arrives-as-the-same-hardware", live, live_count,
              test_migratable_xml_of_stock_arrives_as_the_same_hardware);
-    add_each("aliases-and-nodes-are-those-of-stock", live, live_count, test_aliases_and_nodes_are_those_of_stock);
-    g_test_add_func("/model/guest-def/migratable-xml-is-what-stock-would-send", test_migratable_xml_is_what_stock_would_send);
+    add_each("aliases-and-nodes-are-those-of-stock", live, live_count,
+             test_aliases_and_nodes_are_those_of_stock);
+    g_test_add_func("/model/guest-def/migratable-xml-is-what-stock-would-send",
+                    test_migratable_xml_is_what_stock_would_send);
     g_test_add_func("/model/guest-def/user-aliases-stay", test_user_aliases_stay);
     g_test_add_func("/model/guest-def/words-are-kept-to-the-byte", test_words_are_kept_to_the_byte);
-    g_test_add_func("/model/guest-def/uuid-and-mac-come-from-the-given-source", test_uuid_and_mac_come_from_the_given_source);
-    g_test_add_func("/model/guest-def/boot-order-is-turned-into-boot-indices", test_boot_order_is_turned_into_boot_indices);
+    g_test_add_func("/model/guest-def/uuid-and-mac-come-from-the-given-source",
+                    test_uuid_and_mac_come_from_the_given_source);
+    g_test_add_func("/model/guest-def/boot-order-is-turned-into-boot-indices",
+                    test_boot_order_is_turned_into_boot_indices);
     g_test_add_func("/model/guest-def/look-ups", test_look_ups);
     g_test_add_func("/model/guest-def/names-that-cannot-be-files-or-lines-are-refused",
                     test_names_that_cannot_be_files_or_lines_are_refused);

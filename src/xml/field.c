@@ -9,15 +9,18 @@
 static const EnumName yes_no_names[] = {{"yes", SWITCH_ON}, {"no", SWITCH_OFF}, {NULL}};
 static const EnumName on_off_names[] = {{"on", SWITCH_ON}, {"off", SWITCH_OFF}, {NULL}};
 
-#define AT(Type, row, object) ((Type *)((char *)(object) + (row)->offset))
+#define AT(Type, row, object)       ((Type *)((char *)(object) + (row)->offset))
 #define AT_CONST(Type, row, object) ((const Type *)((const char *)(object) + (row)->offset))
 
 static const EnumName *names_of(const Field *row)
 {
-    return row->type == FIELD_YES_NO ? yes_no_names : row->type == FIELD_ON_OFF ? on_off_names : row->names;
+    return row->type == FIELD_YES_NO   ? yes_no_names
+           : row->type == FIELD_ON_OFF ? on_off_names
+                                       : row->names;
 }
 
-/* "driver/@cache" is attribute "cache" of child "driver"; "serial" is the text of child "serial". */
+/* "driver/@cache" is attribute "cache" of child "driver"; "serial" is the text of child "serial".
+ */
 static void split_path(const char *path, char **ret_element, const char **ret_attr)
 {
     const char *at = strchr(path, '@');
@@ -35,14 +38,17 @@ void fields_init(const Field *rows, void *object)
 
 /* ---- reading ---- */
 
-static gboolean read_number(const Field *row, XmlNode *node, const char *attr, const char *text, void *object, GError **error)
+static gboolean read_number(const Field *row, XmlNode *node, const char *attr, const char *text,
+                            void *object, GError **error)
 {
-    uint64_t limit = row->type == FIELD_U64 ? G_MAXUINT64 : row->type == FIELD_UINT ? G_MAXUINT : G_MAXINT;
+    uint64_t limit = row->type == FIELD_U64    ? G_MAXUINT64
+                     : row->type == FIELD_UINT ? G_MAXUINT
+                                               : G_MAXINT;
     uint64_t max = row->max ? row->max : limit, value;
 
     if (!number_parse_any(text, max, &value))
-        return xml_error(node, error, "%s%s'%.80s' is not a number from 0 to %" G_GUINT64_FORMAT, attr ? attr : "",
-                         attr ? "=" : "", text, max);
+        return xml_error(node, error, "%s%s'%.80s' is not a number from 0 to %" G_GUINT64_FORMAT,
+                         attr ? attr : "", attr ? "=" : "", text, max);
     if (row->type == FIELD_U64)
         *AT(uint64_t, row, object) = value;
     else if (row->type == FIELD_UINT)
@@ -52,7 +58,8 @@ static gboolean read_number(const Field *row, XmlNode *node, const char *attr, c
     return TRUE;
 }
 
-static gboolean read_value(const Field *row, XmlNode *node, const char *attr, const char *text, void *object, GError **error)
+static gboolean read_value(const Field *row, XmlNode *node, const char *attr, const char *text,
+                           void *object, GError **error)
 {
     switch (row->type) {
     case FIELD_STRING:
@@ -64,16 +71,18 @@ static gboolean read_value(const Field *row, XmlNode *node, const char *attr, co
     case FIELD_ENUM:
     case FIELD_YES_NO:
     case FIELD_ON_OFF:
-        return enum_find(names_of(row), text, AT(int, row, object)) || xml_unsupported_value(node, attr, text, error);
+        return enum_find(names_of(row), text, AT(int, row, object)) ||
+               xml_unsupported_value(node, attr, text, error);
     case FIELD_CONST:
-        return g_str_equal(row->names->name, text) || xml_unsupported_value(node, attr, text, error);
+        return g_str_equal(row->names->name, text) ||
+               xml_unsupported_value(node, attr, text, error);
     default:
         return read_number(row, node, attr, text, object, error);
     }
 }
 
-static gboolean read_row(const Field *row, XmlNode *node, const char *element, const char *attr, void *object,
-                         GError **error)
+static gboolean read_row(const Field *row, XmlNode *node, const char *element, const char *attr,
+                         void *object, GError **error)
 {
     XmlNode *child = xml_child(node, element);
     const char *text = NULL;
@@ -89,7 +98,8 @@ static gboolean read_row(const Field *row, XmlNode *node, const char *element, c
     if (text)
         return read_value(row, child, attr, text, object, error);
     if (!text && (row->flags & FIELD_REQUIRED))
-        return xml_error(node, error, attr ? "missing attribute %s" : "missing element <%s>", row->path);
+        return xml_error(node, error, attr ? "missing attribute %s" : "missing element <%s>",
+                         row->path);
     return TRUE;
 }
 
@@ -115,13 +125,20 @@ static char *format_value(const Field *row, const void *object)
     case FIELD_STRING:
         return g_strdup(*AT_CONST(char *, row, object));
     case FIELD_UINT:
-        return *AT_CONST(unsigned, row, object) ? g_strdup_printf("%u", *AT_CONST(unsigned, row, object)) : NULL;
+        return *AT_CONST(unsigned, row, object)
+                   ? g_strdup_printf("%u", *AT_CONST(unsigned, row, object))
+                   : NULL;
     case FIELD_U64:
-        return *AT_CONST(uint64_t, row, object) ? g_strdup_printf("%" G_GUINT64_FORMAT, *AT_CONST(uint64_t, row, object)) : NULL;
+        return *AT_CONST(uint64_t, row, object)
+                   ? g_strdup_printf("%" G_GUINT64_FORMAT, *AT_CONST(uint64_t, row, object))
+                   : NULL;
     case FIELD_INT:
-        return *AT_CONST(int, row, object) >= 0 ? g_strdup_printf("%d", *AT_CONST(int, row, object)) : NULL;
+        return *AT_CONST(int, row, object) >= 0 ? g_strdup_printf("%d", *AT_CONST(int, row, object))
+                                                : NULL;
     case FIELD_HEX:
-        return *AT_CONST(int, row, object) >= 0 ? g_strdup_printf("0x%x", (unsigned)*AT_CONST(int, row, object)) : NULL;
+        return *AT_CONST(int, row, object) >= 0
+                   ? g_strdup_printf("0x%x", (unsigned)*AT_CONST(int, row, object))
+                   : NULL;
     case FIELD_ENUM:
     case FIELD_YES_NO:
     case FIELD_ON_OFF:
@@ -297,7 +314,8 @@ static void forget(const Field *row, void *object)
     if (row->type == FIELD_STRING)
         g_clear_pointer(AT(char *, row, object), g_free);
     else
-        memset(AT(void, row, object), row->type == FIELD_INT || row->type == FIELD_HEX ? 0xff : 0, size_of(row));
+        memset(AT(void, row, object), row->type == FIELD_INT || row->type == FIELD_HEX ? 0xff : 0,
+               size_of(row));
 }
 
 void fields_clear_live(const Field *rows, void *object)

@@ -37,12 +37,13 @@ typedef struct {
     /* node is the element that the path names. */
     gboolean (*read)(XmlNode *node, void *value, GError **error);
     void (*write)(XmlWriter *writer, const char *name, const void *value);
-    gboolean (*is_absent)(const void *value); /* nothing to write, so no element around it either; NULL: write knows */
+    gboolean (*is_absent)(const void *value); /* nothing to write, so no element around it either;
+                                                 NULL: write knows */
     gboolean (*equal)(const void *a, const void *b);
     void (*copy)(void *target, const void *source); /* NULL: the bytes are enough */
     void (*clear)(void *value);                     /* NULL: nothing to free */
-    void (*clear_live)(void *value);                /* forgets what only a running guest has; NULL: nothing */
-    char *(*text)(const void *value);               /* for error texts, the caller frees it; NULL: has none */
+    void (*clear_live)(void *value);  /* forgets what only a running guest has; NULL: nothing */
+    char *(*text)(const void *value); /* for error texts, the caller frees it; NULL: has none */
 } FieldKind;
 
 typedef struct {
@@ -54,7 +55,7 @@ typedef struct {
     uint64_t max;          /* numbers; 0: as the type has it */
     const FieldKind *kind; /* FIELD_KIND */
     const char *label;     /* for ABI texts; NULL: the path */
-} Field; /* a table ends with { NULL } */
+} Field;                   /* a table ends with { NULL } */
 
 /* Numbers that are absent become -1; all else is zero already. */
 void fields_init(const Field *rows, void *object);

@@ -48,7 +48,8 @@ static gboolean read_thing(Thing *thing, const char *xml, GError **error)
 
     memset(thing, 0, sizeof *thing);
     fields_init(rows, thing);
-    return tree && fields_read(rows, xml_root(tree), thing, error) && xml_check_all_read(xml_root(tree), error);
+    return tree && fields_read(rows, xml_root(tree), thing, error) &&
+           xml_check_all_read(xml_root(tree), error);
 }
 
 static char *write_thing(const Thing *thing)
@@ -103,7 +104,8 @@ static void test_live_values_can_be_forgotten(void)
     g_autofree char *text = NULL;
     Thing thing;
 
-    g_assert_true(read_thing(&thing, "<thing colour='red'><source serial='4' path='/x'/></thing>", NULL));
+    g_assert_true(
+        read_thing(&thing, "<thing colour='red'><source serial='4' path='/x'/></thing>", NULL));
     fields_clear_live(rows, &thing);
     text = write_thing(&thing);
     g_assert_cmpstr(text, ==, "<thing kind='x' colour='red'>\n  <source path='/x'/>\n</thing>\n");
@@ -119,10 +121,12 @@ static void test_wrong_values_are_named(void)
         {"<thing/>", "missing attribute @colour", ERROR_XML_ERROR},
         {"<thing colour='green'/>", "colour='green' of <thing>", ERROR_CONFIG_UNSUPPORTED},
         {"<thing colour='red' kind='y'/>", "kind='y' of <thing>", ERROR_CONFIG_UNSUPPORTED},
-        {"<thing colour='red' index='256'/>", "index='256' is not a number from 0 to 255", ERROR_XML_ERROR},
+        {"<thing colour='red' index='256'/>", "index='256' is not a number from 0 to 255",
+         ERROR_XML_ERROR},
         {"<thing colour='red'><a port='-1'/></thing>", "<thing/a>", ERROR_XML_ERROR},
         {"<thing colour='red'><state wish='on'/></thing>", "wish='on'", ERROR_CONFIG_UNSUPPORTED},
-        {"<thing colour='red'><readonly why='x'/></thing>", "attribute 'why'", ERROR_CONFIG_UNSUPPORTED},
+        {"<thing colour='red'><readonly why='x'/></thing>", "attribute 'why'",
+         ERROR_CONFIG_UNSUPPORTED},
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -142,8 +146,10 @@ static void test_only_what_the_guest_sees_is_compared(void)
     g_autofree char *text = NULL;
     Thing a, b;
 
-    g_assert_true(read_thing(&a, "<thing colour='red'><a size='1'/><state wish='no'/></thing>", NULL));
-    g_assert_true(read_thing(&b, "<thing colour='red'><a size='2'/><state wish='no'/></thing>", NULL));
+    g_assert_true(
+        read_thing(&a, "<thing colour='red'><a size='1'/><state wish='no'/></thing>", NULL));
+    g_assert_true(
+        read_thing(&b, "<thing colour='red'><a size='2'/><state wish='no'/></thing>", NULL));
     g_assert_null(fields_find_difference(rows, &a, &b));
     b.wish = SWITCH_ON;
     g_assert_cmpstr(fields_find_difference(rows, &a, &b)->path, ==, "state/@wish");
@@ -158,6 +164,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xml/field/absent-is-absent", test_absent_is_absent);
     g_test_add_func("/xml/field/live-values-can-be-forgotten", test_live_values_can_be_forgotten);
     g_test_add_func("/xml/field/wrong-values-are-named", test_wrong_values_are_named);
-    g_test_add_func("/xml/field/only-what-the-guest-sees-is-compared", test_only_what_the_guest_sees_is_compared);
+    g_test_add_func("/xml/field/only-what-the-guest-sees-is-compared",
+                    test_only_what_the_guest_sees_is_compared);
     return g_test_run();
 }

@@ -28,7 +28,8 @@ static void assert_refused(const char *text, size_t len, const char *words)
 
 static void test_tree_knows_names_values_text_and_lines(void)
 {
-    g_autoptr(XmlTree) tree = parse("<a x='1' y=\"&lt;&#65;&gt;\">one<b/>two<!-- no --><b\nz='2'>in</b><![CDATA[<raw>]]></a>");
+    g_autoptr(XmlTree) tree = parse(
+        "<a x='1' y=\"&lt;&#65;&gt;\">one<b/>two<!-- no --><b\nz='2'>in</b><![CDATA[<raw>]]></a>");
     XmlNode *root = xml_root(tree), *b = xml_child(root, "b");
 
     g_assert_cmpstr(xml_attr(root, "y"), ==, "<A>");
@@ -54,8 +55,10 @@ static void test_path_walks_down(void)
 
 static void test_doctype_is_refused_before_it_means_anything(void)
 {
-    const char *bomb = "<!DOCTYPE domain [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;'>]><domain>&b;</domain>";
-    const char *outside = "<?xml version='1.0'?>\n<!DOCTYPE domain SYSTEM 'file:///etc/passwd'><domain/>";
+    const char *bomb =
+        "<!DOCTYPE domain [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;'>]><domain>&b;</domain>";
+    const char *outside =
+        "<?xml version='1.0'?>\n<!DOCTYPE domain SYSTEM 'file:///etc/passwd'><domain/>";
 
     assert_refused(bomb, strlen(bomb), "DOCTYPE");
     assert_refused(outside, strlen(outside), "line 2");
@@ -127,7 +130,8 @@ static void test_every_limit_holds_to_the_one(void)
 
 static void test_cut_anywhere_is_a_clean_error(void)
 {
-    const char *text = "<?xml version='1.0'?><!-- c --><domain type='qemu'><name>a&amp;b</name><m><x:y xmlns:x='u'/></m></domain>";
+    const char *text = "<?xml version='1.0'?><!-- c --><domain "
+                       "type='qemu'><name>a&amp;b</name><m><x:y xmlns:x='u'/></m></domain>";
 
     for (size_t len = 0; len < strlen(text); len++)
         assert_refused(text, len, NULL);
@@ -157,7 +161,8 @@ static void test_what_nobody_read_is_refused_by_name(void)
     assert_leftover("<d type='1'>\n<known x='1'/>\n</d>", NULL);
     assert_leftover("<d xmlns:q='u'><known/></d>", NULL);
     assert_leftover("<d><known/>\n<tpm/></d>", "<d/tpm> (line 2) is not supported by this host");
-    assert_leftover("<d><known y='1'/></d>", "attribute 'y' of <d/known> (line 1) is not supported");
+    assert_leftover("<d><known y='1'/></d>",
+                    "attribute 'y' of <d/known> (line 1) is not supported");
     assert_leftover("<d><known>words</known></d>", "'words' in <d/known>");
     assert_leftover("<d><known/><known/></d>", "<d/known>");
     assert_leftover("<d><known><in/></known></d>", "<d/known/in>");
@@ -166,7 +171,8 @@ static void test_what_nobody_read_is_refused_by_name(void)
 
 static void test_inner_is_kept_to_the_byte(void)
 {
-    const char *inner = "\n <x:a  xmlns:x=\"u\" b='1'>t&#65;<![CDATA[<]]><x:c/></x:a>\t<!-- kept -->";
+    const char *inner =
+        "\n <x:a  xmlns:x=\"u\" b='1'>t&#65;<![CDATA[<]]><x:c/></x:a>\t<!-- kept -->";
     g_autofree char *text = g_strdup_printf("<d><m>%s</m><e/></d>", inner), *got = NULL;
     g_autoptr(XmlTree) tree = parse(text);
     g_autoptr(GError) error = NULL;
@@ -181,13 +187,15 @@ static void test_inner_is_kept_to_the_byte(void)
 
 static void test_inner_declares_what_only_the_outside_declared(void)
 {
-    g_autoptr(XmlTree) tree = parse("<d xmlns:x='u&amp;v' xmlns:y='w'><m xmlns:z='q'><x:a/><b z:k='1'><x:c xmlns:x='own'/></b></m>"
+    g_autoptr(XmlTree) tree = parse("<d xmlns:x='u&amp;v' xmlns:y='w'><m xmlns:z='q'><x:a/><b "
+                                    "z:k='1'><x:c xmlns:x='own'/></b></m>"
                                     "<n><p:a/></n></d>");
     g_autoptr(GError) error = NULL;
     g_autofree char *got = xml_inner(xml_child(xml_root(tree), "m"), &error);
 
     g_assert_no_error(error);
-    g_assert_cmpstr(got, ==, "<x:a xmlns:x='u&amp;v'/><b xmlns:z='q' z:k='1'><x:c xmlns:x='own'/></b>");
+    g_assert_cmpstr(got, ==,
+                    "<x:a xmlns:x='u&amp;v'/><b xmlns:z='q' z:k='1'><x:c xmlns:x='own'/></b>");
     g_assert_null(xml_inner(xml_child(xml_root(tree), "n"), &error));
     g_assert_true(error_is(error, ERROR_XML_ERROR));
 }
@@ -195,7 +203,8 @@ static void test_inner_declares_what_only_the_outside_declared(void)
 static void test_values_are_whole_numbers_and_known_words(void)
 {
     static const EnumName names[] = {{"red", 1}, {"blue", 2}, {NULL}};
-    g_autoptr(XmlTree) tree = parse("<d n='0x1f' big='4294967296' bad='12x' neg='-1' c='blue' d='green' y='yes' z='on'/>");
+    g_autoptr(XmlTree) tree = parse(
+        "<d n='0x1f' big='4294967296' bad='12x' neg='-1' c='blue' d='green' y='yes' z='on'/>");
     XmlNode *root = xml_root(tree);
     uint64_t number = 7;
     unsigned small = 7;
@@ -212,7 +221,9 @@ static void test_values_are_whole_numbers_and_known_words(void)
     g_assert_cmpuint(small, ==, 7);
     g_assert_true(xml_attr_enum(root, "c", names, &colour, NULL) && colour == 2);
     g_assert_false(xml_attr_enum(root, "d", names, &colour, &error));
-    g_assert_cmpstr(error->message, ==, "unsupported configuration: d='green' of <d> (line 1) is not supported by this host");
+    g_assert_cmpstr(
+        error->message, ==,
+        "unsupported configuration: d='green' of <d> (line 1) is not supported by this host");
     g_clear_error(&error);
     g_assert_true(xml_attr_yes_no(root, "y", &flag, NULL) && flag);
     g_assert_false(xml_attr_yes_no(root, "z", &flag, NULL));
@@ -251,16 +262,22 @@ static void test_writer_indents_quotes_and_escapes(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/xml/tree-knows-names-values-text-and-lines", test_tree_knows_names_values_text_and_lines);
+    g_test_add_func("/xml/tree-knows-names-values-text-and-lines",
+                    test_tree_knows_names_values_text_and_lines);
     g_test_add_func("/xml/path-walks-down", test_path_walks_down);
-    g_test_add_func("/xml/doctype-is-refused-before-it-means-anything", test_doctype_is_refused_before_it_means_anything);
+    g_test_add_func("/xml/doctype-is-refused-before-it-means-anything",
+                    test_doctype_is_refused_before_it_means_anything);
     g_test_add_func("/xml/malformed-names-the-line", test_malformed_names_the_line);
     g_test_add_func("/xml/every-limit-holds-to-the-one", test_every_limit_holds_to_the_one);
     g_test_add_func("/xml/cut-anywhere-is-a-clean-error", test_cut_anywhere_is_a_clean_error);
-    g_test_add_func("/xml/what-nobody-read-is-refused-by-name", test_what_nobody_read_is_refused_by_name);
+    g_test_add_func("/xml/what-nobody-read-is-refused-by-name",
+                    test_what_nobody_read_is_refused_by_name);
     g_test_add_func("/xml/inner-is-kept-to-the-byte", test_inner_is_kept_to_the_byte);
-    g_test_add_func("/xml/inner-declares-what-only-the-outside-declared", test_inner_declares_what_only_the_outside_declared);
-    g_test_add_func("/xml/values-are-whole-numbers-and-known-words", test_values_are_whole_numbers_and_known_words);
-    g_test_add_func("/xml/writer-indents-quotes-and-escapes", test_writer_indents_quotes_and_escapes);
+    g_test_add_func("/xml/inner-declares-what-only-the-outside-declared",
+                    test_inner_declares_what_only_the_outside_declared);
+    g_test_add_func("/xml/values-are-whole-numbers-and-known-words",
+                    test_values_are_whole_numbers_and_known_words);
+    g_test_add_func("/xml/writer-indents-quotes-and-escapes",
+                    test_writer_indents_quotes_and_escapes);
     return g_test_run();
 }

@@ -4,16 +4,19 @@
 #include "base/number.h"
 #include "xml/xml.h"
 
-gboolean xml_attr_u64(XmlNode *node, const char *name, uint64_t max, uint64_t *ret_value, GError **error)
+gboolean xml_attr_u64(XmlNode *node, const char *name, uint64_t max, uint64_t *ret_value,
+                      GError **error)
 {
     const char *text = xml_attr(node, name);
 
     if (!text || number_parse_any(text, max, ret_value))
         return TRUE;
-    return xml_error(node, error, "%s='%.80s' is not a number from 0 to %" G_GUINT64_FORMAT, name, text, max);
+    return xml_error(node, error, "%s='%.80s' is not a number from 0 to %" G_GUINT64_FORMAT, name,
+                     text, max);
 }
 
-gboolean xml_attr_uint(XmlNode *node, const char *name, unsigned max, unsigned *ret_value, GError **error)
+gboolean xml_attr_uint(XmlNode *node, const char *name, unsigned max, unsigned *ret_value,
+                       GError **error)
 {
     uint64_t value = *ret_value;
 
@@ -23,7 +26,8 @@ gboolean xml_attr_uint(XmlNode *node, const char *name, unsigned max, unsigned *
     return TRUE;
 }
 
-gboolean xml_attr_enum(XmlNode *node, const char *name, const EnumName *names, int *ret_value, GError **error)
+gboolean xml_attr_enum(XmlNode *node, const char *name, const EnumName *names, int *ret_value,
+                       GError **error)
 {
     const char *text = xml_attr(node, name);
 

@@ -17,7 +17,8 @@ void xml_write_open(XmlWriter *writer, const char *name);
 void xml_write_close(XmlWriter *writer);
 /* Attributes of the element opened last; NULL values are left out. */
 void xml_write_attr(XmlWriter *writer, const char *name, const char *value);
-void xml_write_attr_format(XmlWriter *writer, const char *name, const char *format, ...) G_GNUC_PRINTF(3, 4);
+void xml_write_attr_format(XmlWriter *writer, const char *name, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 /* Text of the element opened last, which then holds no elements. */
 void xml_write_text(XmlWriter *writer, const char *text);
 void xml_write_text_format(XmlWriter *writer, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -25,6 +26,7 @@ void xml_write_text_format(XmlWriter *writer, const char *format, ...) G_GNUC_PR
 void xml_write_raw(XmlWriter *writer, const char *xml);
 /* <name>text</name>; nothing if text is NULL. */
 void xml_write_element(XmlWriter *writer, const char *name, const char *text);
-void xml_write_element_format(XmlWriter *writer, const char *name, const char *format, ...) G_GNUC_PRINTF(3, 4);
+void xml_write_element_format(XmlWriter *writer, const char *name, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(XmlWriter, xml_writer_free)

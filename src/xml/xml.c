@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* XML trees: expat fills an arena; limits are checked as nodes arrive, so a hostile document costs no more than they
- * allow.  Without a DOCTYPE there are no entities but the five and characters, hence nothing that could expand. */
+/* XML trees: expat fills an arena; limits are checked as nodes arrive, so a hostile document costs
+ * no more than they allow.  Without a DOCTYPE there are no entities but the five and characters,
+ * hence nothing that could expand. */
 #include "xml/xml.h"
 
 #include <expat.h>
@@ -70,8 +71,10 @@ static void build_attrs(Build *build, XmlNode *node, const XML_Char **pairs)
         XmlAttr *attr = arena_new0(build->tree->arena, XmlAttr, 1);
 
         if (is_namespace && ++namespaces > XML_NAMESPACES_MAX)
-            return build_fail(build, "<%.100s> declares more than %u namespaces", node->name, XML_NAMESPACES_MAX);
-        attr->name = arena_strdup(build->tree->arena, pairs[0] + (is_namespace ? strlen("xmlns:") : 0));
+            return build_fail(build, "<%.100s> declares more than %u namespaces", node->name,
+                              XML_NAMESPACES_MAX);
+        attr->name =
+            arena_strdup(build->tree->arena, pairs[0] + (is_namespace ? strlen("xmlns:") : 0));
         attr->value = arena_strdup(build->tree->arena, pairs[1]);
         **end = attr;
         *end = &attr->next;
@@ -88,9 +91,11 @@ static void XMLCALL on_start(void *data, const XML_Char *name, const XML_Char **
     if (build->error || !build_count(build))
         return;
     if (build->depth + 1 >= XML_DEPTH_MAX)
-        return build_fail(build, "elements are nested %u deep; this host reads less than that", XML_DEPTH_MAX);
+        return build_fail(build, "elements are nested %u deep; this host reads less than that",
+                          XML_DEPTH_MAX);
     if (!outer && build->root_name && !g_str_equal(build->root_name, name))
-        return build_fail(build, "unexpected root element <%.100s>, expecting <%s>", name, build->root_name);
+        return build_fail(build, "unexpected root element <%.100s>, expecting <%s>", name,
+                          build->root_name);
 
     node = arena_new0(build->tree->arena, XmlNode, 1);
     node->tree = build->tree;
@@ -128,7 +133,8 @@ static void XMLCALL on_end(void *data, const XML_Char *name)
     if (element->node->inner_begin > element->node->inner_end)
         element->node->inner_begin = element->node->inner_end;
     if (element->text) {
-        element->node->text = arena_strndup(build->tree->arena, element->text->str, element->text->len);
+        element->node->text =
+            arena_strndup(build->tree->arena, element->text->str, element->text->len);
         g_string_free(element->text, TRUE);
         element->text = NULL;
     }
@@ -150,8 +156,8 @@ static void XMLCALL on_text(void *data, const XML_Char *text, int len)
     g_string_append_len(element->text, text, len);
 }
 
-static void XMLCALL on_doctype(void *data, const XML_Char *name, const XML_Char *system_id, const XML_Char *public_id,
-                               int has_internal_subset)
+static void XMLCALL on_doctype(void *data, const XML_Char *name, const XML_Char *system_id,
+                               const XML_Char *public_id, int has_internal_subset)
 {
     build_fail(data, "a document type declaration (DOCTYPE) is not accepted");
 }
@@ -166,11 +172,13 @@ static void build_clear(Build *build)
 
 static gboolean build_run(Build *build, GError **error)
 {
-    if (XML_Parse(build->expat, build->tree->source, (int)build->tree->source_len, XML_TRUE) == XML_STATUS_OK &&
+    if (XML_Parse(build->expat, build->tree->source, (int)build->tree->source_len, XML_TRUE) ==
+            XML_STATUS_OK &&
         !build->error)
         return TRUE;
     if (!build->error)
-        error_set_from(&build->error, FROM_XML, ERROR_XML_ERROR, "XML error: line %lu, column %lu: %s",
+        error_set_from(&build->error, FROM_XML, ERROR_XML_ERROR,
+                       "XML error: line %lu, column %lu: %s",
                        (unsigned long)XML_GetCurrentLineNumber(build->expat),
                        (unsigned long)XML_GetCurrentColumnNumber(build->expat) + 1,
                        XML_ErrorString(XML_GetErrorCode(build->expat)));
@@ -185,8 +193,9 @@ XmlTree *xml_parse(const char *text, size_t len, const char *root_name, GError *
     gboolean is_ok;
 
     if (len > XML_BYTES_MAX) {
-        error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: the document has %zu bytes; this host reads at most %u",
-                       len, XML_BYTES_MAX);
+        error_set_from(error, FROM_XML, ERROR_XML_ERROR,
+                       "XML error: the document has %zu bytes; this host reads at most %u", len,
+                       XML_BYTES_MAX);
         return NULL;
     }
     tree = g_new0(XmlTree, 1);
@@ -194,7 +203,8 @@ XmlTree *xml_parse(const char *text, size_t len, const char *root_name, GError *
     tree->source = g_strndup(text, len);
     tree->source_len = len;
 
-    /* Always UTF-8, whatever the document declares: what is kept to the byte is sent on as UTF-8. */
+    /* Always UTF-8, whatever the document declares: what is kept to the byte is sent on as UTF-8.
+     */
     build.tree = tree;
     build.expat = XML_ParserCreate("UTF-8");
     XML_SetUserData(build.expat, &build);
@@ -325,7 +335,8 @@ gboolean xml_error(const XmlNode *node, GError **error, const char *format, ...)
     va_start(args, format);
     what = g_strdup_vprintf(format, args);
     va_end(args);
-    return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: %s (<%s>, line %u)", what, path, node->line);
+    return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: %s (<%s>, line %u)", what,
+                          path, node->line);
 }
 
 gboolean xml_unsupported(const XmlNode *node, const char *attr, GError **error)
@@ -334,23 +345,28 @@ gboolean xml_unsupported(const XmlNode *node, const char *attr, GError **error)
 
     if (attr)
         return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "unsupported configuration: attribute '%.100s' of <%s> (line %u) is not supported by this host", attr,
-                         path, node->line);
+                         "unsupported configuration: attribute '%.100s' of <%s> (line %u) is not "
+                         "supported by this host",
+                         attr, path, node->line);
     return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                     "unsupported configuration: <%s> (line %u) is not supported by this host", path, node->line);
+                     "unsupported configuration: <%s> (line %u) is not supported by this host",
+                     path, node->line);
 }
 
-gboolean xml_unsupported_value(const XmlNode *node, const char *attr, const char *value, GError **error)
+gboolean xml_unsupported_value(const XmlNode *node, const char *attr, const char *value,
+                               GError **error)
 {
     g_autofree char *path = xml_path(node), *shown = shorten(value);
 
     if (attr)
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "unsupported configuration: %s='%s' of <%s> (line %u) is not supported by this host", attr, shown,
-                         path, node->line);
-    return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                     "unsupported configuration: '%s' in <%s> (line %u) is not supported by this host", shown, path,
-                     node->line);
+        return error_set(
+            error, ERROR_CONFIG_UNSUPPORTED,
+            "unsupported configuration: %s='%s' of <%s> (line %u) is not supported by this host",
+            attr, shown, path, node->line);
+    return error_set(
+        error, ERROR_CONFIG_UNSUPPORTED,
+        "unsupported configuration: '%s' in <%s> (line %u) is not supported by this host", shown,
+        path, node->line);
 }
 
 static gboolean is_blank(const char *text)
@@ -376,8 +392,10 @@ gboolean xml_check_all_read(XmlNode *node, GError **error)
 
 /* ---- to the byte ---- */
 
-/* The declaration of a prefix by node or an element around it, up to but without `end`; NULL: none. */
-static const XmlAttr *find_declaration(const XmlNode *node, const XmlNode *end, const char *prefix, size_t len)
+/* The declaration of a prefix by node or an element around it, up to but without `end`; NULL: none.
+ */
+static const XmlAttr *find_declaration(const XmlNode *node, const XmlNode *end, const char *prefix,
+                                       size_t len)
 {
     for (; node && node != end; node = node->parent)
         for (const XmlAttr *attr = node->namespaces; attr; attr = attr->next)
@@ -387,7 +405,8 @@ static const XmlAttr *find_declaration(const XmlNode *node, const XmlNode *end, 
 }
 
 /* One prefixed name in the subtree of `below`: notes in `needed` what only the outside declares. */
-static gboolean note_prefix(const XmlNode *node, const XmlNode *below, const char *name, GHashTable *needed, GError **error)
+static gboolean note_prefix(const XmlNode *node, const XmlNode *below, const char *name,
+                            GHashTable *needed, GError **error)
 {
     const char *colon = strchr(name, ':');
     size_t len = colon ? (size_t)(colon - name) : 0;
@@ -402,7 +421,8 @@ static gboolean note_prefix(const XmlNode *node, const XmlNode *below, const cha
     return TRUE;
 }
 
-static gboolean note_prefixes(const XmlNode *node, const XmlNode *below, GHashTable *needed, GError **error)
+static gboolean note_prefixes(const XmlNode *node, const XmlNode *below, GHashTable *needed,
+                              GError **error)
 {
     if (!note_prefix(node, below, node->name, needed, error))
         return FALSE;
