@@ -56,18 +56,15 @@ static Link *link_open_unix(const Uri *uri, gboolean is_readonly, GError **error
     g_autofree char *fallback = g_build_filename(g_get_user_cache_dir(), NULL);
     const char *runtime = g_getenv("XDG_RUNTIME_DIR") ?: fallback;
     g_auto(GStrv) paths = uri_unix_sockets(uri, is_readonly, geteuid() == 0 ? NULL : runtime);
-    const char *chosen = paths[0];
+    g_autofree char *tried = g_strjoinv(", ", paths);
 
     for (char **path = paths; *path; path++)
-        if (access(*path, F_OK) == 0) {
-            chosen = *path;
-            break;
-        }
-    if (!chosen) {
-        error_set_from(error, FROM_NONE, ERROR_NO_CONNECT, "no socket is known for the connection URI '%s'", uri->text);
-        return NULL;
-    }
-    return link_connect_unix(chosen, error);
+        if (access(*path, F_OK) == 0)
+            return link_connect_unix(*path, error);
+    error_set_from(error, FROM_RPC, ERROR_SYSTEM_ERROR,
+                   "no daemon listens on this host for '%s' (none of these is there: %s); start ferryd, or name a host: qemu+ssh://HOST%s",
+                   uri->text, tried, uri->path);
+    return NULL;
 }
 
 static Link *link_open_command(const Uri *uri, gboolean is_readonly, GError **error)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "phase/uri.h"
 #include "wire/params.h"
 
 #define JOB_COMPLETED_EVENT 21
@@ -266,6 +267,19 @@ static void fill_result(const Migration *migration, FerryMigrationResult *result
         migration->has_stats ? (int64_t)(stats->memory_processed + stats->disk_processed) : -1;
 }
 
+/* Stock hosts cut a port above 65535 down to 16 bits, so the memory would go to a port that nobody named.  Other schemes
+ * are the hosts' matter. */
+static gboolean check_uri(const Params *params, GError **error)
+{
+    const char *text = params_get_string(params, MIGRATE_PARAM_URI);
+    g_autoptr(MigrationUri) uri = NULL;
+
+    if (!text || !g_str_has_prefix(text, "tcp:"))
+        return TRUE;
+    uri = migration_uri_parse(text, error);
+    return uri != NULL;
+}
+
 bool ferry_domain_migrate(FerryDomain *domain, const FerryMigration *wanted, FerryMigrationResult *ret_result,
                           FerryError **error)
 {
@@ -276,7 +290,7 @@ bool ferry_domain_migrate(FerryDomain *domain, const FerryMigration *wanted, Fer
 
     phase_run_init(&migration.run);
     ok = migrate_flags_check_known(wanted->flags, "ferry_domain_migrate", error) &&
-         params_check(params, migrate_param_rules(), error);
+         params_check(params, migrate_param_rules(), error) && check_uri(params, error);
     if (ok && !wanted->dest_uri)
         ok = error_set(error, ERROR_INVALID_ARG, "invalid argument: a migration needs the destination's URI");
     if (ok)

@@ -189,9 +189,10 @@ static gboolean call(FerryConnection *conn, const WireProcedure *procedure, cons
     g_autoptr(GByteArray) body = g_byte_array_new();
     Pending pending = {.body = body};
     int64_t next_ms = idle ? clock_now_ms() + interval_ms : INT64_MAX;
+    uint32_t serial;
 
     if (!connection_check(conn, error) ||
-        !rpc_connection_call(conn->rpc, procedure, args, NULL, 0, on_reply, &pending, NULL, error))
+        !rpc_connection_call(conn->rpc, procedure, args, NULL, 0, on_reply, &pending, &serial, error))
         return FALSE;
     while (!pending.is_done) {
         PumpResult result = connection_pump(conn, -1, next_ms);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "commands.h"
+#include "json.h"
+
+/* What its host says about a hand-over that is not settled; NULL: nothing. */
+static char *doubt_of(FerryDomain *domain)
+{
+    char **messages = ferry_domain_messages(domain, NULL);
+    char *doubt = NULL;
+
+    for (char **message = messages; message && *message && !doubt; message++)
+        if (strstr(*message, "outcome unknown"))
+            doubt = g_strdup(*message);
+    ferry_strv_free(messages);
+    return doubt;
+}
+
+static int run(Session *session, const Arguments *arguments)
+{
+    g_autoptr(FerryDomain) domain = session_domain(session, arguments);
+    FerryState state = FERRY_STATE_NONE;
+    FerryError *error = NULL;
+    g_autofree char *doubt = NULL;
+    g_autofree char *text = NULL;
+    int reason = 0;
+
+    if (!domain)
+        return EXIT_BAD;
+    if (!ferry_domain_state(domain, &state, &reason, &error))
+        return fail(error);
+    if (state == FERRY_STATE_PAUSED && (arguments_has(arguments, "reason") || arguments_has(arguments, "json")))
+        doubt = doubt_of(domain);
+    if (arguments_has(arguments, "json")) {
+        json_object *object = json_from_domain(domain);
+
+        json_add_text(object, "state", ferry_state_text(state));
+        json_add_text(object, "reason", ferry_state_reason_text(state, reason));
+        json_add_text(object, "doubt", doubt);
+        json_print(object);
+        return EXIT_OK;
+    }
+    if (!arguments_has(arguments, "reason"))
+        text = g_strdup(ferry_state_text(state));
+    else
+        text = g_strdup_printf("%s (%s)%s%s", ferry_state_text(state), ferry_state_reason_text(state, reason),
+                               doubt ? "\n" : "", doubt ?: "");
+    print_text(session, text);
+    return EXIT_OK;
+}
+
+static const Option options[] = {
+    DOMAIN_OPTION,
+    {"reason", OPTION_FLAG, 0, "and how it came to that"},
+    JSON_OPTION,
+    {NULL},
+};
+
+const Command command_domstate = {
+    .name = "domstate",
+    .group = GROUP_LOOK,
+    .summary = "print the state of a guest",
+    .help = "With --reason also for whom a guest waits whose migration is not settled.",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "commands.h"
+
+static int run(Session *session, const Arguments *arguments)
+{
+    FerryConnection *conn = session_connect(session);
+    FerryError *error = NULL;
+    g_autofree char *text = conn ? ferry_connection_hostname(conn, &error) : NULL;
+
+    if (!conn)
+        return EXIT_BAD;
+    if (!text)
+        return fail(error);
+    print_text(session, text);
+    return EXIT_OK;
+}
+
+static const Option options[] = {
+    {NULL},
+};
+
+const Command command_hostname = {
+    .name = "hostname",
+    .group = GROUP_HOST,
+    .summary = "print the name of the host",
+    .help = "As the host knows itself.",
+    .options = options,
+    .run = run,
+};
