@@ -60,6 +60,16 @@ def wait_until(is_true, what, timeout_s=20.0, every_s=0.005):
         time.sleep(every_s)
 
 
+def end(process, how=signal.SIGTERM):
+    """Ends what a host's popen() started and waits for it.  Popen itself knows only nsenter, which is its parent."""
+    with contextlib.suppress(OSError):
+        for child in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(child), how)
+    process.wait(20)
+    if process.stdout:
+        process.stdout.close()
+
+
 class Node:
     """A set of namespaces held by a first process: the wire, or a host."""
 

@@ -5,23 +5,23 @@ Used by the live tests, the demo and the bench, so that all three judge alike.
 """
 import shutil
 import time
+import uuid
 from dataclasses import dataclass
 
 from lab import guest as guest_image
 from lab.lab import wait_until
 from ticks import Ticks
 
-UUIDS = "5d1ce000-0000-4000-8000-{:012d}"
 PORTS = (49152, 49215)
 
 
 class Guest:
     """The bare-metal test guest as a domain.  Each host has its console at the same path in its own /run."""
 
-    def __init__(self, lab, name="qemu", number=1, memory_mib=64, tick_ms=20, append="", kernel=None, initrd=None, pattern=None,
+    def __init__(self, lab, name="qemu", memory_mib=64, tick_ms=20, append="", kernel=None, initrd=None, pattern=None,
                  kind="qemu", devices="", machine="q35", emulator="/usr/bin/qemu-system-x86_64"):
         self.lab, self.name, self.tick_ms, self.memory_mib = lab, name, tick_ms, memory_mib
-        self.uuid = UUIDS.format(number)
+        self.uuid = str(uuid.uuid4())
         self.emulator = emulator
         self.pattern, self.kind, self.devices, self.initrd, self.machine = pattern, kind, devices, initrd, machine
         self.append = append if kernel else f"tick={tick_ms} name={name} {append}".strip()

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from lab.lab import Lab, Unavailable, require, wait_until
+from lab.lab import Lab, Unavailable, end, require, wait_until
 
 try:
     require("nft")
@@ -57,9 +57,11 @@ def test_names_are_what_the_test_says(lab):
     one.set_hosts({"127.0.1.1": "fedora2"})
     assert resolves(one, "fedora2") == ["127.0.1.1"]
     one.set_hosts({})
-    one.start_resolver({"fedora2": ["192.168.122.12", "fd00:122::12"]})
+    resolver = one.start_resolver({"fedora2": ["192.168.122.12", "fd00:122::12"]})
     assert resolves(one, "fedora2") == ["192.168.122.12", "fd00:122::12"]
     assert resolves(one, "fedora3") == []
+    end(resolver)
+    assert resolves(one, "fedora2") == []
 
 
 def test_a_link_goes_down_and_ports_can_be_dropped(lab):
@@ -76,7 +78,7 @@ def test_a_link_goes_down_and_ports_can_be_dropped(lab):
     assert one.run(ping, check=False).returncode
     one.link("up")
     one.run(ping)
-    server.terminate()
+    end(server)
 
 
 def test_power_off_ends_all_that_runs_there(lab):
