@@ -180,6 +180,29 @@ static void another_user_has_no_capabilities(void)
         loop_test_run(user_body, NULL);
 }
 
+/* A folder with a plain file in it is cgroup enough to see what is written where. */
+static void limits_body(void *data)
+{
+    g_autofree char *dir = g_dir_make_tmp("ferry-XXXXXX", NULL);
+    g_autofree char *procs = g_build_filename(dir, "cgroup.procs", NULL);
+    const char *const argv[] = {"/bin/sh", "-c", "[ $(ulimit -n) = 123 ] && [ $(ulimit -Hn) = 123 ]", NULL};
+    ChildSpec spec = {.argv = argv, .cgroup = dir, .max_fds = 123};
+    g_autofree char *text = NULL;
+
+    g_assert_true(g_file_set_contents(procs, "", 0, NULL));
+    g_assert_cmpint(run_to_end(&spec), ==, 0);
+    text = file_read(procs, 10, NULL, NULL);
+    g_assert_cmpstr(text, ==, "0");
+    unlink(procs);
+    rmdir(dir);
+    g_assert_cmpint(WEXITSTATUS(run_to_end(&spec)), ==, 125); /* no such cgroup */
+}
+
+static void limits_and_cgroup_hold_before_the_program_runs(void)
+{
+    loop_test_run(limits_body, NULL);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -189,6 +212,8 @@ int main(int argc, char **argv)
     g_test_add_func("/loop/child/a-killed-child-tells-its-signal", a_killed_child_tells_its_signal);
     g_test_add_func("/loop/child/the-end-of-a-process-of-others-is-seen", the_end_of_a_process_of_others_is_seen);
     g_test_add_func("/loop/child/a-child-nobody-watches-leaves-no-zombie", a_child_nobody_watches_leaves_no_zombie);
+    g_test_add_func("/loop/child/limits-and-cgroup-hold-before-the-program-runs",
+                    limits_and_cgroup_hold_before_the_program_runs);
     g_test_add_func("/loop/child/another-user-has-no-capabilities", another_user_has_no_capabilities);
     return g_test_run();
 }
