@@ -121,21 +121,38 @@ static gboolean clear_place(const struct sockaddr_un *address, const char *path,
     return TRUE;
 }
 
-static gboolean open_socket(Descriptors *descriptors, const QemuEnv *env, const GuestSerial *serial, GError **error)
+/* Folder by descriptor: the path may be longer than a socket address. */
+static gboolean find_place(const char *path, int *ret_dir, struct sockaddr_un *ret_address, GError **error)
 {
-    const char *path = serial->source.path;
     g_autofree char *dir = g_path_get_dirname(path);
     g_autofree char *name = g_path_get_basename(path);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    auto_fd int dir_fd = -1;
-    auto_fd int fd = -1;
-    g_autofree char *short_path = guest_socket_path(dir, name, &dir_fd, error);
+    g_autofree char *short_path = guest_socket_path(dir, name, ret_dir, error);
 
     if (!short_path)
         return FALSE;
-    if (g_strlcpy(address.sun_path, short_path, sizeof address.sun_path) >= sizeof address.sun_path)
+    *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (g_strlcpy(ret_address->sun_path, short_path, sizeof ret_address->sun_path) >= sizeof ret_address->sun_path)
         return error_set(error, ERROR_INVALID_ARG, "the name of socket '%s' is too long", path);
-    if (!clear_place(&address, path, error))
+    return TRUE;
+}
+
+void descriptors_remove_socket(const char *path)
+{
+    struct sockaddr_un address;
+    auto_fd int dir_fd = -1;
+
+    if (find_place(path, &dir_fd, &address, NULL))
+        clear_place(&address, path, NULL);
+}
+
+static gboolean open_socket(Descriptors *descriptors, const QemuEnv *env, const GuestSerial *serial, GError **error)
+{
+    const char *path = serial->source.path;
+    struct sockaddr_un address;
+    auto_fd int dir_fd = -1;
+    auto_fd int fd = -1;
+
+    if (!find_place(path, &dir_fd, &address, error) || !clear_place(&address, path, error))
         return FALSE;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 1) < 0)

@@ -15,6 +15,8 @@ void descriptors_init(Descriptors *descriptors);
 void descriptors_clear(Descriptors *descriptors);
 /* Opens all that def needs, and writes what they are called into it (tap names). */
 gboolean descriptors_open(Descriptors *descriptors, const QemuEnv *env, GuestDef *def, GError **error);
+/* At the end of a guest: unlinks the sockets of its serial ports unless somebody else listens there by now. */
+void descriptors_remove_socket(const char *path);
 /* Takes fd, for no device: inherited only. */
 void descriptors_add_other(Descriptors *descriptors, int fd);
 

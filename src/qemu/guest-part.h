@@ -35,6 +35,7 @@ struct QemuGuest {
 
     const Probe *probe;            /* NULL for one that was found again */
     char **migration_capabilities; /* all that this QEMU has; NULL: not asked yet */
+    GPtrArray *sockets;            /* char *: made for serial ports, to be removed at the end */
     GHashTable *ptys;              /* chardev → path */
     GArray *vcpu_threads;          /* of pid_t; found by name when first asked for */
     unsigned fd_names;             /* counter for getfd */
@@ -48,6 +49,8 @@ QemuGuest *guest_new(const QemuEnv *env, const GuestDef *def);
 gboolean guest_watch(QemuGuest *guest, pid_t pid, guint64 start_time, GError **error);
 /* Takes fd; subscribes before the first byte is read. */
 void guest_open_monitor(QemuGuest *guest, int fd);
+/* Removes what the guest has left in the file system.  Only when its process is gone. */
+void guest_sweep(QemuGuest *guest);
 /* Asks for the ptys and writes them into def. */
 AWAITS gboolean guest_learn_ptys(QemuGuest *guest, GuestDef *def, GError **error);
 

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "qemu/descriptor.h"
 #include "qemu/guest-part.h"
 #include "qemu/migration.h"
 
@@ -46,6 +47,13 @@ QemuGuest *guest_new(const QemuEnv *env, const GuestDef *def)
     guest->changed = condition_new("the end of QEMU");
     guest->ptys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     guest->subscriptions = g_ptr_array_new();
+    guest->sockets = g_ptr_array_new_with_free_func(g_free);
+    for (unsigned i = 0; i < def->serials->len; i++) {
+        const GuestChardev *source = &guest_def_serial(def, i)->source;
+
+        if (source->type == GUEST_CHARDEV_UNIX && source->mode == GUEST_CHARDEV_BIND)
+            g_ptr_array_add(guest->sockets, g_strdup(source->path));
+    }
     return guest;
 }
 
@@ -70,6 +78,7 @@ void qemu_guest_unref(QemuGuest *guest)
     g_clear_pointer(&guest->process, process_free);
     condition_free(guest->changed);
     g_hash_table_unref(guest->ptys);
+    g_ptr_array_unref(guest->sockets);
     g_clear_pointer(&guest->vcpu_threads, g_array_unref);
     g_strfreev(guest->migration_capabilities);
     g_free(guest->name);
@@ -305,8 +314,10 @@ static void on_event(Monitor *monitor, const MonitorEvent *event, void *data)
 
 /* --- the end --- */
 
-static void remove_cgroup(QemuGuest *guest)
+void guest_sweep(QemuGuest *guest)
 {
+    for (unsigned i = 0; i < guest->sockets->len; i++)
+        descriptors_remove_socket(g_ptr_array_index(guest->sockets, i));
     if (guest->cgroup && rmdir(guest->cgroup) < 0 && errno != ENOENT)
         log_warning("cannot remove cgroup '%s' of domain '%s': %s", guest->cgroup, guest->name, g_strerror(errno));
 }
@@ -320,7 +331,7 @@ static void tell_lost(QemuGuest *guest)
     guest->is_lost = TRUE;
     guest->is_running = FALSE;
     g_clear_pointer(&guest->lost_timer, timer_free);
-    remove_cgroup(guest);
+    guest_sweep(guest);
     words = guest_log_last_words(guest->log_path, guest->log_start);
     TELL(guest, lost, guest->wait_status, words);
 }

@@ -214,7 +214,8 @@ AWAITS static void give_up(QemuGuest *guest, GError **error)
         error_set(error, ERROR_INTERNAL_ERROR, "internal error: process exited while connecting to monitor: %s",
                   words[0] ? words : "it said nothing");
     }
-    qemu_guest_kill(guest, TRUE, 0, NULL);
+    if (qemu_guest_kill(guest, TRUE, 0, NULL))
+        guest_sweep(guest);
 }
 
 AWAITS static const Probe *find_probe(const QemuStartSpec *spec, GError **error)
@@ -332,8 +333,10 @@ AWAITS QemuGuest *qemu_guest_start(const QemuStartSpec *spec, GError **error)
     guest->probe = probe;
     guest->migration_capabilities = g_strdupv(probe->migration_capabilities);
     /* launch closes our copies of what QEMU inherited: a QEMU that dies now is heard of by its monitor. */
-    if (!launch(guest, spec, error))
+    if (!launch(guest, spec, error)) {
+        guest_sweep(guest);
         return NULL;
+    }
     if (!converse(guest, spec, error)) {
         give_up(guest, error);
         return NULL;

@@ -249,6 +249,7 @@ static void life_body(void *data)
     subscription = qemu_guest_subscribe(guest, &events, &seen);
     g_assert_true(g_str_has_prefix(guest_def_serial(def, 0)->source.path, "/dev/pts/"));
     g_assert_false(qemu_guest_is_running(guest));
+    g_assert_true(g_file_test(socket_path, G_FILE_TEST_EXISTS));
     g_assert_cmpuint(qemu_guest_command_count(guest), <=, 6);
     g_test_message("%u QMP commands for the start", (unsigned)qemu_guest_command_count(guest));
 
@@ -275,6 +276,7 @@ static void life_body(void *data)
     WAIT_FOR(&seen, seen.lost == 1);
     g_assert_true(WIFEXITED(seen.wait_status));
     g_assert_true(qemu_guest_is_lost(guest));
+    g_assert_false(g_file_test(socket_path, G_FILE_TEST_EXISTS));
     g_assert_false(qemu_guest_cont(guest, &error));
     g_assert_cmpint(error_code(error), ==, ERROR_OPERATION_INVALID);
     g_assert_true(qemu_guest_kill(guest, TRUE, 0, NULL)); /* gone already is fine */
