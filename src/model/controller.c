@@ -167,6 +167,11 @@ gboolean guest_controller_is_builtin_usb(const GuestController *controller)
            address->slot == 1 && address->function == 2;
 }
 
+gboolean guest_controller_is_plain_pci_root(const GuestController *controller)
+{
+    return controller->model == GUEST_CONTROLLER_MODEL_PCI_ROOT && !controller->alias;
+}
+
 GuestController *guest_controller_new(GuestControllerType type, GuestControllerModel model,
                                       int index)
 {

@@ -49,6 +49,8 @@ GuestController *guest_controller_new(GuestControllerType type, GuestControllerM
 void guest_controller_free(GuestController *controller);
 /* The one USB controller inside a pc's south bridge, with nothing said of it but that. */
 gboolean guest_controller_is_builtin_usb(const GuestController *controller);
+/* The one bus that every pc has, likewise. */
+gboolean guest_controller_is_plain_pci_root(const GuestController *controller);
 /* What follows from index and address: QEMU's model name, chassis and port numbers. */
 void guest_controller_fill(GuestController *controller);
 

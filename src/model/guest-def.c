@@ -316,27 +316,46 @@ static char *write_def(const GuestDef *def)
     return xml_writer_finish(g_steal_pointer(&writer));
 }
 
-/* What every destination adds by itself, and what older stock ones would stumble over: the PS/2
- * keyboard beside the mouse, the silent audio backend, the USB controller built into a pc, labels
- * of this host. */
-static void trim_for_migration(GuestDef *def)
+/* The place of the only controller of that type; -1: there are none or more. */
+static int find_only(const GuestDef *def, GuestControllerType type)
 {
-    unsigned usb = 0, usb_count = 0;
-    const GuestInput *last_input;
+    int only = -1;
 
     for (unsigned i = 0; i < def->controllers->len; i++) {
-        if (guest_def_controller(def, i)->type != GUEST_CONTROLLER_USB)
+        if (guest_def_controller(def, i)->type != type)
             continue;
-        usb = i;
-        usb_count++;
+        if (only >= 0)
+            return -1;
+        only = (int)i;
     }
+    return only;
+}
+
+/* What a pc has without anybody's word: USB in its south bridge, and one PCI bus. */
+static void trim_controllers(GuestDef *def)
+{
+    int usb = find_only(def, GUEST_CONTROLLER_USB), pci;
+
+    if (usb >= 0 && guest_controller_is_builtin_usb(guest_def_controller(def, (unsigned)usb)))
+        g_ptr_array_remove_index(def->controllers, (unsigned)usb);
+    pci = find_only(def, GUEST_CONTROLLER_PCI);
+    if (pci >= 0 && guest_controller_is_plain_pci_root(guest_def_controller(def, (unsigned)pci)))
+        g_ptr_array_remove_index(def->controllers, (unsigned)pci);
+}
+
+/* Left out: what every destination adds by itself, and what older stock ones would stumble over.
+ * That is the built-in controllers of a pc, the PS/2 keyboard beside the mouse, the silent audio
+ * backend; and labels of this host. */
+static void trim_for_migration(GuestDef *def)
+{
+    const GuestInput *last =
+        def->inputs->len ? g_ptr_array_index(def->inputs, def->inputs->len - 1) : NULL;
+
     g_ptr_array_set_size(def->seclabels, 0);
     def->has_audio = FALSE;
-    last_input = def->inputs->len ? g_ptr_array_index(def->inputs, def->inputs->len - 1) : NULL;
-    if (last_input && last_input->type == GUEST_INPUT_KEYBOARD && !last_input->alias)
+    if (last && last->type == GUEST_INPUT_KEYBOARD && !last->alias)
         g_ptr_array_set_size(def->inputs, (int)def->inputs->len - 1);
-    if (usb_count == 1 && guest_controller_is_builtin_usb(guest_def_controller(def, usb)))
-        g_ptr_array_remove_index(def->controllers, usb);
+    trim_controllers(def);
 }
 
 char *guest_def_format(const GuestDef *def, GuestFormatFlags flags)
