@@ -330,7 +330,7 @@ static char *format_chardev(const GuestChardev *source, const char *alias, const
         return source->append == SWITCH_ABSENT ? g_strdup_printf("file,id=char%s,path=%s", alias, path)
                                                : g_strdup_printf("file,id=char%s,path=%s,append=%s", alias, path, append);
     case GUEST_CHARDEV_UNIX:
-        if (source->mode == GUEST_CHARDEV_CONNECT)
+        if (source->mode != GUEST_CHARDEV_BIND)
             return g_strdup_printf("socket,id=char%s,path=%s", alias, path);
         return fd ? g_strdup_printf("socket,id=char%s,fd=%d,server=on,wait=off", alias, fd->fd)
                   : g_strdup_printf("socket,id=char%s,path=%s,server=on,wait=off", alias, path);

@@ -2,7 +2,7 @@
 /* Arguments against what a stock host makes of the same definition.  testdata/NAME.argv is its answer to domxml-to-native,
  * one argument a line, without the object for its own secrets and with the monitor as a descriptor.  That answer shows
  * every interface as a tap and forgets its address and boot order; where these matter (bridge-pc, cpus-q35, pcibridge-q35,
- * pty-q35) the arguments are those of a real start, less the "backing":null of chains that stock has looked up. */
+ * pty-q35, ua-q35) the arguments are those of a real start, less the "backing":null of chains that stock has looked up. */
 #include <string.h>
 
 #include "base/error.h"
@@ -135,7 +135,7 @@ int main(int argc, char **argv)
 {
     static const char *const names[] = {"full-q35",     "full-pc",     "bridge-pc",   "cpus-q35",  "devices-pc",
                                         "devices-q35",  "many-q35",    "minimal-pc",  "minimal-q35", "nousb-q35",
-                                        "pcibridge-q35", "pty-q35",    "rootonly-q35"};
+                                        "pcibridge-q35", "pty-q35",    "rootonly-q35", "install-q35", "ua-q35"};
 
     g_test_init(&argc, &argv, NULL);
     for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
