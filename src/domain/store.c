@@ -132,9 +132,12 @@ AWAITS GPtrArray *store_read_definitions(GError **error)
     if (!dir)
         return NULL;
     for (const char *name; (name = g_dir_read_name(dir));) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+
+        if (g_str_has_suffix(name, ".xml.new")) /* a write that was cut off */
+            unlink(path);
         if (!g_str_has_suffix(name, ".xml") || *name == '.')
             continue;
-        g_autofree char *path = g_build_filename(folder, name, NULL);
         StoredDefinition *stored = read_definition(path);
         if (stored)
             g_ptr_array_add(list, stored);

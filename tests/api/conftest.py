@@ -32,6 +32,7 @@ def pytest_collection_modifyitems(config, items):
 def stock_host():
     from lab.lab import Lab
     with Lab(hosts=1) as lab:
+        lab.hosts[0].run(["mkdir", "-p", "/run/lock"])      # where stock locks a console
         lab.hosts[0].start_libvirtd()
         yield lab.hosts[0]
 
