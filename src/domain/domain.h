@@ -46,6 +46,7 @@ typedef struct Domain {
 
     Job job;
     void *migration;    /* owned by src/migrate: the migration that this domain is in, or its last one */
+    uint64_t migration_mib;  /* speed of the next migration, MiB/s; 0: unlimited */
     Params *completed_stats; /* job statistics of the last successful migration; NULL: none */
     GPtrArray *messages;     /* char *: for domain_get_messages, until the next start */
     gboolean is_status_due, is_status_saving; /* the status file is to be written; a task is at it */

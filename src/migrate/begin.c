@@ -178,6 +178,8 @@ AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flag
     migration = migration_new(domain, journal_new(SIDE_SOURCE, &domain->uuid, domain->name, 0), flags);
     migration->is_peer_to_peer = !!(flags & MIGRATE_PEER2PEER);
     migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0);
+    if (!migration->bandwidth_mib)
+        migration->bandwidth_mib = domain->migration_mib;
     if (!persistent_xml(migration, params, error) || !step_list_run(&begin_list, migration, error))
         return FALSE;
     cookie = first_cookie(migration, error);

@@ -24,7 +24,7 @@ static const unsigned refused[] = {
 
 static OwnerStanding standing(Domain *domain)
 {
-    const Migration *migration = domain->migration;
+    const Migration *migration = recover_attach(domain); /* a domain that was defined anew has not been looked up yet */
 
     if (!migration)
         return OWNER_HERE;
@@ -33,8 +33,8 @@ static OwnerStanding standing(Domain *domain)
         return OWNER_IN_DOUBT;
     case WORD_OFFERED:
         return owner_record_is_this_boot(migration->record) ? OWNER_HERE : OWNER_IN_DOUBT;
-    case WORD_GONE:
-        return OWNER_GIVEN;
+    case WORD_GONE: /* once it has left with its definition, a definition that its user brings again is a new guest */
+        return migration->journal->has_left ? OWNER_HERE : OWNER_GIVEN;
     case WORD_PREPARED:
         return OWNER_COMING;
     case WORD_REFUSED:
@@ -121,7 +121,15 @@ static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
 static void forget(Domain *domain)
 {
     Migration *migration = domain->migration;
+    g_autoptr(GError) error = NULL;
 
+    if (!migration)
+        return;
+    if (migration_word(migration) == WORD_GONE && !migration->journal->has_left) {
+        migration->journal->has_left = TRUE;
+        if (!migration_save(migration, &error))
+            log_warning("%s, continuing", error->message);
+    }
     domain->migration = NULL;
     migration_unref(migration);
 }

@@ -30,7 +30,7 @@ static const struct {
     FIELD(STRING, id),         FIELD(SIDE, side),         FIELD(UUID, uuid),        FIELD(STRING, name),
     FIELD(STRING, source_name), FIELD(U64, epoch),        FIELD(UUID, peer_host),   FIELD(STRING, peer),
     FIELD(STRING, token),      FIELD(U64, flags),         FIELD(STRING, definition), FIELD(BOOL, is_paused),
-    FIELD(STRING, given_to),   FIELD(BOOL, was_defined),  FIELD(STRING, phase),      FIELD(STRING, step),      FIELD(STRING, steps_done),
+    FIELD(STRING, given_to),   FIELD(BOOL, has_left),    FIELD(BOOL, was_defined),  FIELD(STRING, phase),      FIELD(STRING, step),      FIELD(STRING, steps_done),
     FIELD(STRING, address),    FIELD(I64, started_ms),    FIELD(I64, ended_ms),     FIELD(STRING, outcome),
     FIELD(STRING, cause),
 };

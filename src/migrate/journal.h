@@ -26,6 +26,7 @@ typedef struct {
     char *definition;    /* destination: what is to be defined, if asked */
     gboolean is_paused;  /* its user left it paused */
     char *given_to;      /* destination: the guest had been given to that host before; still true if this one is refused */
+    gboolean has_left;   /* source: given away, and no definition of it stayed here */
     gboolean was_defined; /* destination: a definition of this guest was there before */
     char *phase;
     char *step;

@@ -14,7 +14,6 @@
 #include "phase/uri.h"
 
 #define CONNECT_TIMEOUT_MS 10000
-#define BANDWIDTH_UNLIMITED INT64_MAX /* bytes/s; QEMU's own default is 128 MiB/s */
 
 /* The run of one Perform; its steps find it through the migration. */
 typedef struct {
@@ -57,8 +56,7 @@ AWAITS static gboolean perform_setup(Migration *migration, GError **error)
     QemuGuest *guest = migration->domain->guest;
     g_autoptr(Params) params = params_new();
 
-    params_add_ullong(params, "max-bandwidth",
-                      migration->bandwidth_mib ? migration->bandwidth_mib << 20 : BANDWIDTH_UNLIMITED);
+    params_add_ullong(params, "max-bandwidth", source_bandwidth(migration->bandwidth_mib));
     return qemu_migrate_set_capabilities(guest, migration->is_carried ? carried : direct, error) &&
            qemu_migrate_set_parameters(guest, params, error);
 }
@@ -253,7 +251,8 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
     migration->run = &run;
     migration->is_carried = !route->uri;
     job_set_long(domain, JOB_ALLOWED_MIGRATION_OUT, "domain_migrate_perform3");
-    migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, migration->bandwidth_mib);
+    if (params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0))
+        migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0);
     migration_watch(migration);
     if (read_second_cookie(migration, cookie_in, cookie_len, &why) && step_list_run(&perform_list, migration, &why))
         cookie = third_cookie(migration, &why);

@@ -255,15 +255,13 @@ AWAITS static GuestDef *parse_definition(const DestPrepare *request, char **ret_
 }
 
 /* Where the guest was given before, if this is its way back: still true if this attempt is refused. */
-static char *given_before(const Domain *domain)
+static char *given_before(Domain *domain)
 {
     const Migration *last = domain->migration;
 
-    if (!last)
+    if (owner_standing(domain) != OWNER_GIVEN)
         return NULL;
-    if (migration_word(last) == WORD_GONE)
-        return g_strdup(last->journal->peer);
-    return g_strdup(last->journal->given_to);
+    return g_strdup(migration_word(last) == WORD_GONE ? last->journal->peer : last->journal->given_to);
 }
 
 static Migration *new_migration(const DestPrepare *request, Domain *domain, const GuestDef *def, const char *source_name,

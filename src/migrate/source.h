@@ -44,6 +44,16 @@ void source_caller_lost(Migration *migration);
 /* What the destination is told about this attempt. */
 void source_fill_ferry(Migration *migration, MigrationCookie *cookie, CookieWord word);
 
+/* Speed in MiB/s of the running and of later migrations; 0 and MIGRATE_SPEED_MAX: unlimited. */
+#define MIGRATE_SPEED_MAX (INT64_MAX / (1024 * 1024))
+AWAITS gboolean source_set_speed(Domain *domain, uint64_t mib, GError **error);
+uint64_t source_speed(const Domain *domain);
+/* Bytes/s for QEMU, whose own default is 128 MiB/s. */
+uint64_t source_bandwidth(uint64_t mib);
+/* Longest downtime in ms at which QEMU switches over. */
+AWAITS gboolean source_set_downtime(Domain *domain, uint64_t ms, GError **error);
+AWAITS gboolean source_downtime(Domain *domain, uint64_t *ret_ms, GError **error);
+
 /* Actions of the tables. */
 AWAITS void source_end_guest(Migration *migration);
 AWAITS void source_undefine(Migration *migration);

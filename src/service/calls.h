@@ -200,6 +200,14 @@ AWAITS gboolean service_domain_migrate_confirm3(Call *call, const RemoteDomainMi
     void *ret, GError **error);
 AWAITS gboolean service_domain_migrate_confirm3_params(Call *call, const RemoteDomainMigrateConfirm3ParamsArgs *args,
     void *ret, GError **error);
+AWAITS gboolean service_domain_migrate_set_max_speed(Call *call, const RemoteDomainMigrateSetMaxSpeedArgs *args,
+    void *ret, GError **error);
+gboolean service_domain_migrate_get_max_speed(Call *call, const RemoteDomainMigrateGetMaxSpeedArgs *args,
+    RemoteDomainMigrateGetMaxSpeedRet *ret, GError **error);
+AWAITS gboolean service_domain_migrate_set_max_downtime(Call *call, const RemoteDomainMigrateSetMaxDowntimeArgs *args,
+    void *ret, GError **error);
+AWAITS gboolean service_domain_migrate_get_max_downtime(Call *call, const RemoteDomainMigrateGetMaxDowntimeArgs *args,
+    RemoteDomainMigrateGetMaxDowntimeRet *ret, GError **error);
 AWAITS gboolean service_migration_resolve(Call *call, const FerryMigrationResolveArgs *args, void *ret,
     GError **error);
 

@@ -356,6 +356,46 @@ AWAITS gboolean service_domain_migrate_confirm3_params(Call *call, const RemoteD
     return confirm(&args->dom, args->cookie_in, args->cookie_in_len, args->cancelled != 0, error);
 }
 
+/* --- tuning ------------------------------------------------------------------------------------------------------- */
+
+AWAITS gboolean service_domain_migrate_set_max_speed(Call *call, const RemoteDomainMigrateSetMaxSpeedArgs *args, void *ret,
+                                                     GError **error)
+{
+    g_autoptr(Domain) domain = service_find(&args->dom, error);
+
+    return domain && service_check_flags(args->flags, 0, "domain_migrate_set_max_speed", error) &&
+           source_set_speed(domain, args->bandwidth, error);
+}
+
+gboolean service_domain_migrate_get_max_speed(Call *call, const RemoteDomainMigrateGetMaxSpeedArgs *args,
+                                              RemoteDomainMigrateGetMaxSpeedRet *ret, GError **error)
+{
+    g_autoptr(Domain) domain = service_find(&args->dom, error);
+
+    if (!domain || !service_check_flags(args->flags, 0, "domain_migrate_get_max_speed", error))
+        return FALSE;
+    ret->bandwidth = source_speed(domain);
+    return TRUE;
+}
+
+AWAITS gboolean service_domain_migrate_set_max_downtime(Call *call, const RemoteDomainMigrateSetMaxDowntimeArgs *args,
+                                                        void *ret, GError **error)
+{
+    g_autoptr(Domain) domain = service_find(&args->dom, error);
+
+    return domain && service_check_flags(args->flags, 0, "domain_migrate_set_max_downtime", error) &&
+           source_set_downtime(domain, args->downtime, error);
+}
+
+AWAITS gboolean service_domain_migrate_get_max_downtime(Call *call, const RemoteDomainMigrateGetMaxDowntimeArgs *args,
+                                                        RemoteDomainMigrateGetMaxDowntimeRet *ret, GError **error)
+{
+    g_autoptr(Domain) domain = service_find(&args->dom, error);
+
+    return domain && service_check_flags(args->flags, 0, "domain_migrate_get_max_downtime", error) &&
+           source_downtime(domain, &ret->downtime, error);
+}
+
 /* --- ferry's own -------------------------------------------------------------------------------------------------- */
 
 AWAITS gboolean service_migration_resolve(Call *call, const FerryMigrationResolveArgs *args, void *ret, GError **error)

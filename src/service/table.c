@@ -103,6 +103,10 @@ static const ServerRow rows[] = {
     SERVER_ROW(REMOTE, DOMAIN_MIGRATE_FINISH3_PARAMS, service_domain_migrate_finish3_params, CALL_TASK, CALL_URGENT),
     SERVER_ROW(REMOTE, DOMAIN_MIGRATE_CONFIRM3, service_domain_migrate_confirm3, CALL_TASK, CALL_URGENT),
     SERVER_ROW(REMOTE, DOMAIN_MIGRATE_CONFIRM3_PARAMS, service_domain_migrate_confirm3_params, CALL_TASK, CALL_URGENT),
+    SERVER_ROW(REMOTE, DOMAIN_MIGRATE_SET_MAX_SPEED, service_domain_migrate_set_max_speed, CALL_TASK, CALL_URGENT),
+    SERVER_ROW(REMOTE, DOMAIN_MIGRATE_GET_MAX_SPEED, service_domain_migrate_get_max_speed, CALL_INLINE, 0),
+    SERVER_ROW(REMOTE, DOMAIN_MIGRATE_SET_MAX_DOWNTIME, service_domain_migrate_set_max_downtime, CALL_TASK, CALL_URGENT),
+    SERVER_ROW(REMOTE, DOMAIN_MIGRATE_GET_MAX_DOWNTIME, service_domain_migrate_get_max_downtime, CALL_TASK, 0),
     SERVER_ROW(FERRY, MIGRATION_RESOLVE, service_migration_resolve, CALL_TASK, 0),
     /* monitor.c */
     SERVER_ROW(QEMU, DOMAIN_MONITOR_COMMAND, service_qemu_domain_monitor_command, CALL_TASK, 0),
