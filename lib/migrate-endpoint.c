@@ -29,8 +29,7 @@ static gboolean check_abort(Migration *migration, GError **error)
 {
     if (!migration->is_abort_asked)
         return TRUE;
-    return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: migration of domain '%s' canceled by client",
-                     migration->domain->name);
+    return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' canceled by client");
 }
 
 static gboolean begin(void *endpoint, PhaseRun *run, GError **error)
@@ -91,6 +90,7 @@ static gboolean prepare(void *endpoint, PhaseRun *run, GError **error)
     run->uri_out = g_strdup(ret.uri_out);
     phase_run_set_cookie(run, cookie_take(ret.cookie_out, ret.cookie_out_len));
     remember_c2(migration);
+    run->is_unwanted = migration->is_abort_asked;
     return TRUE;
 }
 

@@ -25,6 +25,8 @@ static gboolean run_prepare(const PhaseEndpoints *at, PhaseRun *run, GError **er
 /* What the destination says counts, even against the user: it may have added the port. */
 static gboolean run_address(const PhaseEndpoints *at, PhaseRun *run, GError **error)
 {
+    if (run->is_unwanted)
+        return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' canceled by client");
     run->uri = run->uri_out ?: params_get_string(run->params, MIGRATE_PARAM_URI);
     if (!run->uri)
         return error_set(error, ERROR_INTERNAL_ERROR, "internal error: domainMigratePrepare3 did not set uri");

@@ -45,6 +45,7 @@ typedef struct {
     GBytes *cookie;       /* what the phase before gave: C1 … C4; NULL: none.  A phase takes it and puts its own */
     char *uri_out;        /* given by Prepare: where to, if it chose or completed the address */
     const char *uri;      /* the address in force: uri_out, else the user's; NULL: tunnelled.  Borrowed */
+    gboolean is_unwanted;  /* set by an endpoint when the user has given up: ends it between Prepare and Perform */
     gboolean is_cancelled; /* argument of Finish and of Confirm */
     PhaseOutcome outcome; /* given by Finish */
 

@@ -76,7 +76,7 @@ typedef struct {
     const char *name;
     uint64_t flags;
     unsigned failing;
-    gboolean is_lost, is_not_protected, gives_no_uri;
+    gboolean is_lost, is_not_protected, gives_no_uri, is_unwanted;
     const char *user_uri;
     ErrorCode perform_code, finish_code; /* 0: INTERNAL_ERROR */
     gboolean finish_is_not_qemu;
@@ -99,6 +99,8 @@ static const Case cases[] = {
       .error = "internal error: domainMigratePrepare3 did not set uri" },
     { "the user knows the address", .gives_no_uri = TRUE, .user_uri = "tcp://h:1",
       .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(C4)=0", .outcome = PHASE_ARRIVED },
+    { "the user gave up during prepare", .is_unwanted = TRUE, .transcript = "begin(-) prepare(C1) finish(C2)=1 confirm(C4)=1",
+      .error = "operation aborted: job 'migration out' canceled by client" },
     { "perform fails: finish tidies up, confirm is left out", .failing = BIT(PHASE_PERFORM),
       .transcript = "begin(-) prepare(C1) perform(C2) finish(-)=1", .error = "perform failed" },
     { "perform failed and finish knows why", .failing = BIT(PHASE_PERFORM) | BIT(PHASE_FINISH),
@@ -141,6 +143,7 @@ static void transcript_is(const void *data)
     run.flags = c->flags;
     run.params = params;
     run.is_protected = !c->is_not_protected;
+    run.is_unwanted = c->is_unwanted;
     if (c->user_uri)
         params_add_string(params, MIGRATE_PARAM_URI, c->user_uri);
     ok = phase_driver_run(&endpoints, &run, &error);
