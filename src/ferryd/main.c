@@ -158,6 +158,7 @@ static gboolean look_around(Daemon *daemon, GError **error)
     env->has_sandbox = TRUE;
     if (!dir_make(cache_dir, 0700, error))
         return FALSE;
+    probe_end_leftovers(env);
     env->probes = probe_cache_new(env, cache_dir);
     return TRUE;
 }
@@ -380,6 +381,7 @@ int main(int argc, char **argv)
 
     notify_send("STOPPING=1");
     server_stop_listening();
+    probe_end_leftovers(&daemon.qemu);
     /* Not exit(): tasks stand where they were dropped, and nothing of theirs may run again. */
     _exit(status);
 }

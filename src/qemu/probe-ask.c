@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/number.h"
 #include "loop/child.h"
 #include "qemu/probe-part.h"
 #include "qmp/monitor.h"
@@ -16,6 +17,7 @@
 #define ASK_TIMEOUT_MS (20 * 1000)
 #define REAP_MS 2000
 #define COMPLAINT_MAX 4096
+#define NOTE_PREFIX "asking-"
 
 typedef struct {
     const char *member; /* of the answers */
@@ -39,12 +41,47 @@ typedef struct {
     Monitor *monitor;
     Process *process;
     Await *ended;
+    char *note; /* file that tells the next daemon of this process, should ours end before it */
     int complaints; /* memfd with what it wrote to stderr */
 } Asking;
 
 static void on_end(Process *process, int wait_status, void *data)
 {
     await_succeed(((Asking *)data)->ended);
+}
+
+/* An emulator without a machine would wait for ever after its daemon: QEMU outlives its monitor. */
+static char *note_write(const QemuEnv *env, pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("%s/" NOTE_PREFIX "%d", env->run_dir, (int)pid);
+    g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, process_start_time(pid));
+
+    g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL);
+    return g_steal_pointer(&path);
+}
+
+static void end_noted(const char *path, const char *pid_text)
+{
+    g_autofree char *text = NULL;
+    guint64 pid = 0, start_time = 0;
+
+    if (g_file_get_contents(path, &text, NULL, NULL) && number_parse_u64(pid_text, G_MAXINT, &pid) && pid > 1 &&
+        number_parse_u64(text, G_MAXUINT64, &start_time) && start_time &&
+        process_start_time((pid_t)pid) == start_time)
+        kill((pid_t)pid, SIGKILL);
+    unlink(path);
+}
+
+void probe_end_leftovers(const QemuEnv *env)
+{
+    g_autoptr(GDir) dir = g_dir_open(env->run_dir, 0, NULL);
+
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        g_autofree char *path = g_build_filename(env->run_dir, name, NULL);
+
+        if (g_str_has_prefix(name, NOTE_PREFIX))
+            end_noted(path, name + strlen(NOTE_PREFIX));
+    }
 }
 
 AWAITS static void asking_end(Asking *asking)
@@ -61,6 +98,9 @@ AWAITS static void asking_end(Asking *asking)
     g_clear_pointer(&asking->process, process_free);
     g_clear_pointer(&asking->ended, await_unref);
     fd_clear(&asking->complaints);
+    if (asking->note)
+        unlink(asking->note);
+    g_clear_pointer(&asking->note, g_free);
 }
 
 /* The last line of what it wrote, or "". */
@@ -102,6 +142,7 @@ AWAITS static gboolean asking_begin(Asking *asking, const QemuEnv *env, const ch
     }
     if (!child_spawn(&spec, &pid, error))
         return FALSE;
+    asking->note = note_write(env, pid);
     asking->process = process_watch(pid, 0, on_end, asking, error);
     fd_clear(&theirs);
     return asking->process && monitor_greet(asking->monitor, ASK_TIMEOUT_MS, error);

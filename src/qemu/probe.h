@@ -43,6 +43,8 @@ typedef struct Probe {
 /* Cached answers are kept in cache_dir (may be NULL: memory only). */
 ProbeCache *probe_cache_new(const QemuEnv *env, const char *cache_dir);
 void probe_cache_free(ProbeCache *cache);
+/* Ends emulators that were being asked when this daemon, or one before it, ended: at start-up and at the very end. */
+void probe_end_leftovers(const QemuEnv *env);
 /* Starts asking every qemu-system-* of emulator_dirs, on a task of its own. */
 void probe_prefill(ProbeCache *cache);
 /* Files that could be emulators for this host's architecture; the caller frees with g_strfreev. */

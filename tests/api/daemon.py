@@ -109,8 +109,12 @@ class Daemon:
 
     def clean(self):
         if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self.process.terminate()        # not kill: it may be asking an emulator, which would be left
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
         for pid in self.qemus():
             try:
                 os.kill(pid, signal.SIGKILL)
