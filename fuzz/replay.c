@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A main for fuzz targets without a fuzzer: feeds every file of the folders named as arguments, once. */
+/* A main for fuzz targets without a fuzzer: feeds every file of the folders named as arguments,
+ * once. */
 #include <glib.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ferry-exec: becomes what its options say, then the program behind "--".  ferryd starts every child through it, so
- * that the daemon never forks and never changes user, limits or namespaces itself.
+/* ferry-exec: becomes what its options say, then the program behind "--".  ferryd starts every
+ * child through it, so that the daemon never forks and never changes user, limits or namespaces
+ * itself.
  *
- *   ferry-exec [--keep-fd=N]… [--user=UID --group=GID] [--cgroup=FOLDER] [--max-fds=N] [--max-core=N]
+ *   ferry-exec [--keep-fd=N]… [--user=UID --group=GID] [--cgroup=FOLDER] [--max-fds=N]
+ * [--max-core=N]
  *              [--net-namespace=FILE] [--mount-namespace=FILE] -- PROGRAM [ARGUMENT]…
  *
- * Exit status before the program runs: 125 for bad options or anything that could not be done, 126 for a program that
- * cannot be run, 127 for one that is not there.  The order of the steps matters: what needs privileges comes before
- * the user is changed, the cgroup before the limits of the old one could hurt, namespaces before all paths. */
+ * Exit status before the program runs: 125 for bad options or anything that could not be done, 126
+ * for a program that cannot be run, 127 for one that is not there.  The order of the steps matters:
+ * what needs privileges comes before the user is changed, the cgroup before the limits of the old
+ * one could hurt, namespaces before all paths. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -77,10 +80,14 @@ static void keep_fd(const char *text)
 static void parse(int argc, char **argv)
 {
     static const struct option table[] = {
-        {"keep-fd", required_argument, NULL, 'k'},       {"user", required_argument, NULL, 'u'},
-        {"group", required_argument, NULL, 'g'},         {"cgroup", required_argument, NULL, 'c'},
-        {"max-fds", required_argument, NULL, 'n'},       {"max-core", required_argument, NULL, 'r'},
-        {"net-namespace", required_argument, NULL, 'N'}, {"mount-namespace", required_argument, NULL, 'M'},
+        {"keep-fd", required_argument, NULL, 'k'},
+        {"user", required_argument, NULL, 'u'},
+        {"group", required_argument, NULL, 'g'},
+        {"cgroup", required_argument, NULL, 'c'},
+        {"max-fds", required_argument, NULL, 'n'},
+        {"max-core", required_argument, NULL, 'r'},
+        {"net-namespace", required_argument, NULL, 'N'},
+        {"mount-namespace", required_argument, NULL, 'M'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -212,7 +219,8 @@ static int compare_ints(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* All but 0, 1, 2 and the kept ones.  Kept ones lose close-on-exec; one that is not open is a mistake of the caller. */
+/* All but 0, 1, 2 and the kept ones.  Kept ones lose close-on-exec; one that is not open is a
+ * mistake of the caller. */
 static void close_others(void)
 {
     unsigned next = 3;
@@ -259,5 +267,6 @@ int main(int argc, char **argv)
     reset_signals();
     close_others();
     execv(program[0], program);
-    die(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN, "cannot run '%s': %s", program[0], strerror(errno));
+    die(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN, "cannot run '%s': %s", program[0],
+        strerror(errno));
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Processes.  Children start by posix_spawn of ferry-exec, which becomes what the spec says and then the program:
- * the daemon itself never forks, so no lock or descriptor of another thread leaks.  Watching is by pidfd, which works
- * for any process and cannot be fooled by a pid that is used again. */
+/* Processes.  Children start by posix_spawn of ferry-exec, which becomes what the spec says and
+ * then the program: the daemon itself never forks, so no lock or descriptor of another thread
+ * leaks.  Watching is by pidfd, which works for any process and cannot be fooled by a pid that is
+ * used again. */
 #include "loop/child.h"
 
 #include <errno.h>
@@ -83,7 +84,8 @@ static void add_descriptors(posix_spawn_file_actions_t *actions, const ChildSpec
         if (stdio[i] > 0)
             posix_spawn_file_actions_adddup2(actions, stdio[i], i);
         else
-            posix_spawn_file_actions_addopen(actions, i, "/dev/null", i == 0 ? O_RDONLY : O_WRONLY, 0);
+            posix_spawn_file_actions_addopen(actions, i, "/dev/null", i == 0 ? O_RDONLY : O_WRONLY,
+                                             0);
     }
 }
 
@@ -96,7 +98,8 @@ gboolean child_spawn(const ChildSpec *spec, pid_t *ret_pid, GError **error)
     int failure;
 
     if (!helper_path)
-        return error_set(error, ERROR_INTERNAL_ERROR, "cannot start '%s': no helper is set", spec->argv[0]);
+        return error_set(error, ERROR_INTERNAL_ERROR, "cannot start '%s': no helper is set",
+                         spec->argv[0]);
     argv = helper_argv(spec);
     sigemptyset(&none);
     sigfillset(&all);
@@ -111,8 +114,8 @@ gboolean child_spawn(const ChildSpec *spec, pid_t *ret_pid, GError **error)
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     if (failure != 0)
-        return error_set(error, ERROR_SYSTEM_ERROR, "cannot start '%s' for '%s': %s", helper_path, spec->argv[0],
-                         g_strerror(failure));
+        return error_set(error, ERROR_SYSTEM_ERROR, "cannot start '%s' for '%s': %s", helper_path,
+                         spec->argv[0], g_strerror(failure));
     return TRUE;
 }
 
@@ -121,7 +124,8 @@ guint64 process_start_time(pid_t pid)
     g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
     g_autofree char *text = file_read(path, 4096, NULL, NULL);
     g_auto(GStrv) fields = NULL;
-    char *after_name = text ? strrchr(text, ')') : NULL; /* the name may hold anything, also ')' and blanks */
+    char *after_name =
+        text ? strrchr(text, ')') : NULL; /* the name may hold anything, also ')' and blanks */
     uint64_t ticks = 0;
 
     if (!after_name || strlen(after_name) < 2)

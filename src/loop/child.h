@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Processes: children started through ferry-exec (never by fork), and any process watched by pidfd, ours or not. */
+/* Processes: children started through ferry-exec (never by fork), and any process watched by pidfd,
+ * ours or not. */
 #pragma once
 
 #include <glib.h>
@@ -7,31 +8,33 @@
 
 /* Who and where the child is to be.  Everything but argv may be left zero. */
 typedef struct {
-    const char *const *argv;  /* argv[0] is an absolute path */
-    const char *const *env;   /* NULL: LC_ALL=C and PATH only */
-    const int *fds;           /* kept open in the child under the same numbers; all others are closed */
+    const char *const *argv; /* argv[0] is an absolute path */
+    const char *const *env;  /* NULL: LC_ALL=C and PATH only */
+    const int *fds; /* kept open in the child under the same numbers; all others are closed */
     unsigned fd_count;
     int stdin_fd, stdout_fd, stderr_fd; /* 0: /dev/null */
-    uid_t uid;                /* has_user: user and group to become, with no capabilities left */
+    uid_t uid; /* has_user: user and group to become, with no capabilities left */
     gid_t gid;
     gboolean has_user;
-    const char *cgroup;       /* folder of the cgroup to enter, or NULL */
-    gint64 max_fds;           /* RLIMIT_NOFILE; 0: inherited */
-    gint64 max_core;          /* RLIMIT_CORE; <0: inherited */
+    const char *cgroup; /* folder of the cgroup to enter, or NULL */
+    gint64 max_fds;     /* RLIMIT_NOFILE; 0: inherited */
+    gint64 max_core;    /* RLIMIT_CORE; <0: inherited */
 } ChildSpec;
 
 /* Path of ferry-exec; set once at start-up. */
 void child_set_helper(const char *path);
-/* Starts it (posix_spawn of ferry-exec) and answers its pid.  Not waiting, so callable from anywhere. */
+/* Starts it (posix_spawn of ferry-exec) and answers its pid.  Not waiting, so callable from
+ * anywhere. */
 gboolean child_spawn(const ChildSpec *spec, pid_t *ret_pid, GError **error);
 
-/* A process watched until its end.  start_time (clock ticks since boot, /proc/PID/stat field 22) tells it from a later
- * one of the same pid. */
+/* A process watched until its end.  start_time (clock ticks since boot, /proc/PID/stat field 22)
+ * tells it from a later one of the same pid. */
 typedef struct Process Process;
 typedef void (*ProcessFunc)(Process *process, int wait_status /* -1: not our child */, void *data);
 
 guint64 process_start_time(pid_t pid); /* 0: no such process */
-/* NULL with an error if there is none or start_time (unless 0) differs.  fn runs once, on the loop thread. */
+/* NULL with an error if there is none or start_time (unless 0) differs.  fn runs once, on the loop
+ * thread. */
 Process *process_watch(pid_t pid, guint64 start_time, ProcessFunc fn, void *data, GError **error);
 void process_free(Process *process); /* stops watching */
 pid_t process_pid(const Process *process);

@@ -5,7 +5,8 @@
 #include <glib.h>
 #include <stdint.h>
 
-/* task.c: is a task waiting for the floor; lend it to those that are waiting now, one after the other. */
+/* task.c: is a task waiting for the floor; lend it to those that are waiting now, one after the
+ * other. */
 gboolean tasks_are_runnable(void);
 void tasks_lend_floor(void);
 /* The calling thread becomes the loop thread; all tasks are forgotten. */
@@ -14,6 +15,7 @@ void tasks_clear(void);
 
 /* task.c: does the calling thread hold the floor. */
 gboolean floor_is_held(void);
-/* Remembers the longest hold, and names in the debug log who kept the floor for more than FLOOR_HOLD_MAX_US. */
+/* Remembers the longest hold, and names in the debug log who kept the floor for more than
+ * FLOOR_HOLD_MAX_US. */
 #define FLOOR_HOLD_MAX_US 20000
 void floor_note_hold(const char *kind, const char *name, int64_t since_us);

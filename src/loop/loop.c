@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The loop.  One GSource in the global default GMainContext carries everything of ours: an epoll set (so that ten
- * thousand idle connections cost nothing per turn), a heap of timers whose deadlines are of base/clock (so that a
- * test may freeze it), functions posted by other threads, and at the end of each turn the tasks that want the floor.
- * Everything but loop_post runs on the loop thread or on a task, with the floor. */
+/* The loop.  One GSource in the global default GMainContext carries everything of ours: an epoll
+ * set (so that ten thousand idle connections cost nothing per turn), a heap of timers whose
+ * deadlines are of base/clock (so that a test may freeze it), functions posted by other threads,
+ * and at the end of each turn the tasks that want the floor. Everything but loop_post runs on the
+ * loop thread or on a task, with the floor. */
 #include "loop/loop.h"
 
 #include <errno.h>
@@ -58,7 +59,8 @@ static struct {
     int epoll_fd;
     gpointer epoll_tag;
     GHashTable *watches; /* id → Watch */
-    GPtrArray *heap; /* of Timer, least deadline first; children of i (from 0) are 2i + 1 and 2i + 2 */
+    GPtrArray
+        *heap; /* of Timer, least deadline first; children of i (from 0) are 2i + 1 and 2i + 2 */
     uint64_t next_timer_serial;
     Watch *post_watch;
     int signal_fd;
@@ -222,7 +224,8 @@ void timer_free(Timer *timer)
     g_free(timer);
 }
 
-/* Those that are due now; one that is armed meanwhile waits for the next turn, lest the loop never end. */
+/* Those that are due now; one that is armed meanwhile waits for the next turn, lest the loop never
+ * end. */
 static void dispatch_timers(void)
 {
     int64_t now_us = clock_now_us();
@@ -349,7 +352,8 @@ int64_t loop_turn_started_us(void)
     return loop.turn_started_us;
 }
 
-static GSourceFuncs source_funcs = {.prepare = source_prepare, .check = source_check, .dispatch = source_dispatch};
+static GSourceFuncs source_funcs = {
+    .prepare = source_prepare, .check = source_check, .dispatch = source_dispatch};
 
 void loop_init(void)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tasks.  A task runs on a carrier, a kernel thread that is used again by later tasks.  Each carrier sleeps on a
- * semaphore of its own; posting it hands the floor over.  Nothing but semaphores and one mutex pass between threads,
- * so that TSan sees every hand-over.
+/* Tasks.  A task runs on a carrier, a kernel thread that is used again by later tasks.  Each
+ * carrier sleeps on a semaphore of its own; posting it hands the floor over.  Nothing but
+ * semaphores and one mutex pass between threads, so that TSan sees every hand-over.
  *
  *     loop thread --lends--> task --gives on--> task … --gives back--> loop thread
  *
- * A turn of the loop lends the floor as many times as tasks were waiting when it began, and for LEND_US at most; who
- * becomes runnable meanwhile waits for the next turn, so that events are never starved. */
+ * A turn of the loop lends the floor as many times as tasks were waiting when it began, and for
+ * LEND_US at most; who becomes runnable meanwhile waits for the next turn, so that events are never
+ * starved. */
 #include "loop/task.h"
 
 #include <errno.h>
@@ -19,9 +20,9 @@
 #include "loop/loop.h"
 #include "loop/loop-private.h"
 
-#define STACK_BYTES (256 * 1024)
+#define STACK_BYTES       (256 * 1024)
 #define IDLE_CARRIERS_MAX 64
-#define LEND_US 10000 /* per turn of the loop */
+#define LEND_US           10000 /* per turn of the loop */
 
 typedef enum { WAIT_PENDING, WAIT_DONE, WAIT_TIMED_OUT, WAIT_CANCELLED } WaitState;
 
@@ -77,7 +78,8 @@ static struct {
 
 static sem_t loop_go; /* posted to hand the floor to the loop thread */
 
-/* Tasks that come back from off_floor and want the floor: the only list that is touched without it. */
+/* Tasks that come back from off_floor and want the floor: the only list that is touched without it.
+ */
 static pthread_mutex_t returning_lock = PTHREAD_MUTEX_INITIALIZER;
 static GQueue returning = G_QUEUE_INIT;
 
@@ -248,7 +250,8 @@ static Carrier *carrier_new(void)
     failure = pthread_create(&thread, &attributes, carrier_main, carrier);
     pthread_attr_destroy(&attributes);
     if (failure != 0)
-        g_error("cannot start a thread: %s", g_strerror(failure)); /* tasks are bounded; this is a broken host */
+        g_error("cannot start a thread: %s",
+                g_strerror(failure)); /* tasks are bounded; this is a broken host */
     return carrier;
 }
 
@@ -302,8 +305,9 @@ static void waiter_timed_out(void *data)
 static gboolean fail_with_timeout(const char *what, int64_t timeout_ms, GError **error)
 {
     if (timeout_ms % 1000 == 0)
-        return error_set(error, ERROR_OPERATION_TIMEOUT, "timed out after %" G_GINT64_FORMAT " s waiting for %s",
-                         timeout_ms / 1000, what);
+        return error_set(error, ERROR_OPERATION_TIMEOUT,
+                         "timed out after %" G_GINT64_FORMAT " s waiting for %s", timeout_ms / 1000,
+                         what);
     return error_set(error, ERROR_OPERATION_TIMEOUT, "timed out after %.3g s waiting for %s",
                      (double)timeout_ms / 1000, what);
 }
@@ -500,7 +504,8 @@ static void returning_take(void *data)
     pthread_mutex_unlock(&returning_lock);
 }
 
-/* On the loop thread (start-up, tests) and on workers there is no floor to give up: the block just runs. */
+/* On the loop thread (start-up, tests) and on workers there is no floor to give up: the block just
+ * runs. */
 OffFloor off_floor_begin(void)
 {
     Task *task = current;

@@ -59,8 +59,10 @@ static void shell_body(void *data)
 {
     auto_fd int kept = open("/dev/zero", O_RDONLY | O_CLOEXEC);
     auto_fd int lost = open("/dev/zero", O_RDONLY);
-    g_autofree char *script = g_strdup_printf("[ -e /proc/self/fd/%d ] && ! [ -e /proc/self/fd/%d ] && echo right; "
-                                              "ulimit -c; exit 3", kept, lost);
+    g_autofree char *script =
+        g_strdup_printf("[ -e /proc/self/fd/%d ] && ! [ -e /proc/self/fd/%d ] && echo right; "
+                        "ulimit -c; exit 3",
+                        kept, lost);
     g_autofree char *text = NULL;
     int status;
 
@@ -156,7 +158,9 @@ static void a_child_nobody_watches_leaves_no_zombie(void)
 
 static void user_body(void *data)
 {
-    const char *const argv[] = {"/bin/sh", "-c", "id -u; id -g; grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status", NULL};
+    const char *const argv[] = {
+        "/bin/sh", "-c", "id -u; id -g; grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status",
+        NULL};
     ChildSpec spec = {.argv = argv, .uid = 65534, .gid = 65534, .has_user = TRUE};
     char text[512] = "";
     int out[2];
@@ -168,7 +172,8 @@ static void user_body(void *data)
     g_assert_cmpint(read(out[0], text, sizeof text - 1), >, 0);
     close(out[0]);
     g_assert_cmpstr(text, ==,
-                    "65534\n65534\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"
+                    "65534\n65534\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:"
+                    "\t0000000000000000\n"
                     "CapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\n");
 }
 
@@ -185,7 +190,8 @@ static void limits_body(void *data)
 {
     g_autofree char *dir = g_dir_make_tmp("ferry-XXXXXX", NULL);
     g_autofree char *procs = g_build_filename(dir, "cgroup.procs", NULL);
-    const char *const argv[] = {"/bin/sh", "-c", "[ $(ulimit -n) = 123 ] && [ $(ulimit -Hn) = 123 ]", NULL};
+    const char *const argv[] = {"/bin/sh", "-c",
+                                "[ $(ulimit -n) = 123 ] && [ $(ulimit -Hn) = 123 ]", NULL};
     ChildSpec spec = {.argv = argv, .cgroup = dir, .max_fds = 123};
     g_autofree char *text = NULL;
 
@@ -207,13 +213,17 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     child_set_helper(g_getenv("FERRY_EXEC"));
-    g_test_add_func("/loop/child/a-child-gets-its-descriptors-and-no-others", a_child_gets_its_descriptors_and_no_others);
+    g_test_add_func("/loop/child/a-child-gets-its-descriptors-and-no-others",
+                    a_child_gets_its_descriptors_and_no_others);
     g_test_add_func("/loop/child/a-missing-program-ends-with-127", a_missing_program_ends_with_127);
     g_test_add_func("/loop/child/a-killed-child-tells-its-signal", a_killed_child_tells_its_signal);
-    g_test_add_func("/loop/child/the-end-of-a-process-of-others-is-seen", the_end_of_a_process_of_others_is_seen);
-    g_test_add_func("/loop/child/a-child-nobody-watches-leaves-no-zombie", a_child_nobody_watches_leaves_no_zombie);
+    g_test_add_func("/loop/child/the-end-of-a-process-of-others-is-seen",
+                    the_end_of_a_process_of_others_is_seen);
+    g_test_add_func("/loop/child/a-child-nobody-watches-leaves-no-zombie",
+                    a_child_nobody_watches_leaves_no_zombie);
     g_test_add_func("/loop/child/limits-and-cgroup-hold-before-the-program-runs",
                     limits_and_cgroup_hold_before_the_program_runs);
-    g_test_add_func("/loop/child/another-user-has-no-capabilities", another_user_has_no_capabilities);
+    g_test_add_func("/loop/child/another-user-has-no-capabilities",
+                    another_user_has_no_capabilities);
     return g_test_run();
 }

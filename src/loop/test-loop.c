@@ -52,12 +52,16 @@ static void many_timers_keep_their_order(void)
     seen = g_string_new(NULL);
     loop_init();
     for (int i = 0; i < COUNT; i++)
-        timers[i] = timer_new((i * 7919) % 5, note, (i * 7919) % 5 == 4 ? "4" : (i * 7919) % 5 == 0 ? "0" : "");
+        timers[i] = timer_new((i * 7919) % 5, note,
+                              (i * 7919) % 5 == 4   ? "4"
+                              : (i * 7919) % 5 == 0 ? "0"
+                                                    : "");
     for (int i = 0; i < COUNT; i += 3)
         g_clear_pointer(&timers[i], timer_free);
     timers[0] = timer_new(20, note_and_quit, ".");
     loop_run();
-    g_assert_cmpuint(strspn(seen->str, "0") + strspn(seen->str + strspn(seen->str, "0"), "4") + 1, ==, seen->len);
+    g_assert_cmpuint(strspn(seen->str, "0") + strspn(seen->str + strspn(seen->str, "0"), "4") + 1,
+                     ==, seen->len);
     for (int i = 0; i < COUNT; i++)
         timer_free(timers[i]);
     loop_clear();
@@ -85,7 +89,8 @@ static void a_watch_freed_in_the_same_turn_is_not_called(void)
     int a[2], b[2];
 
     loop_init();
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, a) | socketpair(AF_UNIX, SOCK_STREAM, 0, b), ==, 0);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, a) | socketpair(AF_UNIX, SOCK_STREAM, 0, b),
+                    ==, 0);
     g_assert_cmpint(write(a[1], "x", 1) + write(b[1], "x", 1), ==, 2);
     pair.watches[0] = watch_new(a[0], EPOLLIN, free_the_other, &pair);
     pair.watches[1] = watch_new(b[0], EPOLLIN, free_the_other, &pair);
@@ -151,6 +156,7 @@ int main(int argc, char **argv)
                     a_watch_freed_in_the_same_turn_is_not_called);
     g_test_add_func("/loop/loop/a-signal-becomes-an-event", a_signal_becomes_an_event);
     g_test_add_func("/loop/loop/posts-keep-their-order", posts_keep_their_order);
-    g_test_add_func("/loop/loop/a-frozen-clock-fires-only-when-advanced", a_frozen_clock_fires_only_when_advanced);
+    g_test_add_func("/loop/loop/a-frozen-clock-fires-only-when-advanced",
+                    a_frozen_clock_fires_only_when_advanced);
     return g_test_run();
 }

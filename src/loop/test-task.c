@@ -57,7 +57,8 @@ static void await_body(void *data)
     g_clear_error(&error);
     g_assert_false(await(reply, 15, &error));
     g_assert_true(error_is(error, ERROR_OPERATION_TIMEOUT));
-    g_assert_cmpstr(error->message, ==, "timed out after 0.015 s waiting for reply to 'query-status'");
+    g_assert_cmpstr(error->message, ==,
+                    "timed out after 0.015 s waiting for reply to 'query-status'");
     g_clear_error(&error);
     timer = timer_new(1, succeed_later, reply);
     g_assert_true(await(reply, -1, &error));
@@ -306,16 +307,20 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/loop/task/tasks-interleave-in-fifo-order", tasks_interleave_in_fifo_order);
-    g_test_add_func("/loop/task/an-await-ends-once-or-at-its-deadline", an_await_ends_once_or_at_its_deadline);
+    g_test_add_func("/loop/task/an-await-ends-once-or-at-its-deadline",
+                    an_await_ends_once_or_at_its_deadline);
     g_test_add_func("/loop/task/a-cancel-is-delivered-once-and-never-through-a-shield",
                     a_cancel_is_delivered_once_and_never_through_a_shield);
     g_test_add_func("/loop/task/a-pending-cancel-goes-before-a-ready-result",
                     a_pending_cancel_goes_before_a_ready_result);
     g_test_add_func("/loop/task/a-condition-wakes-all", a_condition_wakes_all);
     g_test_add_func("/loop/task/work-off-the-floor-overlaps", work_off_the_floor_overlaps);
-    g_test_add_func("/loop/task/a-thousand-tasks-count-without-a-lock", a_thousand_tasks_count_without_a_lock);
+    g_test_add_func("/loop/task/a-thousand-tasks-count-without-a-lock",
+                    a_thousand_tasks_count_without_a_lock);
     g_test_add_func("/loop/task/short-tasks-use-threads-again", short_tasks_use_threads_again);
-    g_test_add_func("/loop/task/tasks-are-dropped-where-they-stand", tasks_are_dropped_where_they_stand);
-    g_test_add_func("/loop/task/a-frozen-clock-decides-deadlines", a_frozen_clock_decides_deadlines);
+    g_test_add_func("/loop/task/tasks-are-dropped-where-they-stand",
+                    tasks_are_dropped_where_they_stand);
+    g_test_add_func("/loop/task/a-frozen-clock-decides-deadlines",
+                    a_frozen_clock_decides_deadlines);
     return g_test_run();
 }

@@ -163,9 +163,11 @@ static void a_cancel_ends_the_wait_for_work(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/loop/work/work-gives-its-result-or-its-error", work_gives_its_result_or_its_error);
+    g_test_add_func("/loop/work/work-gives-its-result-or-its-error",
+                    work_gives_its_result_or_its_error);
     g_test_add_func("/loop/work/a-late-result-is-thrown-away", a_late_result_is_thrown_away);
-    g_test_add_func("/loop/work/hanging-work-does-not-use-up-all-workers", hanging_work_does_not_use_up_all_workers);
+    g_test_add_func("/loop/work/hanging-work-does-not-use-up-all-workers",
+                    hanging_work_does_not_use_up_all_workers);
     g_test_add_func("/loop/work/a-cancel-ends-the-wait-for-work", a_cancel_ends_the_wait_for_work);
     return g_test_run();
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Workers: a bounded set of threads for what can hang (names, NFS, SASL, connect).  Work whose waiter has gone is
- * abandoned: it does not count against the bound any more, and another thread may take its place, so that a dead
- * file server holds up nobody else.  A second bound keeps that from going on for ever.
+/* Workers: a bounded set of threads for what can hang (names, NFS, SASL, connect).  Work whose
+ * waiter has gone is abandoned: it does not count against the bound any more, and another thread
+ * may take its place, so that a dead file server holds up nobody else.  A second bound keeps that
+ * from going on for ever.
  *
- * Work is counted with atomics and its state changes under the pool's lock, as both sides touch it. */
+ * Work is counted with atomics and its state changes under the pool's lock, as both sides touch it.
+ */
 #include "loop/task.h"
 
 #include <pthread.h>
@@ -13,7 +15,7 @@
 #include "base/log.h"
 #include "loop/loop.h"
 
-#define WORKERS_MAX 16
+#define WORKERS_MAX   16
 #define ABANDONED_MAX 64
 
 typedef enum { WORK_NEW, WORK_QUEUED, WORK_RUNNING, WORK_FINISHED, WORK_ABANDONED } WorkState;
@@ -88,8 +90,9 @@ static void work_do(Work *work)
 
     work->is_ok = work->fn(work->data, &failure);
     if (!work->is_ok)
-        work->error = failure ? g_steal_pointer(&failure)
-                              : error_new(ERROR_INTERNAL_ERROR, "%s failed without a reason", work->what);
+        work->error =
+            failure ? g_steal_pointer(&failure)
+                    : error_new(ERROR_INTERNAL_ERROR, "%s failed without a reason", work->what);
 }
 
 static void *worker_main(void *data)
@@ -142,7 +145,8 @@ static gboolean worker_start(GError **error)
     failure = pthread_create(&thread, &attributes, worker_main, NULL);
     pthread_attr_destroy(&attributes);
     if (failure != 0)
-        return error_set(error, ERROR_SYSTEM_ERROR, "cannot start a worker: %s", g_strerror(failure));
+        return error_set(error, ERROR_SYSTEM_ERROR, "cannot start a worker: %s",
+                         g_strerror(failure));
     pool.workers++;
     return TRUE;
 }
@@ -155,8 +159,8 @@ static gboolean work_queue(Work *work, GError **error)
     g_assert(work->state == WORK_NEW);
     if (pool.idle <= pool.queue.length && pool.workers < WORKERS_MAX) {
         if (pool.abandoned >= ABANDONED_MAX && pool.workers == 0)
-            is_queued = error_set(error, ERROR_RESOURCE_BUSY, "%s: %u earlier look-ups hang", work->what,
-                                  pool.abandoned);
+            is_queued = error_set(error, ERROR_RESOURCE_BUSY, "%s: %u earlier look-ups hang",
+                                  work->what, pool.abandoned);
         else if (pool.abandoned < ABANDONED_MAX)
             is_queued = worker_start(error) || pool.workers > 0;
     }

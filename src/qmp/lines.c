@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Lines.  Each piece of a line goes to json-c's incremental parser as it arrives, so that a long reply is parsed in
- * steps of one read and holds nobody up; a small scanner beside it counts bytes and containers. */
+/* Lines.  Each piece of a line goes to json-c's incremental parser as it arrives, so that a long
+ * reply is parsed in steps of one read and holds nobody up; a small scanner beside it counts bytes
+ * and containers. */
 #include "qmp/lines.h"
 
 #include <limits.h>
@@ -80,7 +81,8 @@ static gboolean feed_piece(QmpLines *lines, const char *bytes, size_t len, GErro
     if (len == 0)
         return TRUE;
     if (!count_containers(lines, bytes, len))
-        return error_set(error, ERROR_OVERFLOW, "a QMP line holds more than %d lists and objects", QMP_CONTAINERS_MAX);
+        return error_set(error, ERROR_OVERFLOW, "a QMP line holds more than %d lists and objects",
+                         QMP_CONTAINERS_MAX);
     if (!lines->object) {
         size_t used;
 
@@ -117,7 +119,8 @@ static gboolean end_line(QmpLines *lines, QmpLineFunc fn, void *data, GError **e
     return TRUE;
 }
 
-gboolean qmp_lines_feed(QmpLines *lines, const char *bytes, size_t len, QmpLineFunc fn, void *data, GError **error)
+gboolean qmp_lines_feed(QmpLines *lines, const char *bytes, size_t len, QmpLineFunc fn, void *data,
+                        GError **error)
 {
     while (len > 0) {
         const char *end = memchr(bytes, '\n', len);
@@ -154,6 +157,7 @@ json_object *qmp_object_parse(const char *text, GError **error)
     if (qmp_lines_feed(lines, line, strlen(line), keep_object, &object, &failure) &&
         qmp_lines_feed(lines, "\n", 1, keep_object, &object, &failure) && object)
         return g_steal_pointer(&object);
-    error_set(error, ERROR_INVALID_ARG, "cannot parse JSON: %s", failure ? failure->message : "there is nothing");
+    error_set(error, ERROR_INVALID_ARG, "cannot parse JSON: %s",
+              failure ? failure->message : "there is nothing");
     return NULL;
 }

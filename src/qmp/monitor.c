@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Monitor.  QEMU executes commands in order and answers each with its id; we write what the socket takes at once and
- * the rest when it can take more.  All of it runs on the loop thread or on tasks, with the floor.
+/* Monitor.  QEMU executes commands in order and answers each with its id; we write what the socket
+ * takes at once and the rest when it can take more.  All of it runs on the loop thread or on tasks,
+ * with the floor.
  *
- * A handler may drop the last reference of others, unsubscribe, or close the monitor: hence the reference held while
- * input is handled, and subscriptions that are only marked while they are being walked. */
+ * A handler may drop the last reference of others, unsubscribe, or close the monitor: hence the
+ * reference held while input is handled, and subscriptions that are only marked while they are
+ * being walked. */
 #include "qmp/monitor.h"
 
 #include <errno.h>
@@ -18,9 +20,9 @@
 #include "base/number.h"
 #include "loop/loop.h"
 
-#define READ_SIZE (64 * 1024)
+#define READ_SIZE   (64 * 1024)
 #define PENDING_MAX 1024
-#define LOGGED_MAX 2000
+#define LOGGED_MAX  2000
 
 struct MonitorCommand {
     unsigned refs;
@@ -100,8 +102,8 @@ const char *monitor_command_error_class(const MonitorCommand *command)
     return command->error_class;
 }
 
-AWAITS gboolean monitor_command_wait(MonitorCommand *command, int64_t timeout_ms, json_object **ret_value,
-                                     GError **error)
+AWAITS gboolean monitor_command_wait(MonitorCommand *command, int64_t timeout_ms,
+                                     json_object **ret_value, GError **error)
 {
     if (!await(command->reply, timeout_ms, error))
         return FALSE;
@@ -121,7 +123,8 @@ static const char *string_member(json_object *object, const char *name)
 {
     json_object *member;
 
-    if (!json_object_object_get_ex(object, name, &member) || !json_object_is_type(member, json_type_string))
+    if (!json_object_object_get_ex(object, name, &member) ||
+        !json_object_is_type(member, json_type_string))
         return NULL;
     return json_object_get_string(member);
 }
@@ -129,8 +132,9 @@ static const char *string_member(json_object *object, const char *name)
 static void command_refused(MonitorCommand *command, json_object *refusal)
 {
     const char *desc = string_member(refusal, "desc");
-    g_autofree char *text = g_strdup_printf("internal error: unable to execute QEMU command '%s': %s", command->name,
-                                            desc ? desc : "no reason given");
+    g_autofree char *text =
+        g_strdup_printf("internal error: unable to execute QEMU command '%s': %s", command->name,
+                        desc ? desc : "no reason given");
 
     command->error_class = g_strdup(string_member(refusal, "class"));
     command_fail(command, ERROR_INTERNAL_ERROR, text);
@@ -175,7 +179,8 @@ static void fail_pending(Monitor *monitor, const GError *reason)
     GHashTableIter iter;
     void *value;
 
-    monitor->pending = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, (GDestroyNotify)monitor_command_unref);
+    monitor->pending = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
+                                             (GDestroyNotify)monitor_command_unref);
     await_fail(monitor->greeting, reason);
     g_hash_table_iter_init(&iter, pending);
     while (g_hash_table_iter_next(&iter, NULL, &value))
@@ -256,8 +261,8 @@ static ssize_t output_write(int fd, const Output *output)
     return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* Writes what the socket takes.  A failure is left to the reader, which sees the same and the last words before it;
- * nothing here calls handlers, so sending is safe from anywhere. */
+/* Writes what the socket takes.  A failure is left to the reader, which sees the same and the last
+ * words before it; nothing here calls handlers, so sending is safe from anywhere. */
 static void monitor_flush(Monitor *monitor)
 {
     while (!monitor->is_lost && monitor->output.head) {
@@ -302,7 +307,8 @@ static void enqueue(Monitor *monitor, json_object *message, int fd, gboolean may
 }
 
 /* Takes message, which gets an id of ours. */
-static MonitorCommand *send_message(Monitor *monitor, const char *name, json_object *message, int fd, gboolean may_log)
+static MonitorCommand *send_message(Monitor *monitor, const char *name, json_object *message,
+                                    int fd, gboolean may_log)
 {
     g_autoptr(MonitorCommand) command = command_new(name);
     uint64_t *id;
@@ -336,15 +342,16 @@ MonitorCommand *monitor_send(Monitor *monitor, const char *name, json_object *ar
     return send_message(monitor, name, message, fd, may_log_args(name));
 }
 
-AWAITS gboolean monitor_execute(Monitor *monitor, const char *name, json_object *args, int fd, int64_t timeout_ms,
-                                json_object **ret_value, GError **error)
+AWAITS gboolean monitor_execute(Monitor *monitor, const char *name, json_object *args, int fd,
+                                int64_t timeout_ms, json_object **ret_value, GError **error)
 {
     g_autoptr(MonitorCommand) command = monitor_send(monitor, name, args, fd);
 
     return monitor_command_wait(command, timeout_ms, ret_value, error);
 }
 
-AWAITS char *monitor_execute_text(Monitor *monitor, const char *json_text, int64_t timeout_ms, GError **error)
+AWAITS char *monitor_execute_text(Monitor *monitor, const char *json_text, int64_t timeout_ms,
+                                  GError **error)
 {
     g_autoptr(json_object) message = qmp_object_parse(json_text, error);
     g_autoptr(MonitorCommand) command = NULL;
@@ -369,10 +376,12 @@ AWAITS char *monitor_execute_text(Monitor *monitor, const char *json_text, int64
         return NULL;
     if (own_id)
         json_object_object_add(reply, "id", g_steal_pointer(&own_id));
-    return g_strdup(json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    return g_strdup(json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN |
+                                                              JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
-AWAITS char *monitor_execute_hmp(Monitor *monitor, const char *line, int64_t timeout_ms, GError **error)
+AWAITS char *monitor_execute_hmp(Monitor *monitor, const char *line, int64_t timeout_ms,
+                                 GError **error)
 {
     g_autoptr(json_object) value = NULL;
     json_object *args = json_object_new_object();
@@ -380,7 +389,8 @@ AWAITS char *monitor_execute_hmp(Monitor *monitor, const char *line, int64_t tim
     json_object_object_add(args, "command-line", json_object_new_string(line));
     if (!monitor_execute(monitor, "human-monitor-command", args, -1, timeout_ms, &value, error))
         return NULL;
-    return g_strdup(json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "");
+    return g_strdup(json_object_is_type(value, json_type_string) ? json_object_get_string(value)
+                                                                 : "");
 }
 
 /* --- input --- */
@@ -425,7 +435,8 @@ static void deliver_reply(Monitor *monitor, json_object *message)
     uint64_t id;
     void *value;
 
-    if (!text || !g_str_has_prefix(text, "ferry-") || !number_parse_u64(text + 6, UINT64_MAX, &id) ||
+    if (!text || !g_str_has_prefix(text, "ferry-") ||
+        !number_parse_u64(text + 6, UINT64_MAX, &id) ||
         !g_hash_table_lookup_extended(monitor->pending, &id, NULL, &value)) {
         log_warning("QEMU answered a command that was not sent");
         return;
@@ -440,18 +451,23 @@ static int version_member(json_object *version, const char *name)
 {
     json_object *member;
 
-    return json_object_object_get_ex(version, name, &member) ? CLAMP(json_object_get_int(member), 0, 999) : 0;
+    return json_object_object_get_ex(version, name, &member)
+               ? CLAMP(json_object_get_int(member), 0, 999)
+               : 0;
 }
 
 static void deliver_greeting(Monitor *monitor, json_object *greeting)
 {
     json_object *version;
 
-    if (json_object_is_type(greeting, json_type_object) && json_object_object_get_ex(greeting, "version", &version) &&
-        json_object_is_type(version, json_type_object) && json_object_object_get_ex(version, "qemu", &version) &&
+    if (json_object_is_type(greeting, json_type_object) &&
+        json_object_object_get_ex(greeting, "version", &version) &&
+        json_object_is_type(version, json_type_object) &&
+        json_object_object_get_ex(version, "qemu", &version) &&
         json_object_is_type(version, json_type_object))
-        monitor->version = (unsigned)(version_member(version, "major") * 1000000 +
-                                      version_member(version, "minor") * 1000 + version_member(version, "micro"));
+        monitor->version =
+            (unsigned)(version_member(version, "major") * 1000000 +
+                       version_member(version, "minor") * 1000 + version_member(version, "micro"));
     await_succeed(monitor->greeting);
 }
 
@@ -517,7 +533,8 @@ Monitor *monitor_new(int fd)
     monitor->fd = fd;
     monitor->lines = qmp_lines_new();
     monitor->greeting = await_new("the greeting of the QEMU monitor");
-    monitor->pending = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, (GDestroyNotify)monitor_command_unref);
+    monitor->pending = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
+                                             (GDestroyNotify)monitor_command_unref);
     monitor->subscriptions = g_ptr_array_new_with_free_func(g_free);
     monitor->watch = watch_new(fd, EPOLLIN, monitor_ready, monitor);
     return monitor;
@@ -572,8 +589,8 @@ uint64_t monitor_command_count(const Monitor *monitor)
     return monitor->command_count;
 }
 
-MonitorSubscription *monitor_subscribe(Monitor *monitor, MonitorEventHandler on_event, MonitorLostHandler on_lost,
-                                       void *data)
+MonitorSubscription *monitor_subscribe(Monitor *monitor, MonitorEventHandler on_event,
+                                       MonitorLostHandler on_lost, void *data)
 {
     MonitorSubscription *subscription = g_new0(MonitorSubscription, 1);
 

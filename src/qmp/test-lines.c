@@ -10,10 +10,12 @@ static void append(json_object *object, void *data)
     g_string_append_c(data, ';');
 }
 
-static const char stream[] = "{\"QMP\": {}}\r\n\r\n  {\"return\": {\"a\": [1, {\"b\": \"}\\\"[\"}]}, \"id\": \"x\"}\r\n"
-                             "{\"big\": 18446744073709551615}\n";
-static const char objects[] = "{\"QMP\":{}};{\"return\":{\"a\":[1,{\"b\":\"}\\\"[\"}]},\"id\":\"x\"};"
-                              "{\"big\":18446744073709551615};";
+static const char stream[] =
+    "{\"QMP\": {}}\r\n\r\n  {\"return\": {\"a\": [1, {\"b\": \"}\\\"[\"}]}, \"id\": \"x\"}\r\n"
+    "{\"big\": 18446744073709551615}\n";
+static const char objects[] =
+    "{\"QMP\":{}};{\"return\":{\"a\":[1,{\"b\":\"}\\\"[\"}]},\"id\":\"x\"};"
+    "{\"big\":18446744073709551615};";
 
 static void objects_come_out_however_the_bytes_are_cut(void)
 {
@@ -23,7 +25,8 @@ static void objects_come_out_however_the_bytes_are_cut(void)
         g_autoptr(GError) error = NULL;
 
         for (size_t at = 0; at < sizeof stream - 1; at += step)
-            g_assert_true(qmp_lines_feed(lines, stream + at, MIN(step, sizeof stream - 1 - at), append, seen, &error));
+            g_assert_true(qmp_lines_feed(lines, stream + at, MIN(step, sizeof stream - 1 - at),
+                                         append, seen, &error));
         g_assert_cmpstr(seen->str, ==, objects);
     }
 }
@@ -80,7 +83,8 @@ static void a_whole_object_may_span_lines(void)
     g_autoptr(json_object) object = qmp_object_parse("{\n \"execute\": \"stop\"\n}\n", &error);
 
     g_assert_no_error(error);
-    g_assert_cmpstr(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN), ==, "{\"execute\":\"stop\"}");
+    g_assert_cmpstr(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN), ==,
+                    "{\"execute\":\"stop\"}");
     g_assert_null(qmp_object_parse("", &error));
     g_assert_true(error_is(error, ERROR_INVALID_ARG));
     g_clear_error(&error);
@@ -92,9 +96,11 @@ static void a_whole_object_may_span_lines(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/qmp/lines/objects-come-out-however-the-bytes-are-cut", objects_come_out_however_the_bytes_are_cut);
+    g_test_add_func("/qmp/lines/objects-come-out-however-the-bytes-are-cut",
+                    objects_come_out_however_the_bytes_are_cut);
     g_test_add_func("/qmp/lines/nonsense-is-refused", nonsense_is_refused);
-    g_test_add_func("/qmp/lines/size-depth-and-containers-are-bounded", size_depth_and_containers_are_bounded);
+    g_test_add_func("/qmp/lines/size-depth-and-containers-are-bounded",
+                    size_depth_and_containers_are_bounded);
     g_test_add_func("/qmp/lines/a-whole-object-may-span-lines", a_whole_object_may_span_lines);
     return g_test_run();
 }

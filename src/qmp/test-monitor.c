@@ -11,9 +11,9 @@
 #include "loop/loop-test.h"
 #include "qmp/monitor.h"
 
-static const char greeting[] =
-    "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, \"package\": \"\"}, "
-    "\"capabilities\": [\"oob\"]}}\r\n";
+static const char greeting[] = "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, "
+                               "\"major\": 7}, \"package\": \"\"}, "
+                               "\"capabilities\": [\"oob\"]}}\r\n";
 
 static GString *seen;
 
@@ -31,7 +31,9 @@ static char *hear(int peer, int *ret_fd)
         struct cmsghdr align;
     } control;
     struct iovec iov = {text, sizeof text - 1};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
                              .msg_controllen = sizeof control.bytes};
     ssize_t got = recvmsg(peer, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
@@ -71,9 +73,11 @@ static Monitor *open_fake(int *ret_peer)
 
 static void on_event(Monitor *monitor, const MonitorEvent *event, void *data)
 {
-    g_string_append_printf(seen, "%s%s:%s@%" G_GINT64_FORMAT ".%06" G_GINT64_FORMAT ";", (const char *)data, event->name,
-                           event->data ? json_object_to_json_string_ext(event->data, JSON_C_TO_STRING_PLAIN) : "-",
-                           event->seconds, event->microseconds);
+    g_string_append_printf(
+        seen, "%s%s:%s@%" G_GINT64_FORMAT ".%06" G_GINT64_FORMAT ";", (const char *)data,
+        event->name,
+        event->data ? json_object_to_json_string_ext(event->data, JSON_C_TO_STRING_PLAIN) : "-",
+        event->seconds, event->microseconds);
 }
 
 static void on_lost(Monitor *monitor, const GError *reason, void *data)
@@ -93,14 +97,17 @@ static void several_body(void *data)
     g_autoptr(GError) error = NULL;
 
     g_assert_cmpstr(text, ==,
-                    "{\"execute\":\"query-status\",\"id\":\"ferry-2\"}\r\n{\"execute\":\"cont\",\"id\":\"ferry-3\"}\r\n"
+                    "{\"execute\":\"query-status\",\"id\":\"ferry-2\"}\r\n{\"execute\":\"cont\","
+                    "\"id\":\"ferry-3\"}\r\n"
                     "{\"execute\":\"stop\",\"id\":\"ferry-4\"}\r\n");
     g_clear_pointer(&forgotten, monitor_command_unref);
-    say(peer, "{\"id\": \"ferry-4\", \"return\": {}}\n{\"id\": \"ferry-3\", \"return\": {}}\n{\"id\": \"ferry-77\", \"return\": {}}\n"
+    say(peer, "{\"id\": \"ferry-4\", \"return\": {}}\n{\"id\": \"ferry-3\", \"return\": "
+              "{}}\n{\"id\": \"ferry-77\", \"return\": {}}\n"
               "{\"return\": {\"status\": \"running\"}, \"id\": \"ferry-2\"}\n");
     g_assert_true(monitor_command_wait(b, 5000, NULL, &error));
     g_assert_true(monitor_command_wait(a, 5000, &value, &error));
-    g_assert_cmpstr(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN), ==, "{\"status\":\"running\"}");
+    g_assert_cmpstr(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN), ==,
+                    "{\"status\":\"running\"}");
     g_assert_cmpuint(monitor_command_count(monitor), ==, 4);
     close(peer);
 }
@@ -117,10 +124,12 @@ static void refused_body(void *data)
     g_autoptr(MonitorCommand) command = monitor_send(monitor, "device_del", NULL, -1);
     g_autoptr(GError) error = NULL;
 
-    say(peer, "{\"id\": \"ferry-2\", \"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"Device 'x' not found\"}}\r\n");
+    say(peer, "{\"id\": \"ferry-2\", \"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"Device "
+              "'x' not found\"}}\r\n");
     g_assert_false(monitor_command_wait(command, 5000, NULL, &error));
-    g_assert_cmpstr(error->message, ==,
-                    "internal error: unable to execute QEMU command 'device_del': Device 'x' not found");
+    g_assert_cmpstr(
+        error->message, ==,
+        "internal error: unable to execute QEMU command 'device_del': Device 'x' not found");
     g_assert_true(error_is(error, ERROR_INTERNAL_ERROR));
     g_assert_cmpstr(monitor_command_error_class(command), ==, "DeviceNotFound");
     g_clear_error(&error);
@@ -154,14 +163,16 @@ static void events_body(void *data)
 
     seen = g_string_new(NULL);
     second = monitor_subscribe(monitor, on_event, on_lost, (void *)"2");
-    say(peer, "{\"event\": \"STOP\", \"timestamp\": {\"seconds\": 5, \"microseconds\": 70}}\r\n"
-              "{\"event\": \"MIGRATION\", \"data\": {\"status\": \"active\"}}\r\n{\"event\": 7}\r\n");
+    say(peer,
+        "{\"event\": \"STOP\", \"timestamp\": {\"seconds\": 5, \"microseconds\": 70}}\r\n"
+        "{\"event\": \"MIGRATION\", \"data\": {\"status\": \"active\"}}\r\n{\"event\": 7}\r\n");
     shutdown(peer, SHUT_WR);
     g_assert_false(monitor_command_wait(pending, 5000, NULL, &error));
     g_assert_cmpstr(error->message, ==, "internal error: End of file from qemu monitor");
     g_clear_error(&error);
-    g_assert_cmpstr(seen->str, ==, "STOP:-@5.000070;MIGRATION:{\"status\":\"active\"}@-1.-00001;"
-                                   "lost:internal error: End of file from qemu monitor;");
+    g_assert_cmpstr(seen->str, ==,
+                    "STOP:-@5.000070;MIGRATION:{\"status\":\"active\"}@-1.-00001;"
+                    "lost:internal error: End of file from qemu monitor;");
     g_assert_true(monitor_is_lost(monitor));
     g_assert_false(monitor_execute(monitor, "cont", NULL, -1, 5000, NULL, &error));
     monitor_unsubscribe(first);
@@ -206,7 +217,9 @@ static void descriptor_body(void *data)
     json_object_object_add(args, "fdname", json_object_new_string("migrate"));
     command = monitor_send(monitor, "getfd", args, fd);
     text = hear(peer, &came);
-    g_assert_cmpstr(text, ==, "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"migrate\"},\"id\":\"ferry-2\"}\r\n");
+    g_assert_cmpstr(
+        text, ==,
+        "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"migrate\"},\"id\":\"ferry-2\"}\r\n");
     g_assert_true(fstat(fd, &a) == 0 && fstat(came, &b) == 0 && a.st_rdev == b.st_rdev);
     close(came);
     close(peer);
@@ -262,7 +275,8 @@ static void answer_text(void *data)
     g_autofree char *text = hear(peer, NULL);
 
     g_assert_cmpstr(text, ==, "{\"id\":\"ferry-2\",\"execute\":\"query-x\"}\r\n");
-    say(peer, "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"a/b\"}, \"id\": \"ferry-2\"}\r\n");
+    say(peer, "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"a/b\"}, \"id\": "
+              "\"ferry-2\"}\r\n");
 }
 
 static void text_body(void *data)
@@ -271,10 +285,12 @@ static void text_body(void *data)
     g_autoptr(Monitor) monitor = open_fake(&peer);
     g_autoptr(Timer) timer = timer_new(1, answer_text, GINT_TO_POINTER(peer));
     g_autoptr(GError) error = NULL;
-    g_autofree char *reply = monitor_execute_text(monitor, "{\"id\": [7], \"execute\": \"query-x\"}", 5000, &error);
+    g_autofree char *reply =
+        monitor_execute_text(monitor, "{\"id\": [7], \"execute\": \"query-x\"}", 5000, &error);
 
     g_assert_no_error(error);
-    g_assert_cmpstr(reply, ==, "{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"a/b\"},\"id\":[7]}");
+    g_assert_cmpstr(reply, ==,
+                    "{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"a/b\"},\"id\":[7]}");
     g_assert_null(monitor_execute_text(monitor, "{\"execute\": 1}", 5000, &error));
     g_assert_true(error_is(error, ERROR_INVALID_ARG));
     close(peer);
@@ -309,8 +325,18 @@ static void live_body(void *data)
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
     chardev = g_strdup_printf("socket,id=m,fd=%d", pair[1]);
     {
-        const char *const argv[] = {"/usr/bin/qemu-system-x86_64", "-S", "-display", "none", "-nodefaults", "-machine",
-                                    "none", "-chardev", chardev, "-mon", "chardev=m,mode=control", NULL};
+        const char *const argv[] = {"/usr/bin/qemu-system-x86_64",
+                                    "-S",
+                                    "-display",
+                                    "none",
+                                    "-nodefaults",
+                                    "-machine",
+                                    "none",
+                                    "-chardev",
+                                    chardev,
+                                    "-mon",
+                                    "chardev=m,mode=control",
+                                    NULL};
         ChildSpec spec = {.argv = argv, .fds = &pair[1], .fd_count = 1, .stderr_fd = 2};
 
         g_assert_true(child_spawn(&spec, &pid, &error));
@@ -326,8 +352,9 @@ static void live_body(void *data)
     json_object_object_add(args, "fdname", json_object_new_string("zero"));
     g_assert_true(monitor_execute(monitor, "getfd", args, zero, 10000, NULL, &error));
     g_assert_false(monitor_execute(monitor, "no-such-command", NULL, -1, 10000, NULL, &error));
-    g_assert_cmpstr(error->message, ==, "internal error: unable to execute QEMU command 'no-such-command': "
-                                        "The command no-such-command has not been found");
+    g_assert_cmpstr(error->message, ==,
+                    "internal error: unable to execute QEMU command 'no-such-command': "
+                    "The command no-such-command has not been found");
     g_clear_error(&error);
     hmp = monitor_execute_hmp(monitor, "info status", 10000, &error);
     g_assert_nonnull(strstr(hmp, "VM status"));
@@ -337,7 +364,8 @@ static void live_body(void *data)
     g_assert_true(await(end, 20000, &error));
     while (!monitor_is_lost(monitor))
         g_assert_true(await_sleep(1, NULL));
-    g_assert_true(g_str_has_prefix(seen->str, "SHUTDOWN:{\"guest\":false,\"reason\":\"host-qmp-quit\"}"));
+    g_assert_true(
+        g_str_has_prefix(seen->str, "SHUTDOWN:{\"guest\":false,\"reason\":\"host-qmp-quit\"}"));
     monitor_unsubscribe(subscription);
     g_string_free(seen, TRUE);
 }
@@ -354,13 +382,19 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     child_set_helper(g_getenv("FERRY_EXEC"));
-    g_test_add_func("/qmp/monitor/several-commands-are-answered-by-id", several_commands_are_answered_by_id);
-    g_test_add_func("/qmp/monitor/a-refusal-speaks-as-people-know-it", a_refusal_speaks_as_people_know_it);
-    g_test_add_func("/qmp/monitor/events-come-in-order-and-the-end-once", events_come_in_order_and_the_end_once);
+    g_test_add_func("/qmp/monitor/several-commands-are-answered-by-id",
+                    several_commands_are_answered_by_id);
+    g_test_add_func("/qmp/monitor/a-refusal-speaks-as-people-know-it",
+                    a_refusal_speaks_as_people_know_it);
+    g_test_add_func("/qmp/monitor/events-come-in-order-and-the-end-once",
+                    events_come_in_order_and_the_end_once);
     g_test_add_func("/qmp/monitor/nonsense-ends-the-conversation", nonsense_ends_the_conversation);
-    g_test_add_func("/qmp/monitor/a-descriptor-travels-with-its-command", a_descriptor_travels_with_its_command);
-    g_test_add_func("/qmp/monitor/commands-wait-for-a-slow-reader", commands_wait_for_a_slow_reader);
-    g_test_add_func("/qmp/monitor/a-command-as-text-is-answered-as-text", a_command_as_text_is_answered_as_text);
+    g_test_add_func("/qmp/monitor/a-descriptor-travels-with-its-command",
+                    a_descriptor_travels_with_its_command);
+    g_test_add_func("/qmp/monitor/commands-wait-for-a-slow-reader",
+                    commands_wait_for_a_slow_reader);
+    g_test_add_func("/qmp/monitor/a-command-as-text-is-answered-as-text",
+                    a_command_as_text_is_answered_as_text);
     g_test_add_func("/qmp/monitor/a-real-qemu-understands", a_real_qemu_understands);
     return g_test_run();
 }

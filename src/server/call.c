@@ -2,10 +2,11 @@
 /* Calls: from bytes to a service function to a reply.
  *
  *   received ─▶ served? open? allowed? decodes? ─▶ inline: runs at once
- *                                                └▶ task: runs, or waits for one of the caller's or of all to end
+ *                                                └▶ task: runs, or waits for one of the caller's or
+ * of all to end
  *
- * Waiting calls are decoded already; a few may wait per client, then its socket is not read (PINGs are still
- * answered).  Urgent ones, such as the abort of a job, do not wait for those that run. */
+ * Waiting calls are decoded already; a few may wait per client, then its socket is not read (PINGs
+ * are still answered).  Urgent ones, such as the abort of a job, do not wait for those that run. */
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,9 +15,9 @@
 #include "server/server-private.h"
 #include "wire/frame.h"
 
-#define QUEUED_MAX 16
+#define QUEUED_MAX       16
 #define QUEUED_BYTES_MAX (4 * 1024 * 1024)
-#define URGENT_MAX 4 /* per client, besides the others */
+#define URGENT_MAX       4 /* per client, besides the others */
 
 struct Call {
     GList link;
@@ -76,7 +77,8 @@ void call_reply_fd(Call *call, int fd)
     call->reply_fd = fd;
 }
 
-void call_after_reply(Call *call, void (*fn)(Caller *caller, gboolean is_ok, void *data), void *data)
+void call_after_reply(Call *call, void (*fn)(Caller *caller, gboolean is_ok, void *data),
+                      void *data)
 {
     call->after_reply = fn;
     call->after_reply_data = data;
@@ -128,7 +130,8 @@ static void call_ended(Call *call, gboolean is_ok)
 
     if (call->after_reply)
         call->after_reply(caller, is_ok, call->after_reply_data);
-    if (call->row->flags & CALL_OPENS && is_ok && caller->state == CALLER_ANONYMOUS && !caller->is_gone) {
+    if (call->row->flags & CALL_OPENS && is_ok && caller->state == CALLER_ANONYMOUS &&
+        !caller->is_gone) {
         caller->state = CALLER_OPEN;
         rpc_connection_set_max_frame(caller->conn, WIRE_FRAME_MAX);
         server_count_login(caller);
@@ -144,7 +147,8 @@ static void call_reply(Call *call, gboolean is_ok, const void *ret, const GError
     RpcConnection *conn = call->caller->conn;
 
     if (!is_ok && !failure) {
-        error_set_from(&fallback, FROM_RPC, ERROR_INTERNAL_ERROR, "An error occurred, but the cause is unknown");
+        error_set_from(&fallback, FROM_RPC, ERROR_INTERNAL_ERROR,
+                       "An error occurred, but the cause is unknown");
         failure = fallback;
     }
     if (!is_ok)
@@ -204,7 +208,8 @@ static void call_start(Call *call)
 
 static void update_queue_full(Caller *caller)
 {
-    gboolean is_full = caller->queued.length >= QUEUED_MAX || caller->queued_bytes >= QUEUED_BYTES_MAX;
+    gboolean is_full =
+        caller->queued.length >= QUEUED_MAX || caller->queued_bytes >= QUEUED_BYTES_MAX;
 
     if (is_full == caller->is_queue_full)
         return;
@@ -281,20 +286,25 @@ static gboolean is_open_for(const Caller *caller, const ServerRow *row)
 }
 
 /* FALSE with what the client is told. */
-static gboolean check_call(Caller *caller, const ServerRow *row, const WireProcedure *procedure, GError **error)
+static gboolean check_call(Caller *caller, const ServerRow *row, const WireProcedure *procedure,
+                           GError **error)
 {
     if (row && row->flags & CALL_OPENS && caller->state == CALLER_OPEN) {
         caller->state = CALLER_SPOILED;
-        return error_set_from(error, FROM_RPC, ERROR_INTERNAL_ERROR, "internal error: connection already open");
+        return error_set_from(error, FROM_RPC, ERROR_INTERNAL_ERROR,
+                              "internal error: connection already open");
     }
     if (row && row->flags & CALL_CLOSES)
         return TRUE;
     if (!is_open_for(caller, row))
-        return error_set_from(error, FROM_RPC, ERROR_INTERNAL_ERROR, "internal error: connection not open");
+        return error_set_from(error, FROM_RPC, ERROR_INTERNAL_ERROR,
+                              "internal error: connection not open");
     if (!row)
         return error_set_from(error, FROM_RPC, ERROR_NO_SUPPORT,
-                              "this function is not supported by the connection driver: %s", procedure->name);
-    if (caller->is_readonly && procedure->readonly == WIRE_READONLY_NO && !(row->flags & CALL_BEFORE_OPEN))
+                              "this function is not supported by the connection driver: %s",
+                              procedure->name);
+    if (caller->is_readonly && procedure->readonly == WIRE_READONLY_NO &&
+        !(row->flags & CALL_BEFORE_OPEN))
         return error_set_from(error, FROM_DOMAIN, ERROR_OPERATION_DENIED,
                               "operation forbidden: read only access prevents %s", procedure->name);
     return TRUE;
@@ -319,9 +329,9 @@ static void dispatch(Call *taken)
         call_run(call);
         return;
     }
-    call->is_urgent =
-        call->row->flags & CALL_URGENT && caller->running_urgent < URGENT_MAX &&
-        (caller->running >= server.limits.max_client_calls || server.running >= server.limits.max_calls);
+    call->is_urgent = call->row->flags & CALL_URGENT && caller->running_urgent < URGENT_MAX &&
+                      (caller->running >= server.limits.max_client_calls ||
+                       server.running >= server.limits.max_calls);
     if (call->is_urgent) {
         call_start(g_steal_pointer(&call));
         return;
@@ -351,22 +361,28 @@ void call_received(Caller *caller, RpcCall *rpc_call)
 
 /* --- the log --- */
 
-static char *format_body(const WireProcedure *procedure, const WireFrameHeader *header, const guint8 *body, size_t len)
+static char *format_body(const WireProcedure *procedure, const WireFrameHeader *header,
+                         const guint8 *body, size_t len)
 {
     g_autoptr(Arena) arena = arena_new();
-    gboolean is_ret = header->type == WIRE_FRAME_TYPE_REPLY && header->status == WIRE_FRAME_STATUS_OK;
-    gboolean is_args = header->type == WIRE_FRAME_TYPE_CALL || header->type == WIRE_FRAME_TYPE_MESSAGE;
+    gboolean is_ret =
+        header->type == WIRE_FRAME_TYPE_REPLY && header->status == WIRE_FRAME_STATUS_OK;
+    gboolean is_args =
+        header->type == WIRE_FRAME_TYPE_CALL || header->type == WIRE_FRAME_TYPE_MESSAGE;
     const WireType *type = is_ret ? procedure->ret : is_args ? procedure->args : NULL;
     void *value = type && body ? wire_decode(type, body, len, arena, NULL) : NULL;
 
     return value ? wire_format(type, value) : g_strdup_printf("%zu bytes", len);
 }
 
-void caller_log_frame(Caller *caller, gboolean is_sent, const WireFrameHeader *header, const guint8 *body, size_t len)
+void caller_log_frame(Caller *caller, gboolean is_sent, const WireFrameHeader *header,
+                      const guint8 *body, size_t len)
 {
     const WireProcedure *procedure = wire_procedure_find(header->prog, header->proc);
-    g_autofree char *text = procedure ? format_body(procedure, header, body, len) : g_strdup_printf("%zu bytes", len);
+    g_autofree char *text =
+        procedure ? format_body(procedure, header, body, len) : g_strdup_printf("%zu bytes", len);
 
-    log_debug("client %s: %s %s type %d status %d serial %u: %s", caller->name, is_sent ? "->" : "<-",
-              procedure ? procedure->name : "unknown procedure", header->type, header->status, header->serial, text);
+    log_debug("client %s: %s %s type %d status %d serial %u: %s", caller->name,
+              is_sent ? "->" : "<-", procedure ? procedure->name : "unknown procedure",
+              header->type, header->status, header->serial, text);
 }

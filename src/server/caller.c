@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Callers: from the socket into the engine and back, once per turn of the loop, and the end.
  *
- * The engine may be fed and drained only from outside its own callbacks.  So everything that happens inside one of
- * them (a reply, a decision to close, room in a stream) only marks the caller; who fed or drained looks afterwards.
+ * The engine may be fed and drained only from outside its own callbacks.  So everything that
+ * happens inside one of them (a reply, a decision to close, room in a stream) only marks the
+ * caller; who fed or drained looks afterwards.
  *
- * A client that sends faster than it is served is paused; what it may not do is hold up others: one read per turn, and
- * a slice of time for the calls in it. */
+ * A client that sends faster than it is served is paused; what it may not do is hold up others: one
+ * read per turn, and a slice of time for the calls in it. */
 #include "server/caller.h"
 
 #include <errno.h>
@@ -18,12 +19,13 @@
 #include "server/server-private.h"
 #include "wire/frame.h"
 
-#define SLICE_US 5000             /* of calls per turn and client; but at least one call, */
-#define TURN_US 10000             /* and no more of anybody's when a turn has taken so long */
-#define FLUSH_BYTES (1024 * 1024) /* per turn and client */
+#define SLICE_US       5000          /* of calls per turn and client; but at least one call, */
+#define TURN_US        10000         /* and no more of anybody's when a turn has taken so long */
+#define FLUSH_BYTES    (1024 * 1024) /* per turn and client */
 #define READS_PER_TURN 8
-#define LINGER_MS 2000
-#define SILENT_TCP_MS 120000 /* a client host that vanished without a word, and asked for no keepalive */
+#define LINGER_MS      2000
+#define SILENT_TCP_MS                                                                              \
+    120000 /* a client host that vanished without a word, and asked for no keepalive */
 
 struct CallerHook {
     GList link;
@@ -281,7 +283,8 @@ static void time_passed(void *data)
     arm_timer(caller);
 }
 
-/* A deadline that moves away, as with every byte heard, is left alone: the timer looks again when it fires. */
+/* A deadline that moves away, as with every byte heard, is left alone: the timer looks again when
+ * it fires. */
 static void arm_timer(Caller *caller)
 {
     int64_t deadline_ms = next_deadline(caller);
@@ -297,8 +300,8 @@ static void arm_timer(Caller *caller)
 
 void caller_start_keepalive(Caller *caller)
 {
-    rpc_connection_start_keepalive(caller->conn, server.limits.keepalive_interval_s, server.limits.keepalive_count,
-                                   clock_now_ms());
+    rpc_connection_start_keepalive(caller->conn, server.limits.keepalive_interval_s,
+                                   server.limits.keepalive_count, clock_now_ms());
     arm_timer(caller);
 }
 
@@ -319,7 +322,8 @@ static void count_unsent(Caller *caller)
 /* > 0: so many bytes; 0: the socket is full; < 0: it failed. */
 static ssize_t write_output(Caller *caller, const RpcOutput *output)
 {
-    struct msghdr message = {.msg_iov = (struct iovec *)output->iov, .msg_iovlen = output->iov_count};
+    struct msghdr message = {.msg_iov = (struct iovec *)output->iov,
+                             .msg_iovlen = output->iov_count};
     g_autoptr(GError) failure = NULL;
     ssize_t put;
 
@@ -334,7 +338,8 @@ static ssize_t write_output(Caller *caller, const RpcOutput *output)
     return put < 0 && errno == EAGAIN ? 0 : put;
 }
 
-/* Writes what the socket takes.  A socket that fails is left to the reader, which meets the same end. */
+/* Writes what the socket takes.  A socket that fails is left to the reader, which meets the same
+ * end. */
 void caller_flush(Caller *caller)
 {
     uint64_t written = 0;
@@ -355,7 +360,8 @@ void caller_flush(Caller *caller)
     }
     caller->is_flushing = FALSE;
     count_unsent(caller);
-    if (caller->close_reason && caller->linger_deadline_ms > 0 && rpc_connection_unsent(caller->conn) == 0)
+    if (caller->close_reason && caller->linger_deadline_ms > 0 &&
+        rpc_connection_unsent(caller->conn) == 0)
         loop_post(end_posted, caller_ref(caller));
     caller_update_watch(caller);
 }
@@ -370,7 +376,8 @@ static void begin_slice(Caller *caller)
 
 static gboolean wants_pause(const Caller *caller)
 {
-    return caller->is_slice_over || caller->is_queue_full || caller->full_streams > 0 || caller->close_reason;
+    return caller->is_slice_over || caller->is_queue_full || caller->full_streams > 0 ||
+           caller->close_reason;
 }
 
 void caller_update_watch(Caller *caller)
@@ -441,14 +448,16 @@ static gboolean feed(Caller *caller, const guint8 *bytes, size_t len, LinkFds *f
     return rpc_connection_feed(caller->conn, bytes, len, clock_now_ms(), error);
 }
 
-/* The payload of a stream that can take it from the socket itself.  FALSE: there is none, read as usual. */
+/* The payload of a stream that can take it from the socket itself.  FALSE: there is none, read as
+ * usual. */
 static gboolean splice_window(Caller *caller, uint64_t *ret_taken)
 {
     RpcStream *rpc_stream = NULL;
     uint64_t window = rpc_connection_window(caller->conn, &rpc_stream);
 
     *ret_taken = 0;
-    if (window == 0 || !stream_splice(stream_of_rpc(caller, rpc_stream), caller->link->fd, window, ret_taken))
+    if (window == 0 ||
+        !stream_splice(stream_of_rpc(caller, rpc_stream), caller->link->fd, window, ret_taken))
         return FALSE;
     if (*ret_taken > 0)
         rpc_connection_window_taken(caller->conn, *ret_taken, clock_now_ms());
@@ -504,10 +513,12 @@ static void caller_ready(int fd, unsigned events, void *data)
 
     if (events & EPOLLOUT)
         caller_flush(caller);
-    if (!caller->is_gone && events & (EPOLLIN | EPOLLHUP | EPOLLERR) && caller->watched_events & EPOLLIN)
+    if (!caller->is_gone && events & (EPOLLIN | EPOLLHUP | EPOLLERR) &&
+        caller->watched_events & EPOLLIN)
         caller_read(caller);
     else if (!caller->is_gone && events & (EPOLLHUP | EPOLLERR))
-        end_with(caller, ERROR_RPC, "the client hung up"); /* paused: there is nobody left to answer */
+        end_with(caller, ERROR_RPC,
+                 "the client hung up"); /* paused: there is nobody left to answer */
 }
 
 /* --- the beginning --- */
@@ -523,8 +534,8 @@ static void on_call(RpcConnection *conn, RpcCall *rpc_call, void *data)
     }
 }
 
-static void on_frame(RpcConnection *conn, gboolean is_sent, const WireFrameHeader *header, const guint8 *body,
-                     size_t body_len, void *data)
+static void on_frame(RpcConnection *conn, gboolean is_sent, const WireFrameHeader *header,
+                     const guint8 *body, size_t body_len, void *data)
 {
     if (log_is_on(LOG_LEVEL_DEBUG))
         caller_log_frame(data, is_sent, header, body, body_len);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Caller: one connected client.  It lives as long as somebody holds a reference; once it has gone (caller_is_gone),
- * everything sent to it is dropped.  All functions need the floor and none awaits. */
+/* Caller: one connected client.  It lives as long as somebody holds a reference; once it has gone
+ * (caller_is_gone), everything sent to it is dropped.  All functions need the floor and none
+ * awaits. */
 #pragma once
 
 #include <glib.h>
@@ -38,8 +39,9 @@ gboolean caller_is_confidential(const Caller *caller);
 
 /* --- its end --- */
 
-/* Called once, with the floor, when the connection ends for whatever reason (at once if it has already): the place for
- * what must not outlive its client.  Must not await; spawn a task for more. */
+/* Called once, with the floor, when the connection ends for whatever reason (at once if it has
+ * already): the place for what must not outlive its client.  Must not await; spawn a task for more.
+ */
 typedef void (*CallerCloseFunc)(Caller *caller, void *data);
 typedef struct CallerHook CallerHook;
 CallerHook *caller_on_close(Caller *caller, CallerCloseFunc fn, void *data);
@@ -63,12 +65,14 @@ int call_take_fd(Call *call, unsigned n);
 /* The reply carries that descriptor (taken), for procedures whose row says so. */
 void call_reply_fd(Call *call, int fd);
 /* fn runs right after the reply (or the error: then is_ok is FALSE) has been queued. */
-void call_after_reply(Call *call, void (*fn)(Caller *caller, gboolean is_ok, void *data), void *data);
+void call_after_reply(Call *call, void (*fn)(Caller *caller, gboolean is_ok, void *data),
+                      void *data);
 
 /* --- streams --- */
 
-/* A stream of the client tied to a descriptor: bytes go both ways as the procedure's row allows, at the pace of the
- * slower side, until one side ends.  The server owns it; the pointer is good until on_end has been called. */
+/* A stream of the client tied to a descriptor: bytes go both ways as the procedure's row allows, at
+ * the pace of the slower side, until one side ends.  The server owns it; the pointer is good until
+ * on_end has been called. */
 typedef struct CallerStream CallerStream;
 typedef enum {
     STREAM_ENDED_FINISHED, /* the client finished, and all it sent has been written */
@@ -76,10 +80,12 @@ typedef enum {
     STREAM_ENDED_FAILED,   /* the descriptor failed, the call failed, or caller_stream_fail */
 } CallerStreamEnd;
 typedef void (*CallerStreamEndFunc)(CallerStream *stream, CallerStreamEnd end, void *data);
-/* In the service function, before it returns: the stream opens with the reply.  Takes fd (socket, pipe or terminal, no
- * file) in any case and makes it non-blocking.  For descriptors that are to be handed to QEMU, give this one end of a
- * pipe: then the bytes are spliced.  on_end may be NULL; it is called exactly once unless this returns NULL. */
-CallerStream *call_open_stream(Call *call, int fd, CallerStreamEndFunc on_end, void *data, GError **error);
+/* In the service function, before it returns: the stream opens with the reply.  Takes fd (socket,
+ * pipe or terminal, no file) in any case and makes it non-blocking.  For descriptors that are to be
+ * handed to QEMU, give this one end of a pipe: then the bytes are spliced.  on_end may be NULL; it
+ * is called exactly once unless this returns NULL. */
+CallerStream *call_open_stream(Call *call, int fd, CallerStreamEndFunc on_end, void *data,
+                               GError **error);
 /* Ends it with an error for the client. */
 void caller_stream_fail(CallerStream *stream, const GError *error);
 /* Bytes carried so far, both ways together. */
@@ -111,18 +117,21 @@ typedef struct {
     GDestroyNotify free_data;
 } CallerSubscription;
 
-/* The callback id, or -1 with an error (too many).  uuid may be NULL.  data is taken in any case. */
+/* The callback id, or -1 with an error (too many).  uuid may be NULL.  data is taken in any case.
+ */
 int caller_subscribe(Caller *caller, CallerEvents family, int event, const Uuid *uuid, void *data,
                      GDestroyNotify free_data, GError **error);
 /* ERROR_INTERNAL_ERROR if this client has no such registration. */
 gboolean caller_unsubscribe(Caller *caller, CallerEvents family, int callback_id, GError **error);
-/* The first registration of that family and event, for the legacy calls that have no id; NULL: none. */
-const CallerSubscription *caller_find_subscription(const Caller *caller, CallerEvents family, int event);
-/* Calls fn for every registration, of all clients, of that family and event whose filter lets uuid pass, in the order
- * of registration.  fn may send and close, but not subscribe or unsubscribe. */
+/* The first registration of that family and event, for the legacy calls that have no id; NULL:
+ * none. */
+const CallerSubscription *caller_find_subscription(const Caller *caller, CallerEvents family,
+                                                   int event);
+/* Calls fn for every registration, of all clients, of that family and event whose filter lets uuid
+ * pass, in the order of registration.  fn may send and close, but not subscribe or unsubscribe. */
 typedef void (*CallerSubscriptionFunc)(const CallerSubscription *subscription, void *data);
-void callers_each_subscription(CallerEvents family, int event, const Uuid *uuid, CallerSubscriptionFunc fn,
-                               void *data);
+void callers_each_subscription(CallerEvents family, int event, const Uuid *uuid,
+                               CallerSubscriptionFunc fn, void *data);
 gboolean callers_want_event(CallerEvents family, int event);
 
 /* Queues an event; msg fits the procedure's args.  What cannot be encoded is logged and dropped. */

@@ -98,7 +98,8 @@ void caller_update_pause(Caller *caller);
 void caller_update_watch(Caller *caller);
 void caller_end(Caller *caller, const GError *reason);
 void caller_end_soon(Caller *caller, const char *reason);
-void caller_log_frame(Caller *caller, gboolean is_sent, const WireFrameHeader *header, const guint8 *body, size_t len);
+void caller_log_frame(Caller *caller, gboolean is_sent, const WireFrameHeader *header,
+                      const guint8 *body, size_t len);
 
 /* call.c */
 void call_received(Caller *caller, RpcCall *rpc_call);
@@ -107,7 +108,8 @@ RpcCallId call_id(const Call *call);
 
 /* stream.c */
 CallerStream *stream_of_rpc(Caller *caller, const RpcStream *stream);
-/* Moves up to bytes of the socket into the stream's pipe.  FALSE: it cannot splice (any more); feed instead. */
+/* Moves up to bytes of the socket into the stream's pipe.  FALSE: it cannot splice (any more); feed
+ * instead. */
 gboolean stream_splice(CallerStream *stream, int socket_fd, uint64_t bytes, uint64_t *ret_taken);
 void streams_clear(Caller *caller);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The server: accepts clients within the limits and keeps the table of rows.
  *
- * A host must stay manageable while somebody floods it: an eighth of the slots, before and after log-in, is kept for
- * uid 0 on a unix socket, each listener accepts a few per turn of the loop, and who is over a limit is closed at once
- * rather than left waiting in a queue that root would have to wait in too. */
+ * A host must stay manageable while somebody floods it: an eighth of the slots, before and after
+ * log-in, is kept for uid 0 on a unix socket, each listener accepts a few per turn of the loop, and
+ * who is over a limit is closed at once rather than left waiting in a queue that root would have to
+ * wait in too. */
 #include "server/server.h"
 
 #include <errno.h>
@@ -22,10 +23,10 @@
 #include "link/listen.h"
 #include "server/server-private.h"
 
-#define ACCEPTS_PER_TURN 8
-#define ACCEPT_PAUSE_MS 500 /* when descriptors have run out */
+#define ACCEPTS_PER_TURN         8
+#define ACCEPT_PAUSE_MS          500 /* when descriptors have run out */
 #define REFUSALS_LOGGED_EVERY_MS 1000
-#define FIRST_INHERITED_FD 3
+#define FIRST_INHERITED_FD       3
 
 typedef struct {
     int fd;
@@ -124,7 +125,8 @@ static void count_anonymous(const Caller *caller, int by)
 
     server.anonymous += (unsigned)by;
     if (count > 0)
-        g_hash_table_replace(server.anonymous_by_address, g_strdup(caller->address_key), GUINT_TO_POINTER(count));
+        g_hash_table_replace(server.anonymous_by_address, g_strdup(caller->address_key),
+                             GUINT_TO_POINTER(count));
     else
         g_hash_table_remove(server.anonymous_by_address, caller->address_key);
 }
@@ -136,7 +138,8 @@ static const char *find_limit(const Caller *caller)
         return "max_clients";
     if (server.anonymous >= slots_for(caller, server.limits.max_anonymous))
         return "max_anonymous_clients";
-    if (!is_privileged(caller) && anonymous_at(caller->address_key) >= server.limits.max_anonymous_per_address)
+    if (!is_privileged(caller) &&
+        anonymous_at(caller->address_key) >= server.limits.max_anonymous_per_address)
         return "max_anonymous_per_address";
     return NULL;
 }
@@ -151,8 +154,8 @@ static void log_refusal(const Caller *caller, const char *limit)
         left_out++;
         return;
     }
-    log_warning("refused client %s: limit %s is reached (%u more since the last such line)", caller->name, limit,
-                left_out);
+    log_warning("refused client %s: limit %s is reached (%u more since the last such line)",
+                caller->name, limit, left_out);
     next_ms = clock_now_ms() + REFUSALS_LOGGED_EVERY_MS;
     left_out = 0;
 }
@@ -188,7 +191,8 @@ void server_forget_client(Caller *caller)
     caller_unref(caller);
 }
 
-/* Over the limit of all: who holds most has to go.  What those hold who are going already is as good as free. */
+/* Over the limit of all: who holds most has to go.  What those hold who are going already is as
+ * good as free. */
 void server_check_unsent(void)
 {
     uint64_t staying_bytes = 0;
@@ -220,7 +224,8 @@ Caller *server_adopt(int fd, gboolean is_readonly)
     socklen_t len = sizeof address;
 
     getsockname(fd, (struct sockaddr *)&address, &len);
-    return take_client(link_new(address.ss_family == AF_UNIX ? LINK_KIND_UNIX : LINK_KIND_TCP, fd), is_readonly);
+    return take_client(link_new(address.ss_family == AF_UNIX ? LINK_KIND_UNIX : LINK_KIND_TCP, fd),
+                       is_readonly);
 }
 
 /* --- listening --- */
@@ -245,7 +250,8 @@ static void accept_some(int fd, unsigned events, void *data)
             take_client(link, listener->is_readonly);
             break;
         case LINK_FAILED:
-            log_error("cannot accept a client, trying again in %d ms: %s", ACCEPT_PAUSE_MS, failure->message);
+            log_error("cannot accept a client, trying again in %d ms: %s", ACCEPT_PAUSE_MS,
+                      failure->message);
             watch_set_events(listener->watch, 0);
             g_clear_pointer(&listener->pause, timer_free);
             listener->pause = timer_new(ACCEPT_PAUSE_MS, accept_again, listener);
@@ -274,7 +280,8 @@ gboolean server_add_listener(int fd, const char *path, gboolean is_readonly, GEr
     return TRUE;
 }
 
-gboolean server_listen_unix(const char *path, mode_t mode, gid_t group, gboolean is_readonly, GError **error)
+gboolean server_listen_unix(const char *path, mode_t mode, gid_t group, gboolean is_readonly,
+                            GError **error)
 {
     auto_fd int fd = listen_unix(path, mode, server.limits.backlog, error);
 
@@ -303,8 +310,8 @@ static gboolean is_readonly_path(int fd)
     struct sockaddr_un address = {0};
     socklen_t len = sizeof address - 1; /* so that there is a NUL behind the path */
 
-    return getsockname(fd, (struct sockaddr *)&address, &len) == 0 && address.sun_family == AF_UNIX &&
-           g_str_has_suffix(address.sun_path, "-ro");
+    return getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
+           address.sun_family == AF_UNIX && g_str_has_suffix(address.sun_path, "-ro");
 }
 
 gboolean server_listen_inherited(unsigned *ret_count, GError **error)

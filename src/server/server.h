@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The server: listening sockets, the clients on them, and the table that says which function serves which procedure.
- * It knows no procedure by name; what the table does not serve is answered as "not supported".  One per process. */
+/* The server: listening sockets, the clients on them, and the table that says which function serves
+ * which procedure. It knows no procedure by name; what the table does not serve is answered as "not
+ * supported".  One per process. */
 #pragma once
 
 #include <glib.h>
@@ -41,8 +42,8 @@ typedef enum {
     CALL_URGENT = 1 << 3,      /* not held back by calls that run (abort a job) */
 } CallFlags;
 
-/* Fills ret (zeroed, of the procedure's ret type; NULL if it has none), which may point into call_arena and into what
- * lives until the reply.  FALSE: the error is the answer. */
+/* Fills ret (zeroed, of the procedure's ret type; NULL if it has none), which may point into
+ * call_arena and into what lives until the reply.  FALSE: the error is the answer. */
 typedef gboolean (*CallFunc)(Call *call, const void *args, void *ret, GError **error);
 
 typedef struct {
@@ -53,11 +54,15 @@ typedef struct {
     unsigned flags; /* CallFlags */
 } ServerRow;
 
-/* SERVER_ROW(REMOTE, DOMAIN_SUSPEND, service_domain_suspend, CALL_TASK, 0): the function may take its own types. */
-#define SERVER_ROW(program, name, function, mode, flags)                                                     \
-    { program##_PROGRAM, program##_##name, (CallFunc)(void (*)(void))(function), mode, flags }
+/* SERVER_ROW(REMOTE, DOMAIN_SUSPEND, service_domain_suspend, CALL_TASK, 0): the function may take
+ * its own types. */
+#define SERVER_ROW(program, name, function, mode, flags)                                           \
+    {                                                                                              \
+        program##_PROGRAM, program##_##name, (CallFunc)(void (*)(void))(function), mode, flags     \
+    }
 
-/* auth_list (answers "none"), connect_close and the close callback: what concerns the connection alone. */
+/* auth_list (answers "none"), connect_close and the close callback: what concerns the connection
+ * alone. */
 extern const ServerRow server_session_rows[];
 extern const unsigned server_session_row_count;
 
@@ -66,16 +71,19 @@ void server_init(const ServerLimits *limits);
 void server_add_rows(const ServerRow *rows, unsigned count);
 gboolean server_serves(uint32_t program, int32_t number);
 
-/* mode: permission bits; group: (gid_t)-1 for the daemon's.  A socket on which somebody listens is an error. */
-gboolean server_listen_unix(const char *path, mode_t mode, gid_t group, gboolean is_readonly, GError **error);
+/* mode: permission bits; group: (gid_t)-1 for the daemon's.  A socket on which somebody listens is
+ * an error. */
+gboolean server_listen_unix(const char *path, mode_t mode, gid_t group, gboolean is_readonly,
+                            GError **error);
 /* Resolves host, which blocks: at start-up only. */
 gboolean server_listen_tcp(const char *host, guint16 port, GError **error);
-/* What systemd hands over (LISTEN_FDS); *ret_count sockets.  A unix socket whose name ends in "-ro" is read-only. */
+/* What systemd hands over (LISTEN_FDS); *ret_count sockets.  A unix socket whose name ends in "-ro"
+ * is read-only. */
 gboolean server_listen_inherited(unsigned *ret_count, GError **error);
 /* Takes a listening descriptor; path (may be NULL): to be removed at the end. */
 gboolean server_add_listener(int fd, const char *path, gboolean is_readonly, GError **error);
-/* Takes a connected descriptor as if it had been accepted; NULL: refused by the limits.  For tests and for handed-over
- * connections.  The caller is borrowed. */
+/* Takes a connected descriptor as if it had been accepted; NULL: refused by the limits.  For tests
+ * and for handed-over connections.  The caller is borrowed. */
 Caller *server_adopt(int fd, gboolean is_readonly);
 
 unsigned server_client_count(void);

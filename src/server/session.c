@@ -2,8 +2,10 @@
 /* Calls about the connection itself. */
 #include "server/server-private.h"
 
-/* One entry, "none": everybody who may connect is in.  Stock clients go on without credentials then. */
-static gboolean session_auth_list(Call *call, const void *args, RemoteAuthListRet *ret, GError **error)
+/* One entry, "none": everybody who may connect is in.  Stock clients go on without credentials
+ * then. */
+static gboolean session_auth_list(Call *call, const void *args, RemoteAuthListRet *ret,
+                                  GError **error)
 {
     ret->types = arena_new0(call_arena(call), int32_t, 1);
     ret->types_count = 1;
@@ -15,8 +17,9 @@ static gboolean session_close(Call *call, const void *args, void *ret, GError **
     return TRUE;
 }
 
-/* The event tells that the daemon lost its own way to the hypervisor.  There is no such way here that could be lost
- * while this connection stands, so a registration is only taken note of; twice is fine, as with stock daemons. */
+/* The event tells that the daemon lost its own way to the hypervisor.  There is no such way here
+ * that could be lost while this connection stands, so a registration is only taken note of; twice
+ * is fine, as with stock daemons. */
 static gboolean session_close_callback(Call *call, const void *args, void *ret, GError **error)
 {
     return TRUE;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Streams: a client's stream tied to a descriptor.
  *
- *   client ─▶ socket ─▶ engine ─▶ pending ─▶ descriptor      backlog over a limit: the client is paused
- *                  └───── splice ─────────▶ pipe             payload never enters this process
- *   client ◀─ socket ◀─ engine ◀──────────── descriptor      read only when all that was read before is in the socket
+ *   client ─▶ socket ─▶ engine ─▶ pending ─▶ descriptor      backlog over a limit: the client is
+ * paused └───── splice ─────────▶ pipe             payload never enters this process client ◀─
+ * socket ◀─ engine ◀──────────── descriptor      read only when all that was read before is in the
+ * socket
  *
- * What is watched changes with the state; when nothing is, the watch goes, as a hang-up would be reported for ever. */
+ * What is watched changes with the state; when nothing is, the watch goes, as a hang-up would be
+ * reported for ever. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,8 +22,8 @@
 
 #define STREAMS_MAX 64 /* per client */
 #define BACKLOG_MAX (1024 * 1024)
-#define CHUNK (64 * 1024)
-#define PIPE_SIZE (1024 * 1024)
+#define CHUNK       (64 * 1024)
+#define PIPE_SIZE   (1024 * 1024)
 
 struct CallerStream {
     GList link;
@@ -33,8 +35,8 @@ struct CallerStream {
     gboolean gives; /* to the client */
     gboolean is_pipe;
     gboolean is_open;
-    gboolean is_finishing;   /* the client has finished; pending bytes are still to be written */
-    gboolean is_full;        /* counted in caller->full_streams */
+    gboolean is_finishing; /* the client has finished; pending bytes are still to be written */
+    gboolean is_full;      /* counted in caller->full_streams */
     GByteArray *pending;
     uint64_t carried;
     CallerStreamEndFunc on_end;
@@ -153,7 +155,8 @@ static void on_finish(RpcStream *rpc, void *data)
 
 static void on_abort(RpcStream *rpc, const GError *error, void *data)
 {
-    stream_end(data, error && !((CallerStream *)data)->is_open ? STREAM_ENDED_FAILED : STREAM_ENDED_ABORTED);
+    stream_end(data, error && !((CallerStream *)data)->is_open ? STREAM_ENDED_FAILED
+                                                               : STREAM_ENDED_ABORTED);
 }
 
 static gboolean has_room(int fd)
@@ -170,7 +173,8 @@ gboolean stream_splice(CallerStream *stream, int socket_fd, uint64_t bytes, uint
     if (!stream || stream->fd < 0 || !stream->is_pipe || stream->pending->len > 0)
         return FALSE;
     do {
-        moved = splice(socket_fd, NULL, stream->fd, NULL, MIN(bytes, PIPE_SIZE), SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        moved = splice(socket_fd, NULL, stream->fd, NULL, MIN(bytes, PIPE_SIZE),
+                       SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     } while (moved < 0 && errno == EINTR);
     if (moved > 0) {
         stream->carried += (uint64_t)moved;
@@ -185,7 +189,8 @@ gboolean stream_splice(CallerStream *stream, int socket_fd, uint64_t bytes, uint
     }
     if (moved < 0 && errno == EAGAIN)
         return TRUE; /* the socket is empty after all */
-    return FALSE;    /* end of the connection, or the pipe's reader is gone: reading and writing will tell */
+    return FALSE; /* end of the connection, or the pipe's reader is gone: reading and writing will
+                     tell */
 }
 
 CallerStream *stream_of_rpc(Caller *caller, const RpcStream *rpc)
@@ -297,13 +302,16 @@ static gboolean check_descriptor(int fd, gboolean *ret_is_pipe, GError **error)
 
     if (fstat(fd, &about) < 0)
         return error_errno(error, "cannot open the stream");
-    if (!S_ISFIFO(about.st_mode) && !S_ISSOCK(about.st_mode) && !(S_ISCHR(about.st_mode) && isatty(fd)))
-        return error_set(error, ERROR_OPERATION_INVALID, "a stream needs a socket, a pipe or a terminal");
+    if (!S_ISFIFO(about.st_mode) && !S_ISSOCK(about.st_mode) &&
+        !(S_ISCHR(about.st_mode) && isatty(fd)))
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "a stream needs a socket, a pipe or a terminal");
     *ret_is_pipe = S_ISFIFO(about.st_mode);
     return TRUE;
 }
 
-CallerStream *call_open_stream(Call *call, int taken_fd, CallerStreamEndFunc on_end, void *data, GError **error)
+CallerStream *call_open_stream(Call *call, int taken_fd, CallerStreamEndFunc on_end, void *data,
+                               GError **error)
 {
     auto_fd int fd = taken_fd;
     Caller *caller = call_caller(call);
@@ -317,7 +325,8 @@ CallerStream *call_open_stream(Call *call, int taken_fd, CallerStreamEndFunc on_
         return NULL;
     }
     if (caller->streams.length >= STREAMS_MAX) {
-        error_set(error, ERROR_RESOURCE_BUSY, "this connection has %d streams open already", STREAMS_MAX);
+        error_set(error, ERROR_RESOURCE_BUSY, "this connection has %d streams open already",
+                  STREAMS_MAX);
         return NULL;
     }
     if (!check_descriptor(fd, &is_pipe, error))

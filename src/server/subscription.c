@@ -24,7 +24,8 @@ int caller_subscribe(Caller *caller, CallerEvents family, int event, const Uuid 
     if (caller->is_gone || caller->subscriptions->len >= SUBSCRIPTIONS_MAX) {
         if (free_data)
             free_data(data);
-        error_set_from(error, FROM_RPC, ERROR_INTERNAL_ERROR, "internal error: too many events are registered");
+        error_set_from(error, FROM_RPC, ERROR_INTERNAL_ERROR,
+                       "internal error: too many events are registered");
         return -1;
     }
     if (!all)
@@ -61,7 +62,8 @@ gboolean caller_unsubscribe(Caller *caller, CallerEvents family, int callback_id
                           "internal error: event callback %d is not registered", callback_id);
 }
 
-const CallerSubscription *caller_find_subscription(const Caller *caller, CallerEvents family, int event)
+const CallerSubscription *caller_find_subscription(const Caller *caller, CallerEvents family,
+                                                   int event)
 {
     for (guint i = 0; i < caller->subscriptions->len; i++) {
         const CallerSubscription *subscription = caller->subscriptions->pdata[i];
@@ -75,11 +77,12 @@ const CallerSubscription *caller_find_subscription(const Caller *caller, CallerE
 void subscriptions_drop(Caller *caller)
 {
     while (caller->subscriptions->len > 0)
-        subscription_free(g_ptr_array_steal_index(caller->subscriptions, caller->subscriptions->len - 1));
+        subscription_free(
+            g_ptr_array_steal_index(caller->subscriptions, caller->subscriptions->len - 1));
 }
 
-void callers_each_subscription(CallerEvents family, int event, const Uuid *uuid, CallerSubscriptionFunc fn,
-                               void *data)
+void callers_each_subscription(CallerEvents family, int event, const Uuid *uuid,
+                               CallerSubscriptionFunc fn, void *data)
 {
     for (guint i = 0; all && i < all->len; i++) {
         const CallerSubscription *subscription = all->pdata[i];
@@ -111,6 +114,7 @@ void caller_send_event(Caller *caller, uint32_t program, int32_t number, const v
     if (caller->is_gone)
         return;
     if (!rpc_connection_send_event(caller->conn, procedure, msg, &failure))
-        log_warning("cannot send event %s to client %s: %s", procedure->name, caller->name, failure->message);
+        log_warning("cannot send event %s to client %s: %s", procedure->name, caller->name,
+                    failure->message);
     caller_flush(caller);
 }

@@ -28,13 +28,15 @@ static gboolean serve_feature(Call *call, const RemoteConnectSupportsFeatureArgs
     return TRUE;
 }
 
-static gboolean serve_hostname(Call *call, const void *args, RemoteConnectGetHostnameRet *ret, GError **error)
+static gboolean serve_hostname(Call *call, const void *args, RemoteConnectGetHostnameRet *ret,
+                               GError **error)
 {
     ret->hostname = arena_strdup(call_arena(call), "fedora1");
     return TRUE;
 }
 
-static gboolean serve_capabilities(Call *call, const void *args, RemoteConnectGetCapabilitiesRet *ret, GError **error)
+static gboolean serve_capabilities(Call *call, const void *args,
+                                   RemoteConnectGetCapabilitiesRet *ret, GError **error)
 {
     g_autofree char *text = g_strnfill(300000, 'c');
 
@@ -42,7 +44,8 @@ static gboolean serve_capabilities(Call *call, const void *args, RemoteConnectGe
     return TRUE;
 }
 
-static AWAITS gboolean serve_suspend(Call *call, const RemoteDomainSuspendArgs *args, void *ret, GError **error)
+static AWAITS gboolean serve_suspend(Call *call, const RemoteDomainSuspendArgs *args, void *ret,
+                                     GError **error)
 {
     suspends_running++;
     suspends_most = MAX(suspends_most, suspends_running);
@@ -61,7 +64,8 @@ static AWAITS gboolean serve_abort(Call *call, const void *args, void *ret, GErr
     return await_sleep(1, error);
 }
 
-static gboolean serve_slow(Call *call, const void *args, RemoteConnectGetTypeRet *ret, GError **error)
+static gboolean serve_slow(Call *call, const void *args, RemoteConnectGetTypeRet *ret,
+                           GError **error)
 {
     usleep(200); /* a call that takes its time, on the loop thread */
     ret->type = arena_strdup(call_arena(call), "QEMU");
@@ -115,7 +119,8 @@ static void open_gate(void)
 
 static const RemoteConnectOpenArgs open_args = {.name = (char *)"qemu:///system"};
 
-static void expect(Client *client, int32_t number, const void *args, ErrorCode code, ErrorDomain domain, const char *text)
+static void expect(Client *client, int32_t number, const void *args, ErrorCode code,
+                   ErrorDomain domain, const char *text)
 {
     g_autoptr(GError) error = NULL;
 
@@ -139,7 +144,8 @@ static void order_body(void *data)
     const RemoteConnectSupportsFeatureArgs feature = {10};
     const RemoteAuthListRet *list;
 
-    expect(client, REMOTE_CONNECT_GET_HOSTNAME, NULL, ERROR_INTERNAL_ERROR, FROM_RPC, "connection not open");
+    expect(client, REMOTE_CONNECT_GET_HOSTNAME, NULL, ERROR_INTERNAL_ERROR, FROM_RPC,
+           "connection not open");
     list = client_call(client, REMOTE_PROGRAM, REMOTE_AUTH_LIST, NULL, NULL);
     g_assert_true(list->types_count == 1 && list->types[0] == 0);
     expect(client, REMOTE_CONNECT_SUPPORTS_FEATURE, &feature, ERROR_OK, 0, NULL);
@@ -148,7 +154,8 @@ static void order_body(void *data)
     expect(client, REMOTE_CONNECT_GET_HOSTNAME, NULL, ERROR_OK, 0, NULL);
     expect(client, REMOTE_CONNECT_REGISTER_CLOSE_CALLBACK, NULL, ERROR_OK, 0, NULL);
     expect(client, REMOTE_CONNECT_OPEN, &open_args, ERROR_INTERNAL_ERROR, FROM_RPC, "already open");
-    expect(client, REMOTE_CONNECT_GET_HOSTNAME, NULL, ERROR_INTERNAL_ERROR, FROM_RPC, "connection not open");
+    expect(client, REMOTE_CONNECT_GET_HOSTNAME, NULL, ERROR_INTERNAL_ERROR, FROM_RPC,
+           "connection not open");
     expect(client, REMOTE_CONNECT_CLOSE, NULL, ERROR_OK, 0, NULL);
     wait_until(client->is_ended);
     g_assert_cmpuint(server_client_count(), ==, 0);
@@ -173,13 +180,17 @@ static void refusals_body(void *data)
 
     expect(client, REMOTE_DOMAIN_RESUME, &suspend, ERROR_NO_SUPPORT, FROM_RPC,
            "not supported by the connection driver: domain_resume");
-    expect(reader, REMOTE_DOMAIN_SUSPEND, &suspend, ERROR_OPERATION_DENIED, FROM_DOMAIN, "read only access prevents");
+    expect(reader, REMOTE_DOMAIN_SUSPEND, &suspend, ERROR_OPERATION_DENIED, FROM_DOMAIN,
+           "read only access prevents");
     expect(asked, REMOTE_CONNECT_OPEN, &readonly, ERROR_OK, 0, NULL);
-    expect(asked, REMOTE_DOMAIN_SUSPEND, &suspend, ERROR_OPERATION_DENIED, FROM_DOMAIN, "read only access prevents");
+    expect(asked, REMOTE_DOMAIN_SUSPEND, &suspend, ERROR_OPERATION_DENIED, FROM_DOMAIN,
+           "read only access prevents");
     expect(reader, REMOTE_AUTH_LIST, NULL, ERROR_OK, 0, NULL);
     open_gate();
-    expect(client, REMOTE_DOMAIN_SUSPEND, &missing, ERROR_NO_DOMAIN, FROM_QEMU, "no such domain 'vm1'");
-    expect(client, REMOTE_DOMAIN_SUSPEND, &silent, ERROR_INTERNAL_ERROR, FROM_RPC, "cause is unknown");
+    expect(client, REMOTE_DOMAIN_SUSPEND, &missing, ERROR_NO_DOMAIN, FROM_QEMU,
+           "no such domain 'vm1'");
+    expect(client, REMOTE_DOMAIN_SUSPEND, &silent, ERROR_INTERNAL_ERROR, FROM_RPC,
+           "cause is unknown");
 }
 
 static void refusals_say_why(void)
@@ -190,13 +201,14 @@ static void refusals_say_why(void)
 static void undecodable_body(void *data)
 {
     /* connect_open whose name says it is longer than the body */
-    static const guint8 frame[] = {0, 0, 0, 36, 0x20, 0, 0x80, 0x86, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0,
-                                   0, 0, 0, 9,  0,    0, 0,    0,    0, 0, 0, 1, 0, 0, 1, 0};
+    static const guint8 frame[] = {0, 0, 0, 36, 0x20, 0, 0x80, 0x86, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0,
+                                   0, 0, 0, 0,  0,    9, 0,    0,    0, 0, 0, 0, 0, 1, 0, 0, 1, 0};
     guint8 reply[512];
     int pair[2];
     ssize_t got;
 
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==,
+                    0);
     server_adopt(pair[0], FALSE);
     g_assert_cmpint(write(pair[1], frame, sizeof frame), ==, sizeof frame);
     wait_until((got = recv(pair[1], reply, sizeof reply, MSG_DONTWAIT)) > 0);
@@ -410,7 +422,8 @@ static void frame_body(void *data)
     static const guint8 length[] = {0, 1, 0, 4};
     int pair[2];
 
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==,
+                    0);
     server_adopt(pair[0], FALSE);
     g_assert_cmpint(write(pair[1], length, sizeof length), ==, sizeof length);
     wait_until(server_client_count() == 0);
@@ -458,9 +471,11 @@ static void total_body(void *data)
     client_set_deaf(small, TRUE);
     client_set_deaf(large, TRUE);
     for (int i = 0; i < 3; i++)
-        g_ptr_array_add(answers, client_send(small, REMOTE_PROGRAM, REMOTE_CONNECT_GET_CAPABILITIES, NULL));
+        g_ptr_array_add(answers,
+                        client_send(small, REMOTE_PROGRAM, REMOTE_CONNECT_GET_CAPABILITIES, NULL));
     for (int i = 0; i < 6; i++)
-        g_ptr_array_add(answers, client_send(large, REMOTE_PROGRAM, REMOTE_CONNECT_GET_CAPABILITIES, NULL));
+        g_ptr_array_add(answers,
+                        client_send(large, REMOTE_PROGRAM, REMOTE_CONNECT_GET_CAPABILITIES, NULL));
     wait_until(large->is_ended);
     g_assert_false(small->is_ended);
     expect(reading, REMOTE_CONNECT_GET_CAPABILITIES, NULL, ERROR_OK, 0, NULL);
@@ -486,7 +501,8 @@ static void flood_body(void *data)
     for (int i = 0; i < FLOODERS; i++)
         flooders[i] = client_open(FALSE, NULL);
     for (int i = 0; i < 2000; i++)
-        g_ptr_array_add(answers, client_send(flooders[i % FLOODERS], REMOTE_PROGRAM, REMOTE_CONNECT_GET_TYPE, NULL));
+        g_ptr_array_add(answers, client_send(flooders[i % FLOODERS], REMOTE_PROGRAM,
+                                             REMOTE_CONNECT_GET_TYPE, NULL));
     for (int i = 0; i < 10; i++) {
         since_us = g_get_monotonic_time();
         expect(other, REMOTE_CONNECT_GET_HOSTNAME, NULL, ERROR_OK, 0, NULL);
@@ -531,19 +547,25 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     limits = server_default_limits;
-    g_test_add_func("/server/call/connections-open-once-and-close", connections_open_once_and_close);
+    g_test_add_func("/server/call/connections-open-once-and-close",
+                    connections_open_once_and_close);
     g_test_add_func("/server/call/refusals-say-why", refusals_say_why);
-    g_test_add_func("/server/call/what-cannot-be-decoded-is-answered", what_cannot_be_decoded_is_answered);
-    g_test_add_func("/server/call/tasks-are-bounded-but-aborts-get-through", tasks_are_bounded_but_aborts_get_through);
+    g_test_add_func("/server/call/what-cannot-be-decoded-is-answered",
+                    what_cannot_be_decoded_is_answered);
+    g_test_add_func("/server/call/tasks-are-bounded-but-aborts-get-through",
+                    tasks_are_bounded_but_aborts_get_through);
     g_test_add_func("/server/call/waiting-calls-of-all-clients-are-served-in-turn",
                     waiting_calls_of_all_clients_are_served_in_turn);
     g_test_add_func("/server/call/a-client-that-vanishes-takes-its-waiting-calls-along",
                     a_client_that_vanishes_takes_its_waiting_calls_along);
-    g_test_add_func("/server/call/a-flood-does-not-hold-up-others", a_flood_does_not_hold_up_others);
+    g_test_add_func("/server/call/a-flood-does-not-hold-up-others",
+                    a_flood_does_not_hold_up_others);
     g_test_add_func("/server/server/log-in-must-come-in-time", log_in_must_come_in_time);
-    g_test_add_func("/server/server/one-address-may-not-take-all-places", one_address_may_not_take_all_places);
+    g_test_add_func("/server/server/one-address-may-not-take-all-places",
+                    one_address_may_not_take_all_places);
     g_test_add_func("/server/server/an-eighth-is-kept-for-root", an_eighth_is_kept_for_root);
-    g_test_add_func("/server/server/before-log-in-frames-are-small", before_log_in_frames_are_small);
+    g_test_add_func("/server/server/before-log-in-frames-are-small",
+                    before_log_in_frames_are_small);
     g_test_add_func("/server/server/a-socket-somebody-listens-on-is-left-alone",
                     a_socket_somebody_listens_on_is_left_alone);
     g_test_add_func("/server/caller/who-does-not-read-is-closed", who_does_not_read_is_closed);

@@ -8,7 +8,8 @@
 
 #include "base/clock.h"
 
-static void on_event(RpcConnection *conn, const WireProcedure *procedure, const guint8 *body, size_t len, void *data)
+static void on_event(RpcConnection *conn, const WireProcedure *procedure, const guint8 *body,
+                     size_t len, void *data)
 {
     Client *client = data;
     g_autoptr(Arena) arena = arena_new();
@@ -98,7 +99,8 @@ Client *client_connect(gboolean is_readonly, Caller **ret_caller)
     Caller *caller;
     int pair[2];
 
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==,
+                    0);
     caller = server_adopt(pair[0], is_readonly);
     if (ret_caller)
         *ret_caller = caller;
@@ -133,7 +135,8 @@ static void on_reply(const RpcReply *reply, void *data)
     if (reply->error)
         answer->error = g_error_copy(reply->error);
     else if (reply->procedure->ret)
-        answer->ret = wire_decode(reply->procedure->ret, reply->body, reply->body_len, answer->arena, &answer->error);
+        answer->ret = wire_decode(reply->procedure->ret, reply->body, reply->body_len,
+                                  answer->arena, &answer->error);
     await_succeed(answer->end);
 }
 
@@ -144,8 +147,8 @@ Answer *client_send(Client *client, uint32_t program, int32_t number, const void
     answer->end = await_new("a reply");
     answer->arena = arena_new();
     answer->id.procedure = wire_procedure_get(program, number);
-    g_assert_true(rpc_connection_call(client->conn, answer->id.procedure, args, NULL, 0, on_reply, answer,
-                                      &answer->id.serial, NULL));
+    g_assert_true(rpc_connection_call(client->conn, answer->id.procedure, args, NULL, 0, on_reply,
+                                      answer, &answer->id.serial, NULL));
     client_flush(client);
     return answer;
 }
@@ -160,7 +163,8 @@ void answer_free(Answer *answer)
     g_free(answer);
 }
 
-AWAITS void *client_call(Client *client, uint32_t program, int32_t number, const void *args, GError **error)
+AWAITS void *client_call(Client *client, uint32_t program, int32_t number, const void *args,
+                         GError **error)
 {
     static Answer *last;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A client for the server's tests: the client side of the engine on one end of a socket, in the same loop. */
+/* A client for the server's tests: the client side of the engine on one end of a socket, in the
+ * same loop. */
 #pragma once
 
 #include "loop/loop-test.h"
@@ -11,7 +12,7 @@ typedef struct {
     int fd;
     RpcConnection *conn;
     Watch *watch;
-    gboolean is_deaf; /* reads nothing */
+    gboolean is_deaf;  /* reads nothing */
     gboolean is_ended; /* the server hung up */
     GString *events;
 } Client;
@@ -37,14 +38,15 @@ typedef struct {
 Answer *client_send(Client *client, uint32_t program, int32_t number, const void *args);
 void answer_free(Answer *answer);
 /* Waits; NULL with an error.  The result lives until the next call. */
-AWAITS void *client_call(Client *client, uint32_t program, int32_t number, const void *args, GError **error);
+AWAITS void *client_call(Client *client, uint32_t program, int32_t number, const void *args,
+                         GError **error);
 /* Waits until the condition holds, at most 10 s. */
-#define wait_until(condition)                                                                                \
-    do {                                                                                                     \
-        for (int wait_ = 0; !(condition); wait_++) {                                                         \
-            g_assert_cmpint(wait_, <, 10000);                                                                \
-            g_assert_true(await_sleep(1, NULL));                                                             \
-        }                                                                                                    \
+#define wait_until(condition)                                                                      \
+    do {                                                                                           \
+        for (int wait_ = 0; !(condition); wait_++) {                                               \
+            g_assert_cmpint(wait_, <, 10000);                                                      \
+            g_assert_true(await_sleep(1, NULL));                                                   \
+        }                                                                                          \
     } while (0)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)

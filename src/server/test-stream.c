@@ -27,7 +27,8 @@ static void on_end(CallerStream *stream, CallerStreamEnd end, void *data)
     g_string_append_printf(ends, "%s:%d;", (const char *)data, (int)end);
 }
 
-static gboolean serve_console(Call *call, const RemoteDomainOpenConsoleArgs *args, void *ret, GError **error)
+static gboolean serve_console(Call *call, const RemoteDomainOpenConsoleArgs *args, void *ret,
+                              GError **error)
 {
     server_stream = call_open_stream(call, fd_steal(&console_fd), on_end, (void *)"console", error);
     if (refuses)
@@ -44,7 +45,8 @@ static AWAITS gboolean serve_tunnel(Call *call, const RemoteDomainMigratePrepare
     return server_stream != NULL;
 }
 
-static gboolean serve_register(Call *call, const RemoteConnectDomainEventCallbackRegisterAnyArgs *args,
+static gboolean serve_register(Call *call,
+                               const RemoteConnectDomainEventCallbackRegisterAnyArgs *args,
                                RemoteConnectDomainEventCallbackRegisterAnyRet *ret, GError **error)
 {
     ret->callback_id = caller_subscribe(call_caller(call), CALLER_EVENTS_DOMAIN, args->event_id,
@@ -52,8 +54,9 @@ static gboolean serve_register(Call *call, const RemoteConnectDomainEventCallbac
     return ret->callback_id >= 0;
 }
 
-static gboolean serve_deregister(Call *call, const RemoteConnectDomainEventCallbackDeregisterAnyArgs *args, void *ret,
-                                 GError **error)
+static gboolean serve_deregister(Call *call,
+                                 const RemoteConnectDomainEventCallbackDeregisterAnyArgs *args,
+                                 void *ret, GError **error)
 {
     return caller_unsubscribe(call_caller(call), CALLER_EVENTS_DOMAIN, args->callback_id, error);
 }
@@ -120,8 +123,11 @@ static void on_abort(RpcStream *rpc, const GError *error, void *data)
     ((Stream *)data)->why = g_strdup(error ? error->message : "");
 }
 
-static const RpcStreamHandlers handlers = {
-    .on_open = on_open, .on_data = on_data, .on_end = on_stream_end, .on_finish = on_finish, .on_abort = on_abort};
+static const RpcStreamHandlers handlers = {.on_open = on_open,
+                                           .on_data = on_data,
+                                           .on_end = on_stream_end,
+                                           .on_finish = on_finish,
+                                           .on_abort = on_abort};
 
 static Stream *stream_open(Client *client, int32_t number, const void *args, gboolean *ret_is_ok)
 {
@@ -160,7 +166,8 @@ static int console_pair(void)
 {
     int pair[2];
 
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==,
+                    0);
     console_fd = pair[0];
     return pair[1];
 }
@@ -204,7 +211,8 @@ static void bytes_go_both_ways_at_the_slower_pace(void)
     run_case(bulk_body);
 }
 
-/* A guest that reads nothing: the client is paused, others are not, and calls get through again later. */
+/* A guest that reads nothing: the client is paused, others are not, and calls get through again
+ * later. */
 static void pause_body(void *data)
 {
     g_autoptr(Client) client = client_open(FALSE, NULL);
@@ -360,7 +368,8 @@ static void broken_pipe_body(void *data)
     close(pipe_fds[0]);
     wait_until(stream->is_aborted);
     g_assert_nonnull(strstr(stream->why, "Broken pipe"));
-    g_assert_nonnull(client_call(client, REMOTE_PROGRAM, REMOTE_AUTH_LIST, NULL, NULL)); /* the connection lives */
+    g_assert_nonnull(client_call(client, REMOTE_PROGRAM, REMOTE_AUTH_LIST, NULL,
+                                 NULL)); /* the connection lives */
     g_assert_cmpstr(ends->str, ==, "tunnel:2;");
     stream_clear(client, stream);
 }
@@ -379,7 +388,8 @@ static void send_lifecycle(const CallerSubscription *subscription, void *data)
         .msg = {.dom = {.name = (char *)"vm1"}, .event = GPOINTER_TO_INT(data)},
     };
 
-    caller_send_event(subscription->caller, REMOTE_PROGRAM, REMOTE_DOMAIN_EVENT_CALLBACK_LIFECYCLE, &msg);
+    caller_send_event(subscription->caller, REMOTE_PROGRAM, REMOTE_DOMAIN_EVENT_CALLBACK_LIFECYCLE,
+                      &msg);
 }
 
 static void count_close(Caller *caller, void *data)
@@ -412,17 +422,22 @@ static void events_body(void *data)
     CallerHook *hook;
 
     g_assert_false(callers_want_event(CALLER_EVENTS_DOMAIN, 0));
-    ret = client_call(client, REMOTE_PROGRAM, REMOTE_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, &all, NULL);
+    ret = client_call(client, REMOTE_PROGRAM, REMOTE_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY,
+                      &all, NULL);
     deregister.callback_id = ret->callback_id;
-    client_call(client, REMOTE_PROGRAM, REMOTE_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, &one, NULL);
+    client_call(client, REMOTE_PROGRAM, REMOTE_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, &one,
+                NULL);
     g_assert_true(callers_want_event(CALLER_EVENTS_DOMAIN, 0));
-    callers_each_subscription(CALLER_EVENTS_DOMAIN, 0, &dom.uuid, send_lifecycle, GINT_TO_POINTER(4));
+    callers_each_subscription(CALLER_EVENTS_DOMAIN, 0, &dom.uuid, send_lifecycle,
+                              GINT_TO_POINTER(4));
     callers_each_subscription(CALLER_EVENTS_DOMAIN, 0, &other, send_lifecycle, GINT_TO_POINTER(5));
     callers_each_subscription(CALLER_EVENTS_DOMAIN, 1, &other, send_lifecycle, GINT_TO_POINTER(6));
-    client_call(client, REMOTE_PROGRAM, REMOTE_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY, &deregister, &error);
+    client_call(client, REMOTE_PROGRAM, REMOTE_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY,
+                &deregister, &error);
     g_assert_no_error(error);
     callers_each_subscription(CALLER_EVENTS_DOMAIN, 0, &other, send_lifecycle, GINT_TO_POINTER(7));
-    client_call(client, REMOTE_PROGRAM, REMOTE_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY, &deregister, &error);
+    client_call(client, REMOTE_PROGRAM, REMOTE_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY,
+                &deregister, &error);
     g_assert_true(error_is(error, ERROR_INTERNAL_ERROR));
     g_assert_cmpuint(count_in(client->events->str, "event=4"), ==, 2);
     g_assert_cmpuint(count_in(client->events->str, "event=5"), ==, 1);
@@ -444,11 +459,16 @@ static void events_go_to_those_who_asked(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/server/stream/bytes-go-both-ways-at-the-slower-pace", bytes_go_both_ways_at_the_slower_pace);
-    g_test_add_func("/server/stream/who-does-not-read-pauses-its-client-only", who_does_not_read_pauses_its_client_only);
+    g_test_add_func("/server/stream/bytes-go-both-ways-at-the-slower-pace",
+                    bytes_go_both_ways_at_the_slower_pace);
+    g_test_add_func("/server/stream/who-does-not-read-pauses-its-client-only",
+                    who_does_not_read_pauses_its_client_only);
     g_test_add_func("/server/stream/every-end-is-told-once", every_end_is_told_once);
-    g_test_add_func("/server/stream/a-tunnel-is-spliced-to-its-pipe", a_tunnel_is_spliced_to_its_pipe);
-    g_test_add_func("/server/stream/a-reader-that-goes-fails-the-tunnel-only", a_reader_that_goes_fails_the_tunnel_only);
-    g_test_add_func("/server/subscription/events-go-to-those-who-asked", events_go_to_those_who_asked);
+    g_test_add_func("/server/stream/a-tunnel-is-spliced-to-its-pipe",
+                    a_tunnel_is_spliced_to_its_pipe);
+    g_test_add_func("/server/stream/a-reader-that-goes-fails-the-tunnel-only",
+                    a_reader_that_goes_fails_the_tunnel_only);
+    g_test_add_func("/server/subscription/events-go-to-those-who-asked",
+                    events_go_to_those_who_asked);
     return g_test_run();
 }
