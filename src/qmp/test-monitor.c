@@ -2,6 +2,7 @@
 /* Against a fake QEMU on the other end of a socketpair, and against a real one. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,9 +46,8 @@ static char *hear(int peer, int *ret_fd)
     return g_strndup(text, got > 0 ? (size_t)got : 0);
 }
 
-static void answer_capabilities(void *data)
+static void answer_capabilities(int peer, unsigned events, void *data)
 {
-    int peer = GPOINTER_TO_INT(data);
     g_autofree char *text = hear(peer, NULL);
 
     g_assert_cmpstr(text, ==, "{\"execute\":\"qmp_capabilities\",\"id\":\"ferry-1\"}\r\n");
@@ -57,13 +57,13 @@ static void answer_capabilities(void *data)
 static Monitor *open_fake(int *ret_peer)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(Timer) timer = NULL;
+    g_autoptr(Watch) watch = NULL;
     Monitor *monitor;
     int pair[2];
 
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
     say(pair[1], greeting);
-    timer = timer_new(5, answer_capabilities, GINT_TO_POINTER(pair[1]));
+    watch = watch_new(pair[1], EPOLLIN, answer_capabilities, NULL);
     monitor = monitor_open(pair[0], 5000, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(monitor_qemu_version(monitor), ==, 7002022);
@@ -269,9 +269,8 @@ static void commands_wait_for_a_slow_reader(void)
     loop_test_run(slow_reader_body, NULL);
 }
 
-static void answer_text(void *data)
+static void answer_text(int peer, unsigned events, void *data)
 {
-    int peer = GPOINTER_TO_INT(data);
     g_autofree char *text = hear(peer, NULL);
 
     g_assert_cmpstr(text, ==, "{\"id\":\"ferry-2\",\"execute\":\"query-x\"}\r\n");
@@ -283,7 +282,7 @@ static void text_body(void *data)
 {
     int peer;
     g_autoptr(Monitor) monitor = open_fake(&peer);
-    g_autoptr(Timer) timer = timer_new(1, answer_text, GINT_TO_POINTER(peer));
+    g_autoptr(Watch) watch = watch_new(peer, EPOLLIN, answer_text, NULL);
     g_autoptr(GError) error = NULL;
     g_autofree char *reply =
         monitor_execute_text(monitor, "{\"id\": [7], \"execute\": \"query-x\"}", 5000, &error);
@@ -293,6 +292,7 @@ static void text_body(void *data)
                     "{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"a/b\"},\"id\":[7]}");
     g_assert_null(monitor_execute_text(monitor, "{\"execute\": 1}", 5000, &error));
     g_assert_true(error_is(error, ERROR_INVALID_ARG));
+    g_clear_pointer(&watch, watch_free);
     close(peer);
 }
 
