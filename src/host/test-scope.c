@@ -51,6 +51,10 @@ static void systemd_is_asked_for_a_scope(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(GVariant) reply = NULL;
 
+#ifdef __SANITIZE_THREAD__
+    g_test_skip("GDBus, which plays systemd here, looks like races to TSan");
+    return;
+#endif
     if (!daemon) {
         g_test_skip("needs dbus-daemon");
         return;
