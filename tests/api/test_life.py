@@ -206,3 +206,65 @@ def test_autostart_runs_once_per_boot(daemon):
     daemon.stop()
     daemon.start()
     assert daemon.virsh("domstate", vm) == "shut off"
+
+
+def test_the_power_button(daemon):
+    vm = define(daemon)
+    daemon.virsh("start", vm)
+    wait_ticking(daemon)
+    daemon.virsh("shutdown", vm)
+    wait_until(lambda: daemon.virsh("domstate", "--reason", vm) == "shut off (shutdown)", "the guest has powered off", 10)
+    assert "powerdown" in (daemon.root / "vm.serial").read_text()
+    assert daemon.qemus() == []
+
+
+def test_a_reboot_keeps_the_qemu(daemon):
+    vm = define(daemon)
+    daemon.virsh("start", vm)
+    wait_ticking(daemon)
+    pids = daemon.qemus()
+    boots = (daemon.root / "vm.serial").read_text().count("guest vm")
+    daemon.virsh("reboot", vm)
+    wait_until(lambda: (daemon.root / "vm.serial").read_text().count("guest vm") > boots, "the guest has booted again", 10)
+    wait_until(lambda: daemon.virsh("domstate", "--reason", vm) == "running (booted)", "it runs")
+    assert daemon.qemus() == pids
+    boots = (daemon.root / "vm.serial").read_text().count("guest vm")
+    daemon.virsh("reset", vm)
+    wait_until(lambda: (daemon.root / "vm.serial").read_text().count("guest vm") > boots, "the reset has booted it again", 10)
+    assert daemon.qemus() == pids
+
+
+def test_on_poweroff_restart_starts_over(daemon):
+    xml = daemon.xml().replace("<devices>", "<on_poweroff>restart</on_poweroff><devices>")
+    daemon.virsh("define", daemon.write(xml))
+    vm = daemon.name()
+    daemon.virsh("start", vm)
+    wait_ticking(daemon)
+    daemon.virsh("shutdown", vm)
+    wait_until(lambda: (daemon.root / "vm.serial").read_text().count("guest vm") == 2, "the guest has booted again", 10)
+    assert daemon.virsh("domstate", vm) == "running"
+
+
+def test_a_paused_start(daemon):
+    vm = define(daemon)
+    daemon.virsh("start", vm, "--paused")
+    assert daemon.virsh("domstate", "--reason", vm) == "paused (user)"
+    assert ticks(daemon) == 0
+    daemon.virsh("resume", vm)
+    wait_ticking(daemon)
+
+
+def test_images_belong_to_qemu_while_it_runs(daemon):
+    disk = daemon.root / "disk.img"
+    disk.write_bytes(b"\0" * 1048576)
+    more = f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{disk}'/><target dev='vda' bus='virtio'/></disk>"
+    vm = define(daemon, more=more)
+    owner = disk.stat().st_uid
+    daemon.virsh("start", vm)
+    assert disk.stat().st_uid != owner or os.geteuid() != 0
+    assert "vda" in daemon.virsh("domblklist", vm)
+    assert "rd_bytes" in daemon.virsh("domblkstat", vm, "vda")
+    assert "block.0.capacity=1048576" in daemon.virsh("domstats", vm)
+    assert re.search(r"Capacity:\s+1048576", daemon.virsh("domblkinfo", vm, "vda"))
+    daemon.virsh("destroy", vm)
+    wait_until(lambda: disk.stat().st_uid == owner, "the image is given back")
