@@ -126,6 +126,20 @@ static void test_every_limit_holds_to_the_one(void)
         g_string_append_printf(text, " xmlns:n%u='u'", i);
     g_string_append(text, "/>");
     assert_refused(text->str, text->len, "namespaces");
+
+    g_string_assign(text, "<domain>\n<a x='>");
+    while (text->len <= XML_TAG_MAX)
+        g_string_append_c(text, '>');
+    g_string_append(text, "' y='<'/></domain>");
+    assert_refused(text->str, text->len, "not well-formed");
+    g_string_insert(text, (gssize)strlen("<domain>\n<a x='>"), ">>>>>>>>>>>");
+    assert_refused(text->str, text->len, "line 2: a tag is longer than 32768");
+    g_string_assign(text, "<domain>");
+    while (text->len <= 2 * XML_TAG_MAX)
+        g_string_append(text, "it's long text");
+    g_string_append(text, "</domain>");
+    xml_free(g_steal_pointer(&tree));
+    tree = parse(text->str);
 }
 
 static void test_cut_anywhere_is_a_clean_error(void)

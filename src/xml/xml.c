@@ -30,6 +30,7 @@ typedef struct {
     OpenElement open[XML_DEPTH_MAX];
     unsigned depth;
     unsigned nodes;
+    unsigned namespaces;
     const char *root_name;
     gboolean in_text; /* the piece of text that goes on was counted already */
     GError *error;
@@ -63,16 +64,14 @@ static gboolean build_count(Build *build)
 static void build_attrs(Build *build, XmlNode *node, const XML_Char **pairs)
 {
     XmlAttr **attrs_end = &node->attrs, **namespaces_end = &node->namespaces;
-    unsigned namespaces = 0;
 
     for (; pairs[0] && build_count(build); pairs += 2) {
         gboolean is_namespace = g_str_has_prefix(pairs[0], "xmlns:");
         XmlAttr ***end = is_namespace ? &namespaces_end : &attrs_end;
         XmlAttr *attr = arena_new0(build->tree->arena, XmlAttr, 1);
 
-        if (is_namespace && ++namespaces > XML_NAMESPACES_MAX)
-            return build_fail(build, "<%.100s> declares more than %u namespaces", node->name,
-                              XML_NAMESPACES_MAX);
+        if (is_namespace && ++build->namespaces > XML_NAMESPACES_MAX)
+            return build_fail(build, "more than %u namespaces are declared", XML_NAMESPACES_MAX);
         attr->name =
             arena_strdup(build->tree->arena, pairs[0] + (is_namespace ? strlen("xmlns:") : 0));
         attr->value = arena_strdup(build->tree->arena, pairs[1]);
@@ -170,6 +169,45 @@ static void build_clear(Build *build)
     XML_ParserFree(build->expat);
 }
 
+/* The length of the longest start tag, or more: up to its '>' outside quotes, and never beyond the
+ * next '<', which no tag holds. */
+static size_t longest_tag(const char *text, size_t len, size_t *ret_place)
+{
+    size_t begin = len, longest = 0;
+    char quote = '\0';
+
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+
+        if (c == '<') { /* comments and CDATA are no tags */
+            begin = i + 1 < len && text[i + 1] == '!' ? len : i;
+            quote = '\0';
+        } else if (quote ? c == quote : c == '"' || c == '\'') {
+            quote = quote ? '\0' : c;
+        } else if (c == '>' && !quote) {
+            begin = len;
+        }
+        if (begin < i && i - begin > longest) {
+            longest = i - begin;
+            *ret_place = begin;
+        }
+    }
+    return longest;
+}
+
+static gboolean check_tags(const char *text, size_t len, GError **error)
+{
+    size_t place = 0;
+    unsigned line = 1;
+
+    if (longest_tag(text, len, &place) <= XML_TAG_MAX)
+        return TRUE;
+    for (size_t i = 0; i < place; i++)
+        line += text[i] == '\n';
+    return error_set_from(error, FROM_XML, ERROR_XML_ERROR,
+                          "XML error: line %u: a tag is longer than %u bytes", line, XML_TAG_MAX);
+}
+
 static gboolean build_run(Build *build, GError **error)
 {
     if (XML_Parse(build->expat, build->tree->source, (int)build->tree->source_len, XML_TRUE) ==
@@ -198,6 +236,8 @@ XmlTree *xml_parse(const char *text, size_t len, const char *root_name, GError *
                        XML_BYTES_MAX);
         return NULL;
     }
+    if (!check_tags(text, len, error))
+        return NULL;
     tree = g_new0(XmlTree, 1);
     tree->arena = arena_new();
     tree->source = g_strndup(text, len);

@@ -12,7 +12,8 @@
 #define XML_BYTES_MAX      (1024 * 1024)
 #define XML_DEPTH_MAX      64
 #define XML_NODES_MAX      50000 /* elements, attributes and pieces of text */
-#define XML_NAMESPACES_MAX 16    /* declared by one element */
+#define XML_NAMESPACES_MAX 64    /* declarations of prefixes, in all */
+#define XML_TAG_MAX        32768 /* bytes of one start tag: expat reads it in one go */
 
 typedef struct XmlTree XmlTree; /* owns all nodes and texts below */
 typedef struct XmlNode XmlNode;
