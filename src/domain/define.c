@@ -2,6 +2,8 @@
 /* Definitions: how they come to be, and how they go. */
 #include "domain/define.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "domain/domain.h"
@@ -11,6 +13,7 @@
 #include "host/kvm.h"
 #include "model/guest-def.h"
 #include "qemu/probe.h"
+#include "xml/xml.h"
 
 /* --- from XML ----------------------------------------------------------------------------------------------------- */
 
@@ -67,10 +70,18 @@ AWAITS gboolean define_fill(GuestDef *def, GError **error)
     return TRUE;
 }
 
+#define LARGE_XML (32 * 1024) /* takes longer than others should wait for */
+
 AWAITS GuestDef *define_parse(const char *xml, size_t len, GError **error)
 {
-    g_autoptr(GuestDef) def = guest_def_parse(xml, len, GUEST_PARSE_INACTIVE, error);
+    g_autoptr(GuestDef) def = NULL;
 
+    if (len < LARGE_XML)
+        def = guest_def_parse(xml, len, GUEST_PARSE_INACTIVE, error);
+    else
+        off_floor {
+            def = guest_def_parse(xml, len, GUEST_PARSE_INACTIVE, error);
+        }
     return def && guest_name_check(def->name, error) && define_fill(def, error) ? g_steal_pointer(&def) : NULL;
 }
 
@@ -168,4 +179,78 @@ AWAITS gboolean domain_set_autostart(Domain *domain, gboolean is_on, GError **er
         return FALSE;
     domain->is_autostart = is_on;
     return TRUE;
+}
+
+/* --- texts -------------------------------------------------------------------------------------------------------- */
+
+static void set_text(GuestDef *def, gboolean is_title, const char *text)
+{
+    char **field = is_title ? &def->title : &def->description;
+
+    g_free(*field);
+    *field = text && *text ? g_strdup(text) : NULL;
+}
+
+static AWAITS gboolean write_text(Domain *domain, gboolean is_title, const char *text, GError **error)
+{
+    g_autoptr(GuestDef) def = guest_def_copy(domain->persistent);
+
+    set_text(def, is_title, text);
+    if (!store_write_definition(def, error))
+        return FALSE;
+    guest_def_free(domain->persistent);
+    domain->persistent = g_steal_pointer(&def);
+    return TRUE;
+}
+
+AWAITS gboolean domain_set_text(Domain *domain, gboolean is_title, const char *text, gboolean in_live,
+                                gboolean in_config, GError **error)
+{
+    const DomainEvent event = { .kind = EVENT_METADATA_CHANGE, .domain = domain, .event = is_title };
+    g_auto(JobGuard) guard = { NULL };
+
+    if (is_title && text && strchr(text, '\n'))
+        return error_set(error, ERROR_XML_ERROR, "XML error: Domain title can't contain newlines");
+    if (!job_guard_begin(&guard, domain, JOB_MODIFY, "domain_set_metadata", error))
+        return FALSE;
+    if (in_live && !domain_check_active(domain, error))
+        return FALSE;
+    if (in_config && !domain->persistent)
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: transient domains do not have any persistent config");
+    if (in_config && !write_text(domain, is_title, text, error))
+        return FALSE;
+    if (in_live && domain->live) {
+        set_text(domain->live, is_title, text);
+        domain_save_status(domain);
+    }
+    event_emit(&event);
+    return TRUE;
+}
+
+/* Does this element belong to that namespace, by the declaration that it carries itself? */
+static gboolean is_of_namespace(XmlNode *element, const char *uri)
+{
+    const char *colon = strchr(element->name, ':');
+
+    if (!colon)
+        return g_strcmp0(xml_attr(element, "xmlns"), uri) == 0;
+    for (const XmlAttr *ns = element->namespaces; ns; ns = ns->next)
+        if (strlen(ns->name) == (size_t)(colon - element->name) &&
+            strncmp(ns->name, element->name, strlen(ns->name)) == 0)
+            return g_str_equal(ns->value, uri);
+    return FALSE;
+}
+
+char *define_find_metadata(const GuestDef *def, const char *uri)
+{
+    g_autofree char *text = g_strconcat("<metadata>", def->metadata ? def->metadata : "", "</metadata>", NULL);
+    XmlTree *tree = xml_parse(text, strlen(text), "metadata", NULL);
+    char *found = NULL;
+
+    for (XmlNode *child = tree ? xml_root(tree)->first_child : NULL; child && !found; child = child->next)
+        if (is_of_namespace(child, uri))
+            found = g_strndup(text + child->begin, child->end - child->begin);
+    xml_free(tree);
+    return found;
 }

@@ -13,3 +13,6 @@ typedef struct GuestDef GuestDef;
 AWAITS GuestDef *define_parse(const char *xml, size_t len, GError **error);
 /* The same for a definition that has been parsed already (it came from a peer). */
 AWAITS gboolean define_fill(GuestDef *def, GError **error);
+
+/* The element of <metadata> in that namespace, as it was written; NULL: none.  The caller frees it. */
+char *define_find_metadata(const GuestDef *def, const char *uri);

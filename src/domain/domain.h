@@ -85,6 +85,9 @@ AWAITS gboolean domain_destroy(Domain *domain, unsigned flags, GError **error);
 AWAITS gboolean domain_suspend(Domain *domain, GError **error);
 AWAITS gboolean domain_resume(Domain *domain, GError **error);
 AWAITS gboolean domain_set_autostart(Domain *domain, gboolean is_on, GError **error);
+/* <title> or <description>; NULL or "" takes it away. */
+AWAITS gboolean domain_set_text(Domain *domain, gboolean is_title, const char *text, gboolean in_live,
+                                gboolean in_config, GError **error);
 
 /* The XML, with the wire's flags of domain_get_xml_desc: 1 secure, 2 inactive, 8 migratable. */
 char *domain_format_xml(const Domain *domain, unsigned flags, GError **error);

@@ -66,8 +66,11 @@ static AWAITS void restart_guest(void *data)
         return;
     g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
 
-    if (!owner_gate_check(domain, OWNER_VERB_REBOOT, &error) || !qemu_guest_reset(guest, &error) ||
-        !domain_run(domain, RUNNING_BOOTED, &error)) {
+    if (!owner_gate_check(domain, OWNER_VERB_REBOOT, &error)) {
+        log_warning("domain '%s' stays powered off: %s", domain->name, error->message);
+        return;
+    }
+    if (!qemu_guest_reset(guest, &error) || !domain_run(domain, RUNNING_BOOTED, &error)) {
         log_warning("domain '%s' could not be restarted and is ended: %s", domain->name, error->message);
         domain_add_message(domain, "the restart failed: %s", error->message);
         domain_kill(domain, SHUTOFF_FAILED, FALSE, NULL);
@@ -282,16 +285,36 @@ void report_subscribe(Domain *domain)
     domain->reports = qemu_guest_subscribe(domain->guest, &reports, domain);
 }
 
+/* What query-status says, and what that means for a guest that was last seen otherwise. */
+static const struct {
+    const char *status;
+    DomainState state;
+    int reason;
+} found_rows[] = {
+    { "running", DOMAIN_RUNNING, RUNNING_UNKNOWN },
+    { "io-error", DOMAIN_PAUSED, PAUSED_IOERROR },
+    { "watchdog", DOMAIN_PAUSED, PAUSED_WATCHDOG },
+    { "suspended", DOMAIN_PMSUSPENDED, 0 },
+    { "guest-panicked", DOMAIN_CRASHED, CRASHED_PANICKED },
+    { "inmigrate", DOMAIN_PAUSED, PAUSED_MIGRATION },
+    { "finish-migrate", DOMAIN_PAUSED, PAUSED_MIGRATION },
+    { "postmigrate", DOMAIN_PAUSED, PAUSED_MIGRATION },
+    { "shutdown", DOMAIN_SHUTDOWN, 0 },
+};
+
 void report_found(Domain *domain, const char *status)
 {
-    const gboolean is_running = g_str_equal(status, "running");
-
-    if (is_running && domain->state != DOMAIN_RUNNING)
-        domain_set_state(domain, DOMAIN_RUNNING, RUNNING_UNKNOWN);
-    else if (g_str_equal(status, "shutdown") && domain->state != DOMAIN_SHUTDOWN)
-        on_shutdown(domain->guest, TRUE, domain);
-    else if (g_str_equal(status, "io-error"))
-        domain_set_state(domain, DOMAIN_PAUSED, PAUSED_IOERROR);
-    else if (!is_running && domain->state == DOMAIN_RUNNING)
+    for (unsigned i = 0; i < G_N_ELEMENTS(found_rows); i++) {
+        if (!g_str_equal(status, found_rows[i].status))
+            continue;
+        if (domain->state == found_rows[i].state)
+            return; /* and the reason that is remembered says more */
+        if (found_rows[i].state == DOMAIN_SHUTDOWN)
+            on_shutdown(domain->guest, TRUE, domain);
+        else
+            domain_set_state(domain, found_rows[i].state, found_rows[i].reason);
+        return;
+    }
+    if (domain->state == DOMAIN_RUNNING)
         domain_set_state(domain, DOMAIN_PAUSED, PAUSED_UNKNOWN);
 }

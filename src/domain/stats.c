@@ -72,51 +72,45 @@ GArray *stats_get_vcpus(Domain *domain, GError **error)
 
 /* --- groups of connect_get_all_domain_stats ----------------------------------------------------------------------- */
 
-static void collect_state(Domain *domain, Params *params)
+static void collect_state(Domain *domain, const QemuTimes *times, Params *params)
 {
     params_add_int(params, "state.state", (int)domain->state);
     params_add_int(params, "state.reason", domain->reason);
 }
 
-static void collect_cpu(Domain *domain, Params *params)
+static void collect_cpu(Domain *domain, const QemuTimes *times, Params *params)
 {
-    g_auto(QemuTimes) times = { 0 };
-
-    if (!read_times(domain, &times))
+    if (!times)
         return;
-    params_add_ullong(params, "cpu.time", times.cpu_ns);
-    params_add_ullong(params, "cpu.user", times.user_ns);
-    params_add_ullong(params, "cpu.system", times.system_ns);
+    params_add_ullong(params, "cpu.time", times->cpu_ns);
+    params_add_ullong(params, "cpu.user", times->user_ns);
+    params_add_ullong(params, "cpu.system", times->system_ns);
 }
 
-static void collect_balloon(Domain *domain, Params *params)
+static void collect_balloon(Domain *domain, const QemuTimes *times, Params *params)
 {
     const GuestDef *def = domain_definition(domain);
-    g_auto(QemuTimes) times = { 0 };
 
     if (domain_is_active(domain))
         params_add_ullong(params, "balloon.current", current_memory_kib(def));
     params_add_ullong(params, "balloon.maximum", def->memory_kib);
-    if (read_times(domain, &times))
-        params_add_ullong(params, "balloon.rss", times.rss_kib);
+    if (times)
+        params_add_ullong(params, "balloon.rss", times->rss_kib);
 }
 
-static void collect_vcpu(Domain *domain, Params *params)
+static void collect_vcpu(Domain *domain, const QemuTimes *times, Params *params)
 {
     const GuestDef *def = domain_definition(domain);
-    g_auto(QemuTimes) times = { 0 };
     char name[80];
 
     params_add_uint(params, "vcpu.current", current_vcpus(def));
     params_add_uint(params, "vcpu.maximum", def->vcpus);
-    if (!read_times(domain, &times))
-        return;
-    for (unsigned i = 0; i < MIN(times.vcpu_count, current_vcpus(def)); i++) {
+    for (unsigned i = 0; times && i < MIN(times->vcpu_count, current_vcpus(def)); i++) {
         snprintf(name, sizeof(name), "vcpu.%u.state", i);
         params_add_int(params, name, 1);
-        add_numbered(params, "vcpu", i, "time", times.vcpu_ns[i]);
-        if (times.vcpu_wait_ns)
-            add_numbered(params, "vcpu", i, "wait", times.vcpu_wait_ns[i]);
+        add_numbered(params, "vcpu", i, "time", times->vcpu_ns[i]);
+        if (times->vcpu_wait_ns)
+            add_numbered(params, "vcpu", i, "wait", times->vcpu_wait_ns[i]);
     }
 }
 
@@ -140,7 +134,7 @@ static gboolean read_net_row(const char *device, unsigned row, uint64_t *ret_val
     return TRUE;
 }
 
-static void collect_interface(Domain *domain, Params *params)
+static void collect_interface(Domain *domain, const QemuTimes *times, Params *params)
 {
     const GuestDef *def = domain_definition(domain);
     char name[80];
@@ -223,17 +217,20 @@ AWAITS void stats_collect(Domain *domain, unsigned groups, gboolean may_wait, Pa
 {
     static const struct {
         unsigned group;
-        void (*collect)(Domain *domain, Params *params);
+        void (*collect)(Domain *domain, const QemuTimes *times, Params *params); /* NULL: not running */
     } rows[] = {
         { STATS_STATE, collect_state }, { STATS_CPU_TOTAL, collect_cpu },       { STATS_BALLOON, collect_balloon },
         { STATS_VCPU, collect_vcpu },   { STATS_INTERFACE, collect_interface },
     };
 
+    g_auto(QemuTimes) times = { 0 };
+
     if (!domain_definition(domain))
         return;
+    const gboolean has_times = groups & (STATS_CPU_TOTAL | STATS_BALLOON | STATS_VCPU) && read_times(domain, &times);
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++)
         if (groups & rows[i].group)
-            rows[i].collect(domain, params);
+            rows[i].collect(domain, has_times ? &times : NULL, params);
     if (groups & STATS_BLOCK)
         collect_block(domain, may_wait, params);
 }

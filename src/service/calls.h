@@ -116,6 +116,12 @@ AWAITS gboolean service_connect_get_all_domain_stats(Call *call, const RemoteCon
 AWAITS gboolean service_domain_memory_stats(Call *call, const RemoteDomainMemoryStatsArgs *args,
     RemoteDomainMemoryStatsRet *ret, GError **error);
 
+/* domain-metadata.c */
+gboolean service_domain_get_metadata(Call *call, const RemoteDomainGetMetadataArgs *args,
+    RemoteDomainGetMetadataRet *ret, GError **error);
+AWAITS gboolean service_domain_set_metadata(Call *call, const RemoteDomainSetMetadataArgs *args, void *ret,
+    GError **error);
+
 /* domain-query.c */
 gboolean service_domain_lookup_by_name(Call *call, const RemoteDomainLookupByNameArgs *args,
     RemoteDomainLookupByNameRet *ret, GError **error);
@@ -157,8 +163,6 @@ gboolean service_domain_get_security_label(Call *call, const RemoteDomainGetSecu
     RemoteDomainGetSecurityLabelRet *ret, GError **error);
 gboolean service_domain_get_security_label_list(Call *call, const RemoteDomainGetSecurityLabelListArgs
     *args, RemoteDomainGetSecurityLabelListRet *ret, GError **error);
-gboolean service_domain_get_metadata(Call *call, const RemoteDomainGetMetadataArgs *args,
-    RemoteDomainGetMetadataRet *ret, GError **error);
 
 /* event.c */
 gboolean service_connect_domain_event_callback_register_any(Call *call, const

@@ -297,28 +297,3 @@ gboolean service_domain_get_security_label_list(Call *call, const RemoteDomainGe
                        call_arena(call));
     return TRUE;
 }
-
-/* --- metadata ----------------------------------------------------------------------------------------------------- */
-
-enum { METADATA_DESCRIPTION, METADATA_TITLE, METADATA_ELEMENT };
-
-gboolean service_domain_get_metadata(Call *call, const RemoteDomainGetMetadataArgs *args,
-                                     RemoteDomainGetMetadataRet *ret, GError **error)
-{
-    g_autoptr(Domain) domain = service_find(&args->dom, error);
-    const GuestDef *def = domain ? service_choose_definition(domain, args->flags, error) : NULL;
-
-    if (!def)
-        return FALSE;
-    if (args->type == METADATA_ELEMENT)
-        return error_set(error, ERROR_NO_SUPPORT,
-                         "this function is not supported by the connection driver: single elements of <metadata> "
-                         "cannot be asked for; the whole is in the domain's XML");
-    const char *text = args->type == METADATA_TITLE ? def->title
-                       : args->type == METADATA_DESCRIPTION ? def->description
-                                                             : NULL;
-    if (!text)
-        return error_set(error, ERROR_NO_DOMAIN_METADATA, "metadata not found: Requested metadata element is not present");
-    ret->metadata = arena_strdup(call_arena(call), text);
-    return TRUE;
-}

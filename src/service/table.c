@@ -61,6 +61,9 @@ static const ServerRow rows[] = {
     SERVER_ROW(REMOTE, CONNECT_LIST_DEFINED_DOMAINS, service_connect_list_defined_domains, CALL_INLINE, 0),
     SERVER_ROW(REMOTE, CONNECT_GET_ALL_DOMAIN_STATS, service_connect_get_all_domain_stats, CALL_TASK, 0),
     SERVER_ROW(REMOTE, DOMAIN_MEMORY_STATS, service_domain_memory_stats, CALL_TASK, 0),
+    /* domain-metadata.c */
+    SERVER_ROW(REMOTE, DOMAIN_GET_METADATA, service_domain_get_metadata, CALL_INLINE, 0),
+    SERVER_ROW(REMOTE, DOMAIN_SET_METADATA, service_domain_set_metadata, CALL_TASK, 0),
     /* domain-query.c */
     SERVER_ROW(REMOTE, DOMAIN_LOOKUP_BY_NAME, service_domain_lookup_by_name, CALL_INLINE, 0),
     SERVER_ROW(REMOTE, DOMAIN_LOOKUP_BY_UUID, service_domain_lookup_by_uuid, CALL_INLINE, 0),
@@ -82,7 +85,6 @@ static const ServerRow rows[] = {
     SERVER_ROW(REMOTE, DOMAIN_GET_MESSAGES, service_domain_get_messages, CALL_INLINE, 0),
     SERVER_ROW(REMOTE, DOMAIN_GET_SECURITY_LABEL, service_domain_get_security_label, CALL_INLINE, 0),
     SERVER_ROW(REMOTE, DOMAIN_GET_SECURITY_LABEL_LIST, service_domain_get_security_label_list, CALL_INLINE, 0),
-    SERVER_ROW(REMOTE, DOMAIN_GET_METADATA, service_domain_get_metadata, CALL_INLINE, 0),
     /* event.c */
     SERVER_ROW(REMOTE, CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, service_connect_domain_event_callback_register_any, CALL_INLINE, 0),
     SERVER_ROW(REMOTE, CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY, service_connect_domain_event_callback_deregister_any, CALL_INLINE, 0),

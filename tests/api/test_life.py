@@ -268,3 +268,21 @@ def test_images_belong_to_qemu_while_it_runs(daemon):
     assert re.search(r"Capacity:\s+1048576", daemon.virsh("domblkinfo", vm, "vda"))
     daemon.virsh("destroy", vm)
     wait_until(lambda: disk.stat().st_uid == owner, "the image is given back")
+
+
+def test_title_description_and_metadata(daemon):
+    element = "<app:note xmlns:app='http://example.org/note'><app:x>1 &lt; 2</app:x></app:note>"
+    xml = daemon.xml().replace("<memory", f"<title>old</title><metadata>{element}</metadata><memory", 1)
+    daemon.virsh("define", daemon.write(xml))
+    vm = daemon.name()
+    assert daemon.virsh("desc", vm, "--title") == "old"
+    assert "No description" in daemon.virsh("desc", vm)
+    daemon.virsh("desc", vm, "--title", "--new-desc", "new")
+    daemon.virsh("desc", vm, "--new-desc", "two words", "--config")
+    assert re.search(rf"{vm}\s+shut off\s+new", daemon.virsh("list", "--all", "--title"))
+    assert daemon.virsh("metadata", vm, "http://example.org/note") == element
+    assert "not present" in daemon.virsh("metadata", vm, "http://example.org/other", expect=1)
+    daemon.stop()
+    daemon.start()
+    assert daemon.virsh("desc", vm) == "two words" and daemon.virsh("desc", vm, "--title") == "new"
+    assert element in daemon.virsh("dumpxml", vm)
