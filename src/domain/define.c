@@ -15,7 +15,7 @@
 #include "qemu/probe.h"
 #include "xml/xml.h"
 
-/* --- from XML ----------------------------------------------------------------------------------------------------- */
+/* --- from XML --- */
 
 static GuestMachineAlias *list_aliases(const Probe *probe, const char **ret_default)
 {
@@ -26,7 +26,7 @@ static GuestMachineAlias *list_aliases(const Probe *probe, const char **ret_defa
         const ProbeMachine *machine = &probe->machines[i];
 
         if (machine->alias)
-            aliases[count++] = (GuestMachineAlias){ machine->alias, machine->name };
+            aliases[count++] = (GuestMachineAlias){machine->alias, machine->name};
         if (machine->is_default)
             *ret_default = machine->name;
     }
@@ -40,7 +40,8 @@ static AWAITS gboolean check_virt(const GuestDef *def, GError **error)
     if (def->virt != GUEST_VIRT_KVM || kvm_works(&reason))
         return TRUE;
     return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                     "unsupported configuration: domain type 'kvm' needs a working KVM, which this host has not: %s; "
+                     "unsupported configuration: domain type 'kvm' needs a working KVM, which this "
+                     "host has not: %s; "
                      "domain type 'qemu' runs without",
                      reason ? reason : "the probe failed");
 }
@@ -48,25 +49,29 @@ static AWAITS gboolean check_virt(const GuestDef *def, GError **error)
 AWAITS gboolean define_fill(GuestDef *def, GError **error)
 {
     const QemuEnv *env = registry_settings()->qemu;
-    g_autofree char *fallback =
-        def->emulator ? g_strdup(def->emulator) : probe_default_emulator(env, def->os.arch ?: "x86_64", error);
+    g_autofree char *fallback = def->emulator
+                                    ? g_strdup(def->emulator)
+                                    : probe_default_emulator(env, def->os.arch ?: "x86_64", error);
 
     if (!fallback || !probe_check_emulator(env, fallback, error) || !check_virt(def, error))
         return FALSE;
-    /* Asked at start-up and kept on disk: this waits only when somebody is faster than the very first probe. */
-    const Probe *probe = probe_peek(env->probes, fallback) ?: probe_get(env->probes, fallback, error);
+    /* Asked at start-up and kept on disk: this waits only when somebody is faster than the very
+     * first probe. */
+    const Probe *probe =
+        probe_peek(env->probes, fallback) ?: probe_get(env->probes, fallback, error);
     if (!probe)
         return FALSE;
 
-    GuestFacts facts = { .emulator = fallback };
+    GuestFacts facts = {.emulator = fallback};
     g_autofree GuestMachineAlias *aliases = list_aliases(probe, &facts.machine);
     facts.machine_aliases = aliases;
     if (!guest_def_fill_defaults(def, &facts, error))
         return FALSE;
     if (!probe_find_machine(probe, def->os.machine))
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "unsupported configuration: Emulator '%s' does not support machine type '%s'", fallback,
-                         def->os.machine);
+        return error_set(
+            error, ERROR_CONFIG_UNSUPPORTED,
+            "unsupported configuration: Emulator '%s' does not support machine type '%s'", fallback,
+            def->os.machine);
     return TRUE;
 }
 
@@ -82,10 +87,12 @@ AWAITS GuestDef *define_parse(const char *xml, size_t len, GError **error)
         off_floor {
             def = guest_def_parse(xml, len, GUEST_PARSE_INACTIVE, error);
         }
-    return def && guest_name_check(def->name, error) && define_fill(def, error) ? g_steal_pointer(&def) : NULL;
+    return def && guest_name_check(def->name, error) && define_fill(def, error)
+               ? g_steal_pointer(&def)
+               : NULL;
 }
 
-/* --- kept and dropped --------------------------------------------------------------------------------------------- */
+/* --- kept and dropped --- */
 
 AWAITS gboolean domain_set_persistent(Domain *domain, GuestDef *definition, GError **error)
 {
@@ -119,7 +126,7 @@ AWAITS gboolean domain_drop_persistent(Domain *domain, GError **error)
     return TRUE;
 }
 
-/* --- the verbs ---------------------------------------------------------------------------------------------------- */
+/* --- the verbs --- */
 
 /* The domain of that definition, new or there already.  A new reference. */
 static Domain *find_or_add(const GuestDef *def, gboolean *ret_is_new, GError **error)
@@ -137,12 +144,13 @@ AWAITS Domain *domain_define(const char *xml, size_t len, unsigned flags, GError
     g_autoptr(GuestDef) def = define_parse(xml, len, error);
     gboolean is_new = FALSE;
     g_autoptr(Domain) domain = def ? find_or_add(def, &is_new, error) : NULL;
-    g_auto(JobGuard) guard = { NULL };
+    g_auto(JobGuard) guard = {NULL};
 
     if (!domain || !job_guard_begin(&guard, domain, JOB_DEFINE, "domain_define", error))
         return NULL;
     if (!domain->is_listed) {
-        error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain '%s' was undefined meanwhile", def->name);
+        error_set(error, ERROR_OPERATION_FAILED,
+                  "operation failed: domain '%s' was undefined meanwhile", def->name);
         return NULL;
     }
     if (!owner_gate_check(domain, OWNER_VERB_DEFINE, error) ||
@@ -156,32 +164,34 @@ AWAITS Domain *domain_define(const char *xml, size_t len, unsigned flags, GError
 
 AWAITS gboolean domain_undefine(Domain *domain, unsigned flags, GError **error)
 {
-    g_auto(JobGuard) guard = { NULL };
+    g_auto(JobGuard) guard = {NULL};
 
     if (!job_guard_begin(&guard, domain, JOB_DEFINE, "domain_undefine", error))
         return FALSE;
     if (!domain->persistent)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: cannot undefine transient domain");
-    return owner_gate_check(domain, OWNER_VERB_UNDEFINE, error) && domain_drop_persistent(domain, error);
+    return owner_gate_check(domain, OWNER_VERB_UNDEFINE, error) &&
+           domain_drop_persistent(domain, error);
 }
 
 AWAITS gboolean domain_set_autostart(Domain *domain, gboolean is_on, GError **error)
 {
-    g_auto(JobGuard) guard = { NULL };
+    g_auto(JobGuard) guard = {NULL};
 
     if (!job_guard_begin(&guard, domain, JOB_DEFINE, "domain_set_autostart", error))
         return FALSE;
     if (!domain->persistent)
-        return error_set(error, ERROR_OPERATION_INVALID,
-                         "Requested operation is not valid: cannot set autostart for transient domain");
+        return error_set(
+            error, ERROR_OPERATION_INVALID,
+            "Requested operation is not valid: cannot set autostart for transient domain");
     if (!store_set_autostart(domain->name, is_on, error))
         return FALSE;
     domain->is_autostart = is_on;
     return TRUE;
 }
 
-/* --- texts -------------------------------------------------------------------------------------------------------- */
+/* --- texts --- */
 
 static void set_text(GuestDef *def, gboolean is_title, const char *text)
 {
@@ -191,7 +201,8 @@ static void set_text(GuestDef *def, gboolean is_title, const char *text)
     *field = text && *text ? g_strdup(text) : NULL;
 }
 
-static AWAITS gboolean write_text(Domain *domain, gboolean is_title, const char *text, GError **error)
+static AWAITS gboolean write_text(Domain *domain, gboolean is_title, const char *text,
+                                  GError **error)
 {
     g_autoptr(GuestDef) def = guest_def_copy(domain->persistent);
 
@@ -203,11 +214,11 @@ static AWAITS gboolean write_text(Domain *domain, gboolean is_title, const char 
     return TRUE;
 }
 
-AWAITS gboolean domain_set_text(Domain *domain, gboolean is_title, const char *text, gboolean in_live,
-                                gboolean in_config, GError **error)
+AWAITS gboolean domain_set_text(Domain *domain, gboolean is_title, const char *text,
+                                gboolean in_live, gboolean in_config, GError **error)
 {
-    const DomainEvent event = { .kind = EVENT_METADATA_CHANGE, .domain = domain, .event = is_title };
-    g_auto(JobGuard) guard = { NULL };
+    const DomainEvent event = {.kind = EVENT_METADATA_CHANGE, .domain = domain, .event = is_title};
+    g_auto(JobGuard) guard = {NULL};
 
     if (is_title && text && strchr(text, '\n'))
         return error_set(error, ERROR_XML_ERROR, "XML error: Domain title can't contain newlines");
@@ -217,7 +228,8 @@ AWAITS gboolean domain_set_text(Domain *domain, gboolean is_title, const char *t
         return FALSE;
     if (in_config && !domain->persistent)
         return error_set(error, ERROR_OPERATION_INVALID,
-                         "Requested operation is not valid: transient domains do not have any persistent config");
+                         "Requested operation is not valid: transient domains do not have any "
+                         "persistent config");
     if (in_config && !write_text(domain, is_title, text, error))
         return FALSE;
     if (in_live && domain->live) {
@@ -244,11 +256,13 @@ static gboolean is_of_namespace(XmlNode *element, const char *uri)
 
 char *define_find_metadata(const GuestDef *def, const char *uri)
 {
-    g_autofree char *text = g_strconcat("<metadata>", def->metadata ? def->metadata : "", "</metadata>", NULL);
+    g_autofree char *text =
+        g_strconcat("<metadata>", def->metadata ? def->metadata : "", "</metadata>", NULL);
     XmlTree *tree = xml_parse(text, strlen(text), "metadata", NULL);
     char *found = NULL;
 
-    for (XmlNode *child = tree ? xml_root(tree)->first_child : NULL; child && !found; child = child->next)
+    for (XmlNode *child = tree ? xml_root(tree)->first_child : NULL; child && !found;
+         child = child->next)
         if (is_of_namespace(child, uri))
             found = g_strndup(text + child->begin, child->end - child->begin);
     xml_free(tree);

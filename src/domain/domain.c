@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The object: references, state, what is shown of it.  The verbs are in verb.c, the parts they are made of in launch.c,
- * what QEMU reports in report.c, definitions in define.c. */
+/* The object: references, state, what is shown of it.  The verbs are in verb.c, the parts they are
+ * made of in launch.c, what QEMU reports in report.c, definitions in define.c. */
 #include "domain/domain.h"
 
 #include <stdarg.h>
@@ -57,7 +57,8 @@ char *domain_run_dir(const Domain *domain)
 {
     char text[UUID_TEXT_SIZE];
 
-    return g_strdup_printf("%s/%s", registry_settings()->qemu->run_dir, uuid_format(&domain->uuid, text));
+    return g_strdup_printf("%s/%s", registry_settings()->qemu->run_dir,
+                           uuid_format(&domain->uuid, text));
 }
 
 const GuestDef *domain_definition(const Domain *domain)
@@ -67,11 +68,12 @@ const GuestDef *domain_definition(const Domain *domain)
 
 gboolean domain_check_active(const Domain *domain, GError **error)
 {
-    return domain_is_active(domain) || error_set(error, ERROR_OPERATION_INVALID,
-                                                 "Requested operation is not valid: domain is not running");
+    return domain_is_active(domain) ||
+           error_set(error, ERROR_OPERATION_INVALID,
+                     "Requested operation is not valid: domain is not running");
 }
 
-/* --- state -------------------------------------------------------------------------------------------------------- */
+/* --- state --- */
 
 void domain_set_state(Domain *domain, DomainState state, int reason)
 {
@@ -80,8 +82,8 @@ void domain_set_state(Domain *domain, DomainState state, int reason)
     domain->state = state;
     domain->reason = reason;
     domain->state_since_ms = clock_wall_ms();
-    log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", domain->name), "domain '%s' is %s (%s)", domain->name,
-              state_name(state), state_reason_name(state, reason));
+    log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", domain->name), "domain '%s' is %s (%s)",
+              domain->name, state_name(state), state_reason_name(state, reason));
     domain_save_status(domain);
 }
 
@@ -103,7 +105,8 @@ static AWAITS void save_status(void *data)
         if (!domain->guest || !domain->live || qemu_guest_is_lost(domain->guest))
             break;
         if (!store_write_status(domain, &error))
-            log_warning("the status of domain '%s' could not be written, a restart will find an older one: %s",
+            log_warning("the status of domain '%s' could not be written, a restart will find an "
+                        "older one: %s",
                         domain->name, error->message);
         else if (!domain->guest)
             store_remove_status(domain);
@@ -122,14 +125,19 @@ void domain_save_status(Domain *domain)
     task_spawn("save-status", save_status, domain_ref(domain), (GDestroyNotify)domain_unref);
 }
 
-/* --- what is shown ------------------------------------------------------------------------------------------------ */
+/* --- what is shown --- */
 
-enum { XML_SECURE = 1 << 0, XML_INACTIVE = 1 << 1, XML_UPDATE_CPU = 1 << 2, XML_MIGRATABLE = 1 << 3 };
+enum {
+    XML_SECURE = 1 << 0,
+    XML_INACTIVE = 1 << 1,
+    XML_UPDATE_CPU = 1 << 2,
+    XML_MIGRATABLE = 1 << 3
+};
 
 char *domain_format_xml(const Domain *domain, unsigned flags, GError **error)
 {
-    const GuestDef *definition = flags & XML_INACTIVE && domain->persistent ? domain->persistent
-                                                                            : domain_definition(domain);
+    const GuestDef *definition =
+        flags & XML_INACTIVE && domain->persistent ? domain->persistent : domain_definition(domain);
     GuestFormatFlags format = GUEST_FORMAT_LIVE;
 
     if (!definition) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A guest in our care.  A Domain is what a client sees: a name, a uuid, a definition, a state; while it runs, a QEMU.
- * Verbs check, take the job, pass the gate, act, and tell the bus.  They know nothing of callers. */
+/* A guest in our care.  A Domain is what a client sees: a name, a uuid, a definition, a state;
+ * while it runs, a QEMU. Verbs check, take the job, pass the gate, act, and tell the bus.  They
+ * know nothing of callers. */
 #pragma once
 
 #include <glib.h>
@@ -34,9 +35,9 @@ typedef struct Domain {
     /* What STOP and RESUME will mean when QEMU reports them: a PausedReason, a RunningReason. */
     int stop_reason, resume_reason;
     int next_stop, next_resume; /* the same for the next one only; -1: none */
-    gboolean wants_paused; /* as its user left it */
+    gboolean wants_paused;      /* as its user left it */
 
-    QemuGuest *guest;   /* NULL: no QEMU */
+    QemuGuest *guest; /* NULL: no QEMU */
     QemuSubscription *reports;
     gboolean is_starting, is_incoming;
     gboolean has_images;      /* they were given to QEMU's user and are to be given back */
@@ -45,11 +46,13 @@ typedef struct Domain {
     gboolean wants_restart;   /* a reboot was asked for: power off means reset and go on */
 
     Job job;
-    void *migration;    /* owned by src/migrate: the migration that this domain is in, or its last one */
+    void *
+        migration; /* owned by src/migrate: the migration that this domain is in, or its last one */
     uint64_t migration_mib;  /* speed of the next migration, MiB/s; 0: unlimited */
     Params *completed_stats; /* job statistics of the last successful migration; NULL: none */
     GPtrArray *messages;     /* char *: for domain_get_messages, until the next start */
-    gboolean is_status_due, is_status_saving; /* the status file is to be written; a task is at it */
+    gboolean is_status_due,
+        is_status_saving; /* the status file is to be written; a task is at it */
 } Domain;
 
 /* Made by the registry only.  A new reference. */
@@ -64,9 +67,9 @@ static inline gboolean domain_is_active(const Domain *domain)
 /* run_dir/UUID; the caller frees it. */
 char *domain_run_dir(const Domain *domain);
 
-/* --- the verbs of the clients ------------------------------------------------------------------------------------ */
+/* --- the verbs of the clients --- */
 
-enum { DEFINE_VALIDATE = 1 << 0 };                                        /* wire values */
+enum { DEFINE_VALIDATE = 1 << 0 }; /* wire values */
 enum { CREATE_PAUSED = 1 << 0, CREATE_AUTODESTROY = 1 << 1, CREATE_VALIDATE = 1 << 4 };
 enum { UNDEFINE_MANAGED_SAVE = 1 << 0 };
 enum { DESTROY_GRACEFUL = 1 << 0 };
@@ -86,8 +89,8 @@ AWAITS gboolean domain_suspend(Domain *domain, GError **error);
 AWAITS gboolean domain_resume(Domain *domain, GError **error);
 AWAITS gboolean domain_set_autostart(Domain *domain, gboolean is_on, GError **error);
 /* <title> or <description>; NULL or "" takes it away. */
-AWAITS gboolean domain_set_text(Domain *domain, gboolean is_title, const char *text, gboolean in_live,
-                                gboolean in_config, GError **error);
+AWAITS gboolean domain_set_text(Domain *domain, gboolean is_title, const char *text,
+                                gboolean in_live, gboolean in_config, GError **error);
 
 /* The XML, with the wire's flags of domain_get_xml_desc: 1 secure, 2 inactive, 8 migratable. */
 char *domain_format_xml(const Domain *domain, unsigned flags, GError **error);
@@ -100,42 +103,48 @@ int domain_open_console(Domain *domain, const char *alias, GError **error);
 /* Lines for domain_get_messages; the caller owns them. */
 GPtrArray *domain_collect_messages(Domain *domain);
 
-/* --- the parts of which verbs and migrations are made; the caller holds the job ---------------------------------- */
+/* --- the parts of which verbs and migrations are made; the caller holds the job --- */
 
 typedef struct {
     gboolean is_incoming; /* QEMU waits for migrate-incoming; state becomes paused (migrating) */
     int started_detail;   /* detail of the Started event, -1: none */
 } LaunchSpec;
 
-/* Starts QEMU, paused, with domain->live (which the caller has set; on failure it is freed again).  Assigns the id,
- * gives images to QEMU's user, writes the status file.  On failure everything is undone: shut off (failed). */
+/* Starts QEMU, paused, with domain->live (which the caller has set; on failure it is freed again).
+ * Assigns the id, gives images to QEMU's user, writes the status file.  On failure everything is
+ * undone: shut off (failed). */
 AWAITS gboolean domain_launch(Domain *domain, const LaunchSpec *spec, GError **error);
-/* `cont`, state and event.  Behind the gate: only verbs that have passed it and migrate/owner call this. */
+/* `cont`, state and event.  Behind the gate: only verbs that have passed it and migrate/owner call
+ * this. */
 AWAITS gboolean domain_run(Domain *domain, RunningReason reason, GError **error);
 /* `stop`, state and event. */
 AWAITS gboolean domain_pause(Domain *domain, PausedReason reason, GError **error);
-/* Ends QEMU (is_hard: SIGKILL at once) without asking the gate and waits until it has gone; domain_close_guest was
- * called then.  false: even SIGKILL did not end it. */
+/* Ends QEMU (is_hard: SIGKILL at once) without asking the gate and waits until it has gone;
+ * domain_close_guest was called then.  false: even SIGKILL did not end it. */
 AWAITS gboolean domain_kill(Domain *domain, ShutoffReason reason, gboolean is_hard, GError **error);
-/* The guest has been given away: its QEMU is ended hard and reaped in the background, and the domain is shut off for
- * that reason when this returns. */
+/* The guest has been given away: its QEMU is ended hard and reaped in the background, and the
+ * domain is shut off for that reason when this returns. */
 void domain_release(Domain *domain, ShutoffReason reason);
-/* Gives the images to QEMU's user, as a launch does unless the guest is incoming: then its source still uses them, and
- * the destination says so once the guest is its own. */
+/* Gives the images to QEMU's user, as a launch does unless the guest is incoming: then its source
+ * still uses them, and the destination says so once the guest is its own. */
 AWAITS gboolean domain_give_images(Domain *domain, GError **error);
-/* QEMU has gone: gives images back (not after SHUTOFF_MIGRATED: the other host uses them), closes, frees the id, state
- * shut off, Stopped event with that detail; a transient domain leaves the registry unless keep.  Content to find
- * nothing. */
-void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_detail, gboolean keep);
+/* QEMU has gone: gives images back (not after SHUTOFF_MIGRATED: the other host uses them), closes,
+ * frees the id, state shut off, Stopped event with that detail; a transient domain leaves the
+ * registry unless keep.  Content to find nothing. */
+void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_detail,
+                        gboolean keep);
 
 /* Sets and remembers (status file) without an event; events are the caller's. */
 void domain_set_state(Domain *domain, DomainState state, int reason);
-/* What the next STOP and RESUME of QEMU mean.  -1: back to paused (user or unknown) and running (unpaused). */
+/* What the next STOP and RESUME of QEMU mean.  -1: back to paused (user or unknown) and running
+ * (unpaused). */
 void domain_expect(Domain *domain, int stop_reason, int resume_reason);
 
-/* Takes the definition: written durably, then domain->persistent, then the Defined event.  On failure nothing changed. */
+/* Takes the definition: written durably, then domain->persistent, then the Defined event.  On
+ * failure nothing changed. */
 AWAITS gboolean domain_set_persistent(Domain *domain, GuestDef *definition, GError **error);
-/* Removes the definition and the autostart marker; Undefined event.  An inactive domain leaves the registry. */
+/* Removes the definition and the autostart marker; Undefined event.  An inactive domain leaves the
+ * registry. */
 AWAITS gboolean domain_drop_persistent(Domain *domain, GError **error);
 /* Writes the status file soon, from what is in memory then (live definition, state, id). */
 void domain_save_status(Domain *domain);

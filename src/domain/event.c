@@ -68,7 +68,7 @@ void event_emit(const DomainEvent *event)
 void event_emit_lifecycle(Domain *domain, int event, int detail)
 {
     const DomainEvent message = {
-        .kind = EVENT_LIFECYCLE, .domain = domain, .event = event, .detail = detail };
+        .kind = EVENT_LIFECYCLE, .domain = domain, .event = event, .detail = detail};
 
     event_emit(&message);
 }
@@ -79,7 +79,8 @@ void event_set_monitor_handler(MonitorEventFunc fn, void *data)
     monitor_data = data;
 }
 
-void event_emit_monitor(Domain *domain, const char *name, int64_t seconds, unsigned micros, const char *data_json)
+void event_emit_monitor(Domain *domain, const char *name, int64_t seconds, unsigned micros,
+                        const char *data_json)
 {
     if (monitor_fn)
         monitor_fn(domain, name, seconds, micros, data_json, monitor_data);

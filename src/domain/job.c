@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The two slots of a domain's job.  Waiters sleep on one condition and look again when a slot changes; the floor
- * makes looking and taking one step. */
+/* The two slots of a domain's job.  Waiters sleep on one condition and look again when a slot
+ * changes; the floor makes looking and taking one step. */
 #include "domain/job.h"
 
 #include "base/clock.h"
@@ -9,7 +9,7 @@
 
 void job_init(Job *job)
 {
-    *job = (Job){ .kind = JOB_NONE };
+    *job = (Job){.kind = JOB_NONE};
     job->changed = condition_new("the domain's job");
 }
 
@@ -34,16 +34,18 @@ static gboolean refuse(const Job *job, gint64 waited_ms, const char *who, GError
 {
     const char *holder = job->kind != JOB_NONE ? job->holder : job->short_holder;
 
-    log_warning("'%s' waited %" G_GINT64_FORMAT " s for a domain held by '%s'", who, waited_ms / 1000,
-                holder ? holder : "nobody");
-    return error_set(error, ERROR_OPERATION_TIMEOUT,
-                     "Timed out during operation: cannot acquire state change lock (held by monitor=%s)",
-                     holder ? holder : "nobody");
+    log_warning("'%s' waited %" G_GINT64_FORMAT " s for a domain held by '%s'", who,
+                waited_ms / 1000, holder ? holder : "nobody");
+    return error_set(
+        error, ERROR_OPERATION_TIMEOUT,
+        "Timed out during operation: cannot acquire state change lock (held by monitor=%s)",
+        holder ? holder : "nobody");
 }
 
 /* Waits until `fits` says yes.  A cancel ends the wait with its own error. */
-static AWAITS gboolean wait_until(Domain *domain, JobVerb verb, gboolean (*fits)(const Job *, JobVerb),
-                                  const char *who, GError **error)
+static AWAITS gboolean wait_until(Domain *domain, JobVerb verb,
+                                  gboolean (*fits)(const Job *, JobVerb), const char *who,
+                                  GError **error)
 {
     Job *job = &domain->job;
     const int64_t start = clock_now_ms();
@@ -101,7 +103,8 @@ static gboolean fits_long(const Job *job, JobVerb verb)
     return is_free(job);
 }
 
-AWAITS gboolean job_begin_long(Domain *domain, JobKind kind, unsigned allowed, const char *who, GError **error)
+AWAITS gboolean job_begin_long(Domain *domain, JobKind kind, unsigned allowed, const char *who,
+                               GError **error)
 {
     g_autoptr(Domain) hold = domain_ref(domain);
 
@@ -146,7 +149,8 @@ gboolean job_is(const Domain *domain, JobKind kind)
     return domain->job.kind == kind;
 }
 
-AWAITS gboolean job_guard_begin(JobGuard *guard, Domain *domain, JobVerb verb, const char *who, GError **error)
+AWAITS gboolean job_guard_begin(JobGuard *guard, Domain *domain, JobVerb verb, const char *who,
+                                GError **error)
 {
     if (!job_begin(domain, verb, who, error))
         return FALSE;

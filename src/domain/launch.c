@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The parts of which verbs and migrations are made: a QEMU started, run, paused, ended.  Nothing here asks the gate, so
- * only who has asked it comes here.  A guest may end at any await: then domain->guest is NULL and all is closed. */
+/* The parts of which verbs and migrations are made: a QEMU started, run, paused, ended.  Nothing
+ * here asks the gate, so only who has asked it comes here.  A guest may end at any await: then
+ * domain->guest is NULL and all is closed. */
 #include "domain/domain.h"
 
 #include <unistd.h>
@@ -17,7 +18,7 @@
 
 #define KILL_GRACE_MS (10 * 1000)
 
-/* --- images ------------------------------------------------------------------------------------------------------- */
+/* --- images --- */
 
 typedef struct {
     char *path;
@@ -31,7 +32,7 @@ static void guest_file_clear(void *data)
 
 static void add_file(GArray *files, const char *path, gboolean is_returned)
 {
-    const GuestFile file = { g_strdup(path), is_returned };
+    const GuestFile file = {g_strdup(path), is_returned};
 
     if (path)
         g_array_append_val(files, file);
@@ -64,7 +65,8 @@ static AWAITS void give_back_files(void *data)
         g_autoptr(GError) error = NULL;
 
         if (file->is_returned && !image_give_back(file->path, &env->user, env->state_dir, &error))
-            log_warning("'%s' could not be given back to its owner: %s", file->path, error->message);
+            log_warning("'%s' could not be given back to its owner: %s", file->path,
+                        error->message);
     }
 }
 
@@ -86,23 +88,25 @@ AWAITS gboolean domain_give_images(Domain *domain, GError **error)
     return TRUE;
 }
 
-/* On a task of its own: a file server that hangs must not hold up the news that the guest has ended. */
+/* On a task of its own: a file server that hangs must not hold up the news that the guest has
+ * ended. */
 static void return_images(Domain *domain)
 {
     if (!domain->has_images)
         return;
     domain->has_images = FALSE;
-    task_spawn("give-back-images", give_back_files, list_files(domain->live), (GDestroyNotify)g_array_unref);
+    task_spawn("give-back-images", give_back_files, list_files(domain->live),
+               (GDestroyNotify)g_array_unref);
 }
 
-/* --- start -------------------------------------------------------------------------------------------------------- */
+/* --- start --- */
 
 static AWAITS gboolean start_qemu(Domain *domain, gboolean is_incoming, GError **error)
 {
-    const QemuStartSpec spec = { .env = registry_settings()->qemu,
-                                 .def = domain->live,
-                                 .id = domain->id,
-                                 .is_incoming = is_incoming };
+    const QemuStartSpec spec = {.env = registry_settings()->qemu,
+                                .def = domain->live,
+                                .id = domain->id,
+                                .is_incoming = is_incoming};
 
     if (!is_incoming && !domain_give_images(domain, error))
         return FALSE;
@@ -130,7 +134,8 @@ AWAITS gboolean domain_launch(Domain *domain, const LaunchSpec *spec, GError **e
 
     domain->is_starting = FALSE;
     if (!ok) {
-        domain_add_message(domain, "the last start failed: %s", error && *error ? (*error)->message : "no reason known");
+        domain_add_message(domain, "the last start failed: %s",
+                           error && *error ? (*error)->message : "no reason known");
         if (domain->guest)
             domain_kill(domain, SHUTOFF_FAILED, TRUE, NULL);
         domain_close_guest(domain, SHUTOFF_FAILED, -1, FALSE);
@@ -143,11 +148,12 @@ AWAITS gboolean domain_launch(Domain *domain, const LaunchSpec *spec, GError **e
     return TRUE;
 }
 
-/* --- run and pause ------------------------------------------------------------------------------------------------ */
+/* --- run and pause --- */
 
 static gboolean check_guest(const Domain *domain, GError **error)
 {
-    return domain->guest || error_set(error, ERROR_OPERATION_FAILED, "domain '%s': QEMU has ended", domain->name);
+    return domain->guest ||
+           error_set(error, ERROR_OPERATION_FAILED, "domain '%s': QEMU has ended", domain->name);
 }
 
 AWAITS gboolean domain_run(Domain *domain, RunningReason reason, GError **error)
@@ -182,7 +188,7 @@ AWAITS gboolean domain_pause(Domain *domain, PausedReason reason, GError **error
     return ok;
 }
 
-/* --- end ---------------------------------------------------------------------------------------------------------- */
+/* --- end --- */
 
 AWAITS gboolean domain_kill(Domain *domain, ShutoffReason reason, gboolean is_hard, GError **error)
 {
@@ -218,7 +224,8 @@ void domain_release(Domain *domain, ShutoffReason reason)
     domain_close_guest(domain, reason, stopped_detail(reason), FALSE);
 }
 
-/* Status, monitor, whatever sockets: all of it belonged to that QEMU.  It is root's folder, so it is small. */
+/* Status, monitor, whatever sockets: all of it belonged to that QEMU.  It is root's folder, so it
+ * is small. */
 static void remove_run_dir(const Domain *domain)
 {
     g_autofree char *path = domain_run_dir(domain);
@@ -233,7 +240,8 @@ static void remove_run_dir(const Domain *domain)
         rmdir(path);
 }
 
-void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_detail, gboolean keep)
+void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_detail,
+                        gboolean keep)
 {
     g_autoptr(Domain) hold = domain_ref(domain);
     g_autoptr(QemuGuest) guest = g_steal_pointer(&domain->guest);

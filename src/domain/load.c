@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A daemon that starts owns nothing but files.  First the definitions, then each guest whose status lies in run_dir: its
- * QEMU is attached again (whoever its parent is) or found to have ended; then src/migrate says what an open migration
- * makes of it.  Guests are independent, so each is a task of its own. */
+/* A daemon that starts owns nothing but files.  First the definitions, then each guest whose status
+ * lies in run_dir: its QEMU is attached again (whoever its parent is) or found to have ended; then
+ * src/migrate says what an open migration makes of it.  Guests are independent, so each is a task
+ * of its own. */
 #include "domain/load.h"
 
 #include <unistd.h>
@@ -51,7 +52,8 @@ static Domain *restore_domain(StoredStatus *status)
 {
     g_autoptr(GError) error = NULL;
     Domain *known = registry_peek_uuid(&status->uuid);
-    g_autoptr(Domain) domain = known ? domain_ref(known) : registry_add(&status->uuid, status->name, &error);
+    g_autoptr(Domain) domain =
+        known ? domain_ref(known) : registry_add(&status->uuid, status->name, &error);
 
     if (!domain) {
         log_error("the running guest '%s' cannot be listed: %s", status->name, error->message);
@@ -74,8 +76,8 @@ static Domain *restore_domain(StoredStatus *status)
 
 static AWAITS gboolean attach(Domain *domain, const StoredStatus *status, GError **error)
 {
-    domain->guest =
-        qemu_guest_reattach(registry_settings()->qemu, domain->live, status->pid, status->start_time, error);
+    domain->guest = qemu_guest_reattach(registry_settings()->qemu, domain->live, status->pid,
+                                        status->start_time, error);
     if (!domain->guest)
         return FALSE;
     report_subscribe(domain);
@@ -85,25 +87,27 @@ static AWAITS gboolean attach(Domain *domain, const StoredStatus *status, GError
     if (!word || domain->guest != guest)
         return FALSE;
     report_found(domain, word);
-    log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", domain->name), "domain '%s' was found again: pid %d, %s",
-              domain->name, (int)status->pid, word);
+    log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", domain->name),
+              "domain '%s' was found again: pid %d, %s", domain->name, (int)status->pid, word);
     /* Nobody waits any more for the end that an earlier daemon began. */
     if (domain->guest == guest && domain->planned_end >= 0)
         qemu_guest_signal_end(guest, FALSE);
     return TRUE;
 }
 
-/* It has ended while nobody looked.  A QEMU whose monitor is silent but whose process lives is ended, or it would run
- * on unseen. */
+/* It has ended while nobody looked.  A QEMU whose monitor is silent but whose process lives is
+ * ended, or it would run on unseen. */
 static AWAITS void close_lost(Domain *domain, const StoredStatus *status, const GError *cause)
 {
     const gboolean is_planned = domain->planned_end >= 0;
-    GuestEnd end = { .shutoff_reason = is_planned ? domain->planned_end : SHUTOFF_CRASHED };
+    GuestEnd end = {.shutoff_reason = is_planned ? domain->planned_end : SHUTOFF_CRASHED};
 
     log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", domain->name),
-              "domain '%s' has ended while no daemon was watching: %s", domain->name, cause->message);
+              "domain '%s' has ended while no daemon was watching: %s", domain->name,
+              cause->message);
     if (!is_planned)
-        domain_add_message(domain, "QEMU has ended while no daemon was watching: %s", cause->message);
+        domain_add_message(domain, "QEMU has ended while no daemon was watching: %s",
+                           cause->message);
     if (owner_hooks()->guest_ended)
         owner_hooks()->guest_ended(domain, "", &end);
     domain_close_guest(domain, end.shutoff_reason, -1, end.keep);
@@ -117,7 +121,8 @@ static AWAITS void recover(void *data)
 
     if (found->status && !attach(domain, found->status, &error) && domain_is_active(domain)) {
         if (domain->guest)
-            domain_kill(domain, domain->planned_end >= 0 ? domain->planned_end : SHUTOFF_CRASHED, TRUE, NULL);
+            domain_kill(domain, domain->planned_end >= 0 ? domain->planned_end : SHUTOFF_CRASHED,
+                        TRUE, NULL);
         else
             close_lost(domain, found->status, error);
     }
@@ -140,7 +145,7 @@ static void start_recovery(Recovery *recovery, Domain *domain, StoredStatus *sta
 {
     Found *found = g_new0(Found, 1);
 
-    *found = (Found){ recovery, domain_ref(domain), status };
+    *found = (Found){recovery, domain_ref(domain), status};
     recovery->pending++;
     task_spawn("recover-domain", recover, found, found_free);
 }
@@ -150,7 +155,7 @@ AWAITS gboolean load_domains(GError **error)
     if (!load_definitions(error))
         return FALSE;
     g_autoptr(Await) all_done = await_new("the recovery of the guests");
-    Recovery recovery = { .pending = 1, .all_done = all_done };
+    Recovery recovery = {.pending = 1, .all_done = all_done};
     g_autoptr(GPtrArray) statuses = store_read_statuses();
     g_autoptr(GHashTable) running = g_hash_table_new(NULL, NULL);
 
@@ -174,7 +179,7 @@ AWAITS gboolean load_domains(GError **error)
     return --recovery.pending == 0 || await(all_done, -1, error);
 }
 
-/* --- autostart ---------------------------------------------------------------------------------------------------- */
+/* --- autostart --- */
 
 static AWAITS void autostart(void *data)
 {
@@ -183,20 +188,22 @@ static AWAITS void autostart(void *data)
 
     if (owner_gate_check(domain, OWNER_VERB_AUTOSTART, &error) && domain_start(domain, 0, &error))
         return;
-    log_write(LOG_LEVEL_ERROR, LOG_FIELDS("DOMAIN", domain->name), "autostart of domain '%s' failed: %s", domain->name,
-              error->message);
+    log_write(LOG_LEVEL_ERROR, LOG_FIELDS("DOMAIN", domain->name),
+              "autostart of domain '%s' failed: %s", domain->name, error->message);
     domain_add_message(domain, "autostart failed: %s", error->message);
 }
 
 AWAITS void load_autostart(void)
 {
-    g_autofree char *marker = g_build_filename(registry_settings()->qemu->run_dir, "autostarted", NULL);
+    g_autofree char *marker =
+        g_build_filename(registry_settings()->qemu->run_dir, "autostarted", NULL);
     g_autoptr(GPtrArray) all = NULL;
 
     if (access(marker, F_OK) == 0)
         return;
     if (!g_file_set_contents(marker, "", 0, NULL))
-        log_warning("'%s' cannot be written: a restart of the daemon will start guests again", marker);
+        log_warning("'%s' cannot be written: a restart of the daemon will start guests again",
+                    marker);
     all = registry_list(0);
     for (unsigned i = 0; i < all->len; i++) {
         Domain *domain = all->pdata[i];

@@ -4,7 +4,8 @@
 
 #include "loop/task.h"
 
-/* Before any client is served.  What cannot be read is logged and left alone; an error means no folder to read from. */
+/* Before any client is served.  What cannot be read is logged and left alone; an error means no
+ * folder to read from. */
 AWAITS gboolean load_domains(GError **error);
 /* Once per boot of the host: the first daemon leaves a marker in run_dir. */
 AWAITS void load_autostart(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The gate asks the hook that the migration code registered.  It keeps no record of its own: the owner's word is the
- * one truth, and two truths would part company on the worst night. */
+/* The gate asks the hook that the migration code registered.  It keeps no record of its own: the
+ * owner's word is the one truth, and two truths would part company on the worst night. */
 #include "domain/owner.h"
 
 #include "domain/domain.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The gate: whose guest is it?  Every verb that could run, end or forget a guest passes here.  The answer is computed
- * from the owner's word of a migration, which this layer cannot read: src/migrate registers how.  Nothing registered
- * or no word: the guest is here. */
+/* The gate: whose guest is it?  Every verb that could run, end or forget a guest passes here.  The
+ * answer is computed from the owner's word of a migration, which this layer cannot read:
+ * src/migrate registers how.  Nothing registered or no word: the guest is here. */
 #pragma once
 
 #include <glib.h>
@@ -27,16 +27,19 @@ typedef enum {
     OWNER_VERB_DEFINE,
     OWNER_VERB_UNDEFINE,
     OWNER_VERB_DESTROY,
-    OWNER_VERB_MONITOR, /* qemu-monitor-command that could make it run: cont, system_reset, migrate… */
+    OWNER_VERB_MONITOR, /* qemu-monitor-command that could make it run: cont, system_reset, migrate…
+                         */
     OWNER_VERB_MIGRATE,
     OWNER_VERB_SUSPEND,
     OWNER_VERB_SHUTDOWN,
 } OwnerVerb;
 
-/* What became of a guest whose QEMU has ended, and what is to be made of it.  The hook may change both. */
+/* What became of a guest whose QEMU has ended, and what is to be made of it.  The hook may change
+ * both. */
 typedef struct {
     int shutoff_reason; /* ShutoffReason */
-    gboolean keep;      /* keep the domain listed although it is transient (its migration is not settled) */
+    gboolean
+        keep; /* keep the domain listed although it is transient (its migration is not settled) */
 } GuestEnd;
 
 /* Registered once, before domains are loaded; any member may be NULL. */
@@ -46,14 +49,17 @@ typedef struct {
     OwnerStanding (*standing)(Domain *domain);
     /* sentence for domain_get_messages and `domstate --reason`, or NULL; the caller frees it */
     char *(*explain)(Domain *domain);
-    /* QEMU has ended by itself: called before the state changes, from the loop thread: must not await */
+    /* QEMU has ended by itself: called before the state changes, from the loop thread: must not
+     * await */
     void (*guest_ended)(Domain *domain, const char *last_words, GuestEnd *end);
     /* the user's suspend or resume was done: the wish goes into the word (as its user left it) */
     void (*user_wish)(Domain *domain, gboolean wants_paused);
-    /* after a restart of the daemon: domain loaded, its guest attached again (domain->guest) or gone; on a task */
+    /* after a restart of the daemon: domain loaded, its guest attached again (domain->guest) or
+     * gone; on a task */
     AWAITS void (*recover)(Domain *domain);
     /* job statistics; ret_type and params as job-stats.md says */
-    AWAITS gboolean (*job_stats)(Domain *domain, unsigned flags, int *ret_type, Params *params, GError **error);
+    AWAITS gboolean (*job_stats)(Domain *domain, unsigned flags, int *ret_type, Params *params,
+                                 GError **error);
     AWAITS gboolean (*job_abort)(Domain *domain, unsigned flags, GError **error);
     /* the domain leaves the registry or is freed: drop domain->migration */
     void (*forget)(Domain *domain);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tables of domains.  They hold one reference each domain; look-ups hand out further ones.  The texts of the
- * refusals are those that clients of the ecosystem compare. */
+/* The tables of domains.  They hold one reference each domain; look-ups hand out further ones.  The
+ * texts of the refusals are those that clients of the ecosystem compare. */
 #include "domain/registry.h"
 
 #include <string.h>
@@ -14,7 +14,8 @@ static GHashTable *by_name; /* const char * → Domain * */
 static GHashTable *by_id;   /* int → Domain * */
 static int last_id;
 
-enum { /* connect_list_all_domains; a group with no bit set does not filter */
+/* Connect_list_all_domains; a group with no bit set does not filter */
+enum {
     FILTER_ACTIVE = 1 << 0,
     FILTER_INACTIVE = 1 << 1,
     FILTER_PERSISTENT = 1 << 2,
@@ -71,7 +72,8 @@ Domain *registry_find_uuid(const Uuid *uuid, GError **error)
 
     if (domain)
         return domain_ref(domain);
-    error_set(error, ERROR_NO_DOMAIN, "Domain not found: no domain with matching uuid '%s'", uuid_format(uuid, text));
+    error_set(error, ERROR_NO_DOMAIN, "Domain not found: no domain with matching uuid '%s'",
+              uuid_format(uuid, text));
     return NULL;
 }
 
@@ -81,7 +83,8 @@ Domain *registry_find_name(const char *name, GError **error)
 
     if (domain)
         return domain_ref(domain);
-    error_set(error, ERROR_NO_DOMAIN, "Domain not found: no domain with matching name '%.255s'", name);
+    error_set(error, ERROR_NO_DOMAIN, "Domain not found: no domain with matching name '%.255s'",
+              name);
     return NULL;
 }
 
@@ -95,21 +98,25 @@ Domain *registry_find_id(int id, GError **error)
     return NULL;
 }
 
-gboolean registry_check(const Uuid *uuid, const char *name, gboolean must_be_inactive, Domain **ret_existing,
-                        GError **error)
+gboolean registry_check(const Uuid *uuid, const char *name, gboolean must_be_inactive,
+                        Domain **ret_existing, GError **error)
 {
     Domain *same_uuid = registry_peek_uuid(uuid);
     Domain *same_name = registry_peek_name(name);
     char text[UUID_TEXT_SIZE];
 
     if (same_uuid && !g_str_equal(same_uuid->name, name))
-        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain '%s' is already defined with uuid %s",
+        return error_set(error, ERROR_OPERATION_FAILED,
+                         "operation failed: domain '%s' is already defined with uuid %s",
                          same_uuid->name, uuid_format(uuid, text));
     if (same_name && same_name != same_uuid)
-        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain '%s' already exists with uuid %s", name,
+        return error_set(error, ERROR_OPERATION_FAILED,
+                         "operation failed: domain '%s' already exists with uuid %s", name,
                          uuid_format(&same_name->uuid, text));
     if (same_uuid && must_be_inactive && domain_is_active(same_uuid))
-        return error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: domain is already active as '%s'", same_uuid->name);
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain is already active as '%s'",
+                         same_uuid->name);
     if (ret_existing)
         *ret_existing = same_uuid;
     return TRUE;
@@ -124,7 +131,8 @@ Domain *registry_add(const Uuid *uuid, const char *name, GError **error)
     if (existing) {
         char text[UUID_TEXT_SIZE];
 
-        error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain '%s' already exists with uuid %s", name,
+        error_set(error, ERROR_OPERATION_FAILED,
+                  "operation failed: domain '%s' already exists with uuid %s", name,
                   uuid_format(uuid, text));
         return NULL;
     }
@@ -174,7 +182,8 @@ void registry_release_id(Domain *domain)
     domain->id = -1;
 }
 
-/* Does one group of filter bits let the domain pass?  is_first says which of the two bits describes it. */
+/* Does one group of filter bits let the domain pass?  is_first says which of the two bits describes
+ * it. */
 static gboolean passes_pair(unsigned filter, unsigned first, unsigned second, gboolean is_first)
 {
     const unsigned asked = filter & (first | second);
@@ -198,7 +207,8 @@ static unsigned state_bit(const Domain *domain)
 
 static gboolean passes(const Domain *domain, unsigned filter)
 {
-    const unsigned states = filter & (FILTER_RUNNING | FILTER_PAUSED | FILTER_SHUTOFF | FILTER_OTHER);
+    const unsigned states =
+        filter & (FILTER_RUNNING | FILTER_PAUSED | FILTER_SHUTOFF | FILTER_OTHER);
 
     return passes_pair(filter, FILTER_ACTIVE, FILTER_INACTIVE, domain_is_active(domain)) &&
            passes_pair(filter, FILTER_PERSISTENT, FILTER_TRANSIENT, domain->persistent != NULL) &&

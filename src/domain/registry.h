@@ -30,12 +30,14 @@ Domain *registry_find_id(int id, GError **error);
 Domain *registry_peek_uuid(const Uuid *uuid);
 Domain *registry_peek_name(const char *name);
 
-/* Is there room for a domain of this uuid and name?  If uuid and name belong together and may_exist, the existing
- * domain is answered (borrowed) in *ret_existing, else NULL.  must_be_inactive refuses a running one ("domain is
- * already active as 'X'").  Errors are ERROR_OPERATION_FAILED / ERROR_OPERATION_INVALID in stock's words. */
-gboolean registry_check(const Uuid *uuid, const char *name, gboolean must_be_inactive, Domain **ret_existing,
-                        GError **error);
-/* Makes a new, inactive, transient domain without a definition; refuses a taken uuid or name.  A new reference. */
+/* Is there room for a domain of this uuid and name?  If uuid and name belong together and
+ * may_exist, the existing domain is answered (borrowed) in *ret_existing, else NULL.
+ * must_be_inactive refuses a running one ("domain is already active as 'X'").  Errors are
+ * ERROR_OPERATION_FAILED / ERROR_OPERATION_INVALID in stock's words. */
+gboolean registry_check(const Uuid *uuid, const char *name, gboolean must_be_inactive,
+                        Domain **ret_existing, GError **error);
+/* Makes a new, inactive, transient domain without a definition; refuses a taken uuid or name.  A
+ * new reference. */
 Domain *registry_add(const Uuid *uuid, const char *name, GError **error);
 /* Takes it out of every table; holders of references keep an object that no look-up finds. */
 void registry_remove(Domain *domain);
@@ -45,7 +47,7 @@ int registry_assign_id(Domain *domain);
 void registry_restore_id(Domain *domain, int id);
 void registry_release_id(Domain *domain);
 
-/* New references in order of name; filter bits are those of connect_list_all_domains (service checks unknown bits). */
+/* New references in order of name; filter bits are those of connect_list_all_domains (service
+ * checks unknown bits). */
 GPtrArray *registry_list(unsigned filter);
 unsigned registry_count(gboolean is_active);
-

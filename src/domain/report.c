@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What QEMU reports.  Handlers run on the loop thread and must not await: what takes longer is a task of its own, which
- * looks again when its turn comes. */
+/* What QEMU reports.  Handlers run on the loop thread and must not await: what takes longer is a
+ * task of its own, which looks again when its turn comes. */
 #include "domain/report.h"
 
 #include <json-c/json.h>
@@ -12,7 +12,7 @@
 #include "model/guest-def.h"
 #include "qemu/guest.h"
 
-/* --- stop and go -------------------------------------------------------------------------------------------------- */
+/* --- stop and go --- */
 
 static int take_next(int *next, int fallback)
 {
@@ -53,10 +53,10 @@ static void on_resumed(QemuGuest *guest, void *data)
     report_resumed(data);
 }
 
-/* --- the guest's own power switch --------------------------------------------------------------------------------- */
+/* --- the guest's own power switch --- */
 
-/* Reset and go on: a reboot that was asked for, or on_poweroff restart.  Takes no job: the guest is stopped by itself,
- * and whoever holds the job learns of it as of any other report. */
+/* Reset and go on: a reboot that was asked for, or on_poweroff restart.  Takes no job: the guest is
+ * stopped by itself, and whoever holds the job learns of it as of any other report. */
 static AWAITS void restart_guest(void *data)
 {
     Domain *domain = data;
@@ -71,7 +71,8 @@ static AWAITS void restart_guest(void *data)
         return;
     }
     if (!qemu_guest_reset(guest, &error) || !domain_run(domain, RUNNING_BOOTED, &error)) {
-        log_warning("domain '%s' could not be restarted and is ended: %s", domain->name, error->message);
+        log_warning("domain '%s' could not be restarted and is ended: %s", domain->name,
+                    error->message);
         domain_add_message(domain, "the restart failed: %s", error->message);
         domain_kill(domain, SHUTOFF_FAILED, FALSE, NULL);
     }
@@ -83,7 +84,8 @@ static void end_or_restart(Domain *domain, GuestAction action, ShutoffReason rea
     case GUEST_ACTION_PRESERVE:
         return;
     case GUEST_ACTION_RESTART:
-        task_spawn("restart-guest", restart_guest, domain_ref(domain), (GDestroyNotify)domain_unref);
+        task_spawn("restart-guest", restart_guest, domain_ref(domain),
+                   (GDestroyNotify)domain_unref);
         return;
     default:
         domain->planned_end = reason;
@@ -102,7 +104,7 @@ static void on_shutdown(QemuGuest *guest, gboolean by_guest, void *data)
     domain->is_powering_off = TRUE;
     domain->wants_restart = FALSE;
     if (is_reboot) {
-        const DomainEvent event = { .kind = EVENT_REBOOT, .domain = domain };
+        const DomainEvent event = {.kind = EVENT_REBOOT, .domain = domain};
 
         event_emit(&event);
         domain_set_state(domain, DOMAIN_PAUSED, PAUSED_SHUTTING_DOWN);
@@ -111,7 +113,8 @@ static void on_shutdown(QemuGuest *guest, gboolean by_guest, void *data)
     }
     domain_set_state(domain, DOMAIN_SHUTDOWN, 0);
     event_emit_lifecycle(domain, LIFECYCLE_SHUTDOWN, by_guest ? SHUTDOWN_GUEST : SHUTDOWN_HOST);
-    if (domain->planned_end >= 0) /* our own SIGTERM: its end is on the way, whatever on_poweroff says */
+    if (domain->planned_end >=
+        0) /* our own SIGTERM: its end is on the way, whatever on_poweroff says */
         return;
     end_or_restart(domain, domain->live->on_poweroff, SHUTOFF_SHUTDOWN);
 }
@@ -119,7 +122,7 @@ static void on_shutdown(QemuGuest *guest, gboolean by_guest, void *data)
 static void on_reset(QemuGuest *guest, gboolean by_guest, void *data)
 {
     Domain *domain = data;
-    const DomainEvent event = { .kind = EVENT_REBOOT, .domain = domain };
+    const DomainEvent event = {.kind = EVENT_REBOOT, .domain = domain};
 
     if (domain->is_incoming)
         return;
@@ -141,7 +144,8 @@ static void on_panicked(QemuGuest *guest, void *data)
 static void on_suspended(QemuGuest *guest, gboolean to_disk, void *data)
 {
     Domain *domain = data;
-    const DomainEvent event = { .kind = to_disk ? EVENT_PMSUSPEND_DISK : EVENT_PMSUSPEND, .domain = domain };
+    const DomainEvent event = {.kind = to_disk ? EVENT_PMSUSPEND_DISK : EVENT_PMSUSPEND,
+                               .domain = domain};
 
     if (!to_disk)
         domain_set_state(domain, DOMAIN_PMSUSPENDED, 0);
@@ -152,7 +156,7 @@ static void on_suspended(QemuGuest *guest, gboolean to_disk, void *data)
 static void on_woken(QemuGuest *guest, void *data)
 {
     Domain *domain = data;
-    const DomainEvent event = { .kind = EVENT_PMWAKEUP, .domain = domain };
+    const DomainEvent event = {.kind = EVENT_PMWAKEUP, .domain = domain};
 
     if (domain->state == DOMAIN_PMSUSPENDED)
         domain_set_state(domain, DOMAIN_RUNNING, RUNNING_WAKEUP);
@@ -160,17 +164,18 @@ static void on_woken(QemuGuest *guest, void *data)
     event_emit(&event);
 }
 
-/* --- smaller news ------------------------------------------------------------------------------------------------- */
+/* --- smaller news --- */
 
-static const EnumName watchdog_actions[] = { /* wire values */
-    { "none", 0 }, { "pause", 1 }, { "reset", 2 }, { "poweroff", 3 }, { "shutdown", 4 }, { "debug", 5 },
-    { "inject-nmi", 6 }, { NULL, 0 },
+static const EnumName watchdog_actions[] = {
+    /* wire values */
+    {"none", 0},     {"pause", 1}, {"reset", 2},      {"poweroff", 3},
+    {"shutdown", 4}, {"debug", 5}, {"inject-nmi", 6}, {NULL, 0},
 };
 
 static void on_watchdog(QemuGuest *guest, const char *action, void *data)
 {
     Domain *domain = data;
-    DomainEvent event = { .kind = EVENT_WATCHDOG, .domain = domain };
+    DomainEvent event = {.kind = EVENT_WATCHDOG, .domain = domain};
 
     enum_find(watchdog_actions, action, &event.event);
     if (g_str_equal(action, "pause"))
@@ -180,7 +185,7 @@ static void on_watchdog(QemuGuest *guest, const char *action, void *data)
 
 static void on_rtc_changed(QemuGuest *guest, gint64 offset_seconds, void *data)
 {
-    const DomainEvent event = { .kind = EVENT_RTC_CHANGE, .domain = data, .number = offset_seconds };
+    const DomainEvent event = {.kind = EVENT_RTC_CHANGE, .domain = data, .number = offset_seconds};
 
     event_emit(&event);
 }
@@ -189,7 +194,7 @@ static void on_balloon_changed(QemuGuest *guest, guint64 actual_bytes, void *dat
 {
     Domain *domain = data;
     const DomainEvent event = {
-        .kind = EVENT_BALLOON_CHANGE, .domain = domain, .number = (int64_t)(actual_bytes / 1024) };
+        .kind = EVENT_BALLOON_CHANGE, .domain = domain, .number = (int64_t)(actual_bytes / 1024)};
 
     domain->live->current_memory_kib = actual_bytes / 1024;
     domain_save_status(domain);
@@ -207,23 +212,25 @@ static const char *file_of_disk(const GuestDef *def, const char *alias)
     return "";
 }
 
-static void on_io_error(QemuGuest *guest, const char *device, QemuIoAction action, gboolean is_out_of_space,
-                        const char *reason, void *data)
+static void on_io_error(QemuGuest *guest, const char *device, QemuIoAction action,
+                        gboolean is_out_of_space, const char *reason, void *data)
 {
-    static const int actions[] = { [QEMU_IO_IGNORE] = 0, [QEMU_IO_STOP] = 1, [QEMU_IO_REPORT] = 2 }; /* wire */
+    static const int actions[] = {
+        [QEMU_IO_IGNORE] = 0, [QEMU_IO_STOP] = 1, [QEMU_IO_REPORT] = 2}; /* wire */
     Domain *domain = data;
-    DomainEvent event = { .kind = EVENT_IO_ERROR,
-                          .domain = domain,
-                          .event = actions[action],
-                          .path = file_of_disk(domain->live, device),
-                          .device = device,
-                          .reason = is_out_of_space ? "enospc" : "" };
+    DomainEvent event = {.kind = EVENT_IO_ERROR,
+                         .domain = domain,
+                         .event = actions[action],
+                         .path = file_of_disk(domain->live, device),
+                         .device = device,
+                         .reason = is_out_of_space ? "enospc" : ""};
 
     if (action == QEMU_IO_STOP) {
         domain->next_stop = PAUSED_IOERROR;
         domain_add_message(domain, "disk '%s' (%s): %s", device, event.path, reason);
     }
-    log_warning("domain '%s': I/O error on disk '%s' (%s): %s", domain->name, device, event.path, reason);
+    log_warning("domain '%s': I/O error on disk '%s' (%s): %s", domain->name, device, event.path,
+                reason);
     event_emit(&event);
     event.kind = EVENT_IO_ERROR_REASON;
     event_emit(&event);
@@ -238,22 +245,25 @@ static void on_any(QemuGuest *guest, const char *name, json_object *message, voi
         json_object_object_get_ex(stamp, "seconds", &seconds);
         json_object_object_get_ex(stamp, "microseconds", &micros);
     }
-    event_emit_monitor(data, name, json_object_get_int64(seconds), (unsigned)json_object_get_int64(micros),
-                       details ? json_object_to_json_string_ext(details, JSON_C_TO_STRING_PLAIN) : NULL);
+    event_emit_monitor(
+        data, name, json_object_get_int64(seconds), (unsigned)json_object_get_int64(micros),
+        details ? json_object_to_json_string_ext(details, JSON_C_TO_STRING_PLAIN) : NULL);
 }
 
-/* --- the end ------------------------------------------------------------------------------------------------------ */
+/* --- the end --- */
 
 static void on_lost(QemuGuest *guest, int wait_status, const char *last_words, void *data)
 {
     Domain *domain = data;
     const gboolean is_planned = domain->planned_end >= 0;
-    GuestEnd end = { .shutoff_reason = is_planned ? domain->planned_end : SHUTOFF_CRASHED };
+    GuestEnd end = {.shutoff_reason = is_planned ? domain->planned_end : SHUTOFF_CRASHED};
 
     if (!is_planned) {
-        log_write(LOG_LEVEL_ERROR, LOG_FIELDS("DOMAIN", domain->name), "QEMU of domain '%s' has ended by itself: %s",
-                  domain->name, *last_words ? last_words : "without a word");
-        domain_add_message(domain, "QEMU has ended by itself: %s", *last_words ? last_words : "without a word");
+        log_write(LOG_LEVEL_ERROR, LOG_FIELDS("DOMAIN", domain->name),
+                  "QEMU of domain '%s' has ended by itself: %s", domain->name,
+                  *last_words ? last_words : "without a word");
+        domain_add_message(domain, "QEMU has ended by itself: %s",
+                           *last_words ? last_words : "without a word");
     }
     if (owner_hooks()->guest_ended)
         owner_hooks()->guest_ended(domain, last_words, &end);
@@ -291,15 +301,15 @@ static const struct {
     DomainState state;
     int reason;
 } found_rows[] = {
-    { "running", DOMAIN_RUNNING, RUNNING_UNKNOWN },
-    { "io-error", DOMAIN_PAUSED, PAUSED_IOERROR },
-    { "watchdog", DOMAIN_PAUSED, PAUSED_WATCHDOG },
-    { "suspended", DOMAIN_PMSUSPENDED, 0 },
-    { "guest-panicked", DOMAIN_CRASHED, CRASHED_PANICKED },
-    { "inmigrate", DOMAIN_PAUSED, PAUSED_MIGRATION },
-    { "finish-migrate", DOMAIN_PAUSED, PAUSED_MIGRATION },
-    { "postmigrate", DOMAIN_PAUSED, PAUSED_MIGRATION },
-    { "shutdown", DOMAIN_SHUTDOWN, 0 },
+    {"running", DOMAIN_RUNNING, RUNNING_UNKNOWN},
+    {"io-error", DOMAIN_PAUSED, PAUSED_IOERROR},
+    {"watchdog", DOMAIN_PAUSED, PAUSED_WATCHDOG},
+    {"suspended", DOMAIN_PMSUSPENDED, 0},
+    {"guest-panicked", DOMAIN_CRASHED, CRASHED_PANICKED},
+    {"inmigrate", DOMAIN_PAUSED, PAUSED_MIGRATION},
+    {"finish-migrate", DOMAIN_PAUSED, PAUSED_MIGRATION},
+    {"postmigrate", DOMAIN_PAUSED, PAUSED_MIGRATION},
+    {"shutdown", DOMAIN_SHUTDOWN, 0},
 };
 
 void report_found(Domain *domain, const char *status)

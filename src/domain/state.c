@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The table of states and reasons.  Its numbers are the wire's; its words are those people know from domstate. */
+/* The table of states and reasons.  Its numbers are the wire's; its words are those people know
+ * from domstate. */
 #include "domain/state.h"
 
 typedef struct {
@@ -40,7 +41,8 @@ const char *state_name(DomainState state)
 
 const char *state_reason_name(DomainState state, int reason)
 {
-    const char *name = (unsigned)state < G_N_ELEMENTS(states) ? find_reason(&states[state], reason) : NULL;
+    const char *name =
+        (unsigned)state < G_N_ELEMENTS(states) ? find_reason(&states[state], reason) : NULL;
 
     return name ? name : "unknown";
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Numbers about a domain.  Groups are rows; what QEMU does not answer is left out, never guessed. */
+/* Numbers about a domain.  Groups are rows; what QEMU does not answer is left out, never guessed.
+ */
 #include "domain/stats.h"
 
 #include <stdio.h>
@@ -11,7 +12,8 @@
 #include "qemu/guest.h"
 
 /* The names of the ecosystem: "vcpu.3.time". */
-static void add_numbered(Params *params, const char *group, unsigned index, const char *field, uint64_t value)
+static void add_numbered(Params *params, const char *group, unsigned index, const char *field,
+                         uint64_t value)
 {
     char name[80];
 
@@ -21,7 +23,8 @@ static void add_numbered(Params *params, const char *group, unsigned index, cons
 
 static gboolean read_times(Domain *domain, QemuTimes *times)
 {
-    return domain->guest && !qemu_guest_is_lost(domain->guest) && qemu_guest_times(domain->guest, times);
+    return domain->guest && !qemu_guest_is_lost(domain->guest) &&
+           qemu_guest_times(domain->guest, times);
 }
 
 /* What the balloon holds: events keep it in the live definition, so QEMU is not asked. */
@@ -38,13 +41,14 @@ static unsigned current_vcpus(const GuestDef *def)
 gboolean stats_get_info(Domain *domain, DomainInfo *ret_info, GError **error)
 {
     const GuestDef *def = domain_definition(domain);
-    g_auto(QemuTimes) times = { 0 };
+    g_auto(QemuTimes) times = {0};
 
     if (!def)
-        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: domain '%s' has no definition", domain->name);
-    *ret_info = (DomainInfo){ .max_memory_kib = def->memory_kib,
-                              .memory_kib = current_memory_kib(def),
-                              .vcpus = current_vcpus(def) };
+        return error_set(error, ERROR_INTERNAL_ERROR,
+                         "internal error: domain '%s' has no definition", domain->name);
+    *ret_info = (DomainInfo){.max_memory_kib = def->memory_kib,
+                             .memory_kib = current_memory_kib(def),
+                             .vcpus = current_vcpus(def)};
     if (read_times(domain, &times))
         ret_info->cpu_time_ns = times.cpu_ns;
     return TRUE;
@@ -52,7 +56,7 @@ gboolean stats_get_info(Domain *domain, DomainInfo *ret_info, GError **error)
 
 GArray *stats_get_vcpus(Domain *domain, GError **error)
 {
-    g_auto(QemuTimes) times = { 0 };
+    g_auto(QemuTimes) times = {0};
 
     if (!domain_check_active(domain, error))
         return NULL;
@@ -60,17 +64,18 @@ GArray *stats_get_vcpus(Domain *domain, GError **error)
     const gboolean has_times = read_times(domain, &times);
 
     for (unsigned i = 0; i < current_vcpus(domain->live); i++) {
-        const VcpuInfo vcpu = { .number = i,
-                                .state = 1,
-                                .cpu = -1,
-                                .cpu_time_ns = has_times && i < times.vcpu_count ? times.vcpu_ns[i] : 0 };
+        const VcpuInfo vcpu = {.number = i,
+                               .state = 1,
+                               .cpu = -1,
+                               .cpu_time_ns =
+                                   has_times && i < times.vcpu_count ? times.vcpu_ns[i] : 0};
 
         g_array_append_val(vcpus, vcpu);
     }
     return vcpus;
 }
 
-/* --- groups of connect_get_all_domain_stats ----------------------------------------------------------------------- */
+/* --- groups of connect_get_all_domain_stats --- */
 
 static void collect_state(Domain *domain, const QemuTimes *times, Params *params)
 {
@@ -114,18 +119,20 @@ static void collect_vcpu(Domain *domain, const QemuTimes *times, Params *params)
     }
 }
 
-/* /sys/class/net/DEV/statistics: what the host receives is what the guest sends, so rx and tx change places. */
+/* /sys/class/net/DEV/statistics: what the host receives is what the guest sends, so rx and tx
+ * change places. */
 static const struct {
     const char *field, *file;
 } net_rows[] = {
-    { "rx.bytes", "tx_bytes" },  { "rx.pkts", "tx_packets" }, { "rx.errs", "tx_errors" },
-    { "rx.drop", "tx_dropped" }, { "tx.bytes", "rx_bytes" },  { "tx.pkts", "rx_packets" },
-    { "tx.errs", "rx_errors" },  { "tx.drop", "rx_dropped" },
+    {"rx.bytes", "tx_bytes"},  {"rx.pkts", "tx_packets"}, {"rx.errs", "tx_errors"},
+    {"rx.drop", "tx_dropped"}, {"tx.bytes", "rx_bytes"},  {"tx.pkts", "rx_packets"},
+    {"tx.errs", "rx_errors"},  {"tx.drop", "rx_dropped"},
 };
 
 static gboolean read_net_row(const char *device, unsigned row, uint64_t *ret_value)
 {
-    g_autofree char *path = g_strdup_printf("/sys/class/net/%s/statistics/%s", device, net_rows[row].file);
+    g_autofree char *path =
+        g_strdup_printf("/sys/class/net/%s/statistics/%s", device, net_rows[row].file);
     g_autofree char *text = NULL;
 
     if (!g_file_get_contents(path, &text, NULL, NULL))
@@ -158,7 +165,8 @@ static void collect_interface(Domain *domain, const QemuTimes *times, Params *pa
     }
 }
 
-static const QemuBlockStats *find_block(const QemuBlockStats *stats, unsigned count, const char *alias)
+static const QemuBlockStats *find_block(const QemuBlockStats *stats, unsigned count,
+                                        const char *alias)
 {
     for (unsigned i = 0; i < count; i++)
         if (g_strcmp0(stats[i].device, alias) == 0)
@@ -166,7 +174,8 @@ static const QemuBlockStats *find_block(const QemuBlockStats *stats, unsigned co
     return NULL;
 }
 
-static void add_block(Params *params, unsigned index, const GuestDisk *disk, const QemuBlockStats *stats)
+static void add_block(Params *params, unsigned index, const GuestDisk *disk,
+                      const QemuBlockStats *stats)
 {
     char name[80];
 
@@ -182,10 +191,12 @@ static void add_block(Params *params, unsigned index, const GuestDisk *disk, con
         const char *field;
         uint64_t value;
     } rows[] = {
-        { "rd.reqs", stats->read_requests },  { "rd.bytes", stats->read_bytes },   { "rd.times", stats->read_ns },
-        { "wr.reqs", stats->write_requests }, { "wr.bytes", stats->write_bytes },  { "wr.times", stats->write_ns },
-        { "fl.reqs", stats->flush_requests }, { "fl.times", stats->flush_ns },     { "allocation", stats->allocation },
-        { "capacity", stats->capacity },      { "physical", stats->physical },
+        {"rd.reqs", stats->read_requests},  {"rd.bytes", stats->read_bytes},
+        {"rd.times", stats->read_ns},       {"wr.reqs", stats->write_requests},
+        {"wr.bytes", stats->write_bytes},   {"wr.times", stats->write_ns},
+        {"fl.reqs", stats->flush_requests}, {"fl.times", stats->flush_ns},
+        {"allocation", stats->allocation},  {"capacity", stats->capacity},
+        {"physical", stats->physical},
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++)
         add_numbered(params, "block", index, rows[i].field, rows[i].value);
@@ -217,17 +228,20 @@ AWAITS void stats_collect(Domain *domain, unsigned groups, gboolean may_wait, Pa
 {
     static const struct {
         unsigned group;
-        void (*collect)(Domain *domain, const QemuTimes *times, Params *params); /* NULL: not running */
+        void (*collect)(Domain *domain, const QemuTimes *times,
+                        Params *params); /* NULL: not running */
     } rows[] = {
-        { STATS_STATE, collect_state }, { STATS_CPU_TOTAL, collect_cpu },       { STATS_BALLOON, collect_balloon },
-        { STATS_VCPU, collect_vcpu },   { STATS_INTERFACE, collect_interface },
+        {STATS_STATE, collect_state},         {STATS_CPU_TOTAL, collect_cpu},
+        {STATS_BALLOON, collect_balloon},     {STATS_VCPU, collect_vcpu},
+        {STATS_INTERFACE, collect_interface},
     };
 
-    g_auto(QemuTimes) times = { 0 };
+    g_auto(QemuTimes) times = {0};
 
     if (!domain_definition(domain))
         return;
-    const gboolean has_times = groups & (STATS_CPU_TOTAL | STATS_BALLOON | STATS_VCPU) && read_times(domain, &times);
+    const gboolean has_times =
+        groups & (STATS_CPU_TOTAL | STATS_BALLOON | STATS_VCPU) && read_times(domain, &times);
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++)
         if (groups & rows[i].group)
             rows[i].collect(domain, has_times ? &times : NULL, params);
@@ -238,22 +252,22 @@ AWAITS void stats_collect(Domain *domain, unsigned groups, gboolean may_wait, Pa
 GArray *stats_get_memory(Domain *domain, GError **error)
 {
     enum { TAG_ACTUAL_BALLOON = 6, TAG_RSS = 7 }; /* wire values */
-    g_auto(QemuTimes) times = { 0 };
+    g_auto(QemuTimes) times = {0};
 
     if (!domain_check_active(domain, error))
         return NULL;
     GArray *list = g_array_new(FALSE, TRUE, sizeof(MemoryStat));
-    MemoryStat stat = { TAG_ACTUAL_BALLOON, current_memory_kib(domain->live) };
+    MemoryStat stat = {TAG_ACTUAL_BALLOON, current_memory_kib(domain->live)};
 
     g_array_append_val(list, stat);
     if (read_times(domain, &times)) {
-        stat = (MemoryStat){ TAG_RSS, times.rss_kib };
+        stat = (MemoryStat){TAG_RSS, times.rss_kib};
         g_array_append_val(list, stat);
     }
     return list;
 }
 
-/* --- one device --------------------------------------------------------------------------------------------------- */
+/* --- one device --- */
 
 static void add_up(BlockStats *sum, const QemuBlockStats *stats)
 {
@@ -270,15 +284,17 @@ static void add_up(BlockStats *sum, const QemuBlockStats *stats)
     sum->physical += stats->physical;
 }
 
-AWAITS gboolean stats_get_block(Domain *domain, const char *disk, BlockStats *ret_stats, GError **error)
+AWAITS gboolean stats_get_block(Domain *domain, const char *disk, BlockStats *ret_stats,
+                                GError **error)
 {
-    BlockStats sum = { 0 };
+    BlockStats sum = {0};
     unsigned count = 0, found = 0;
 
     if (!domain_check_active(domain, error))
         return FALSE;
     if (!domain->guest)
-        return error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: domain is starting up");
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain is starting up");
     g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
     QemuBlockStats *stats = qemu_guest_block_stats(guest, &count, error);
     if (!stats && error && *error)
@@ -287,7 +303,8 @@ AWAITS gboolean stats_get_block(Domain *domain, const char *disk, BlockStats *re
         const GuestDisk *candidate = guest_def_disk(domain->live, i);
         const QemuBlockStats *row = find_block(stats, count, candidate->alias);
 
-        if (*disk && g_strcmp0(candidate->target, disk) != 0 && g_strcmp0(candidate->file, disk) != 0)
+        if (*disk && g_strcmp0(candidate->target, disk) != 0 &&
+            g_strcmp0(candidate->file, disk) != 0)
             continue;
         found++;
         if (row)
@@ -295,13 +312,14 @@ AWAITS gboolean stats_get_block(Domain *domain, const char *disk, BlockStats *re
     }
     qemu_block_stats_free(stats, count);
     if (*disk && !found)
-        return error_set(error, ERROR_INVALID_ARG, "invalid argument: invalid path %.255s not assigned to domain", disk);
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: invalid path %.255s not assigned to domain", disk);
     *ret_stats = sum;
     return TRUE;
 }
 
-gboolean stats_get_interface(Domain *domain, const char *device, uint64_t ret_values[INTERFACE_STATS_COUNT],
-                             GError **error)
+gboolean stats_get_interface(Domain *domain, const char *device,
+                             uint64_t ret_values[INTERFACE_STATS_COUNT], GError **error)
 {
     if (!domain_check_active(domain, error))
         return FALSE;
@@ -313,6 +331,6 @@ gboolean stats_get_interface(Domain *domain, const char *device, uint64_t ret_va
                 return error_errno(error, "cannot read the counters of '%s'", device);
         return TRUE;
     }
-    return error_set(error, ERROR_INVALID_ARG, "invalid argument: invalid path, '%.255s' is not a known interface",
-                     device);
+    return error_set(error, ERROR_INVALID_ARG,
+                     "invalid argument: invalid path, '%.255s' is not a known interface", device);
 }

@@ -10,7 +10,8 @@
 
 typedef struct Domain Domain;
 
-enum { /* wire values */
+/* Wire values */
+enum {
     STATS_STATE = 1 << 0,
     STATS_CPU_TOTAL = 1 << 1,
     STATS_BALLOON = 1 << 2,
@@ -36,7 +37,8 @@ typedef struct {
 gboolean stats_get_info(Domain *domain, DomainInfo *ret_info, GError **error);
 /* GArray of VcpuInfo, only of an active domain. */
 GArray *stats_get_vcpus(Domain *domain, GError **error);
-/* Adds what is known; what QEMU does not answer in time is left out.  may_wait false: nothing that asks QEMU. */
+/* Adds what is known; what QEMU does not answer in time is left out.  may_wait false: nothing that
+ * asks QEMU. */
 AWAITS void stats_collect(Domain *domain, unsigned groups, gboolean may_wait, Params *params);
 /* domain_memory_stats: pairs (tag, value). */
 typedef struct {
@@ -45,14 +47,18 @@ typedef struct {
 } MemoryStat;
 GArray *stats_get_memory(Domain *domain, GError **error);
 
-/* One disk, by target ("vda") or file; "" : all together.  ERROR_INVALID_ARG for one that is not there. */
+/* One disk, by target ("vda") or file; "" : all together.  ERROR_INVALID_ARG for one that is not
+ * there. */
 typedef struct {
-    uint64_t read_requests, read_bytes, read_ns, write_requests, write_bytes, write_ns, flush_requests, flush_ns;
+    uint64_t read_requests, read_bytes, read_ns, write_requests, write_bytes, write_ns,
+        flush_requests, flush_ns;
     uint64_t allocation, capacity, physical;
 } BlockStats;
-AWAITS gboolean stats_get_block(Domain *domain, const char *disk, BlockStats *ret_stats, GError **error);
+AWAITS gboolean stats_get_block(Domain *domain, const char *disk, BlockStats *ret_stats,
+                                GError **error);
 
-/* As the guest sees them: rx_bytes, rx_packets, rx_errs, rx_drop, then the same of tx.  device: the tap's name. */
+/* As the guest sees them: rx_bytes, rx_packets, rx_errs, rx_drop, then the same of tx.  device: the
+ * tap's name. */
 #define INTERFACE_STATS_COUNT 8
-gboolean stats_get_interface(Domain *domain, const char *device, uint64_t ret_values[INTERFACE_STATS_COUNT],
-                             GError **error);
+gboolean stats_get_interface(Domain *domain, const char *device,
+                             uint64_t ret_values[INTERFACE_STATS_COUNT], GError **error);

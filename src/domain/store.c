@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files of domains.  File names are percent-encoded names where they fit and the uuid where they do not; the name inside
- * is the truth.  Nothing here decides anything. */
+/* Files of domains.  File names are percent-encoded names where they fit and the uuid where they do
+ * not; the name inside is the truth.  Nothing here decides anything. */
 #include "domain/store.h"
 
 #include <errno.h>
@@ -18,9 +18,9 @@
 #include "qemu/guest.h"
 
 #define DEFINITION_MAX (1024 * 1024)
-#define STATUS_MAX (4 * 1024 * 1024)
+#define STATUS_MAX     (4 * 1024 * 1024)
 #define STATUS_VERSION 1
-#define FILE_STEM_MAX 240 /* leaves room for a suffix within NAME_MAX */
+#define FILE_STEM_MAX  240 /* leaves room for a suffix within NAME_MAX */
 
 /* ".xml" and ".autostart" must agree on the stem also for names that are too long when encoded. */
 static char *file_stem(const char *name)
@@ -59,7 +59,8 @@ AWAITS gboolean store_write_definition(const GuestDef *definition, GError **erro
 {
     g_autofree char *path = store_definition_path(state_dir(), definition->name);
     g_autofree char *dir = g_path_get_dirname(path);
-    g_autofree char *xml = guest_def_format(definition, GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
+    g_autofree char *xml =
+        guest_def_format(definition, GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
     gboolean ok = FALSE;
 
     off_floor {
@@ -74,7 +75,8 @@ AWAITS gboolean store_remove_definition(const char *name, GError **error)
     g_autofree char *path = store_definition_path(state_dir(), name);
     gboolean ok = FALSE;
 
-    /* The marker first: a marker without a definition would start a later domain of the same name. */
+    /* The marker first: a marker without a definition would start a later domain of the same name.
+     */
     off_floor {
         ok = file_remove(marker, error) && file_remove(path, error);
     }
@@ -105,7 +107,8 @@ static StoredDefinition *read_definition(const char *path)
     g_autoptr(GError) error = NULL;
     size_t len = 0;
     g_autofree char *xml = file_read(path, DEFINITION_MAX, &len, &error);
-    g_autoptr(GuestDef) definition = xml ? guest_def_parse(xml, len, GUEST_PARSE_INACTIVE, &error) : NULL;
+    g_autoptr(GuestDef) definition =
+        xml ? guest_def_parse(xml, len, GUEST_PARSE_INACTIVE, &error) : NULL;
 
     if (!definition) {
         log_error("the definition '%s' cannot be read and is left out: %s", path, error->message);
@@ -123,7 +126,8 @@ static StoredDefinition *read_definition(const char *path)
 AWAITS GPtrArray *store_read_definitions(GError **error)
 {
     g_autofree char *folder = g_strconcat(state_dir(), "/domains", NULL);
-    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)stored_definition_free);
+    g_autoptr(GPtrArray) list =
+        g_ptr_array_new_with_free_func((GDestroyNotify)stored_definition_free);
     unsigned read = 0;
 
     if (!dir_make(folder, 0700, error))
@@ -147,13 +151,14 @@ AWAITS GPtrArray *store_read_definitions(GError **error)
     return g_steal_pointer(&list);
 }
 
-/* --- status ------------------------------------------------------------------------------------------------------- */
+/* --- status --- */
 
 static char *status_path(const Uuid *uuid)
 {
     char text[UUID_TEXT_SIZE];
 
-    return g_strdup_printf("%s/%s/status", registry_settings()->qemu->run_dir, uuid_format(uuid, text));
+    return g_strdup_printf("%s/%s/status", registry_settings()->qemu->run_dir,
+                           uuid_format(uuid, text));
 }
 
 /* One row per number, so that reading and writing cannot drift apart. */
@@ -162,11 +167,15 @@ typedef struct {
     size_t offset;
 } IntRow;
 
-#define INT_ROW(field) { #field, offsetof(StoredStatus, field) }
+#define INT_ROW(field)                                                                             \
+    {                                                                                              \
+#field, offsetof(StoredStatus, field)                                                      \
+    }
 static const IntRow int_rows[] = {
-    INT_ROW(id),           INT_ROW(pid),           INT_ROW(state),         INT_ROW(reason),
-    INT_ROW(is_incoming),  INT_ROW(is_powering_off), INT_ROW(wants_paused), INT_ROW(wants_restart),
-    INT_ROW(has_images),   INT_ROW(stop_reason),   INT_ROW(resume_reason), INT_ROW(planned_end),
+    INT_ROW(id),           INT_ROW(pid),           INT_ROW(state),
+    INT_ROW(reason),       INT_ROW(is_incoming),   INT_ROW(is_powering_off),
+    INT_ROW(wants_paused), INT_ROW(wants_restart), INT_ROW(has_images),
+    INT_ROW(stop_reason),  INT_ROW(resume_reason), INT_ROW(planned_end),
 };
 
 char *status_format(const StoredStatus *status)
@@ -180,8 +189,9 @@ char *status_format(const StoredStatus *status)
     json_object_object_add(top, "name", json_object_new_string(status->name));
     json_object_object_add(top, "start_time", json_object_new_uint64(status->start_time));
     for (unsigned i = 0; i < G_N_ELEMENTS(int_rows); i++)
-        json_object_object_add(top, int_rows[i].key,
-                               json_object_new_int(*(const int *)((const char *)status + int_rows[i].offset)));
+        json_object_object_add(
+            top, int_rows[i].key,
+            json_object_new_int(*(const int *)((const char *)status + int_rows[i].offset)));
     json_object_object_add(top, "live", json_object_new_string(xml));
     char *text = g_strdup(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY));
     json_object_put(top);
@@ -192,7 +202,8 @@ static const char *get_string(json_object *top, const char *key)
 {
     json_object *value = NULL;
 
-    return json_object_object_get_ex(top, key, &value) && json_object_is_type(value, json_type_string)
+    return json_object_object_get_ex(top, key, &value) &&
+                   json_object_is_type(value, json_type_string)
                ? json_object_get_string(value)
                : NULL;
 }
@@ -216,8 +227,8 @@ static gboolean fill_status(StoredStatus *status, json_object *top, GError **err
     int version = 0;
 
     if (!get_int(top, "version", &version) || version != STATUS_VERSION)
-        return error_set(error, ERROR_INTERNAL_ERROR, "it is of version %d, this daemon reads %d", version,
-                         STATUS_VERSION);
+        return error_set(error, ERROR_INTERNAL_ERROR, "it is of version %d, this daemon reads %d",
+                         version, STATUS_VERSION);
     if (!uuid || !uuid_parse(uuid, &status->uuid) || !name || !live)
         return error_set(error, ERROR_INTERNAL_ERROR, "uuid, name or live definition is missing");
     for (unsigned i = 0; i < G_N_ELEMENTS(int_rows); i++)
@@ -255,7 +266,8 @@ void status_free(StoredStatus *status)
     g_free(status);
 }
 
-/* Renamed into place, so that a reader finds the old or the new; not synced, it does not outlive the boot. */
+/* Renamed into place, so that a reader finds the old or the new; not synced, it does not outlive
+ * the boot. */
 static gboolean write_unsynced(const char *path, const char *text, GError **error)
 {
     g_autofree char *dir = g_path_get_dirname(path);
@@ -264,7 +276,8 @@ static gboolean write_unsynced(const char *path, const char *text, GError **erro
     if (!dir_make(dir, 0711, error) ||
         !g_file_set_contents_full(fresh, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, error))
         return FALSE;
-    return rename(fresh, path) == 0 || error_errno(error, "cannot rename '%s' to '%s'", fresh, path);
+    return rename(fresh, path) == 0 ||
+           error_errno(error, "cannot rename '%s' to '%s'", fresh, path);
 }
 
 AWAITS gboolean store_write_status(const Domain *domain, GError **error)
@@ -312,7 +325,8 @@ static StoredStatus *read_status(const char *path)
     StoredStatus *status = text ? status_parse(text, len, &error) : NULL;
 
     if (!status)
-        log_error("the status '%s' cannot be read; if its guest runs, it is not managed: %s", path, error->message);
+        log_error("the status '%s' cannot be read; if its guest runs, it is not managed: %s", path,
+                  error->message);
     return status;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What survives: definitions and autostart markers under state_dir/domains, durable; the status of running guests under
- * run_dir/UUID, for the next daemon of this boot. */
+/* What survives: definitions and autostart markers under state_dir/domains, durable; the status of
+ * running guests under run_dir/UUID, for the next daemon of this boot. */
 #pragma once
 
 #include <glib.h>
@@ -27,10 +27,12 @@ typedef struct {
     GuestDef *definition;
     gboolean is_autostart;
 } StoredDefinition;
-/* Every readable definition, with defaults filled in as they were written; unreadable ones are logged and left alone. */
+/* Every readable definition, with defaults filled in as they were written; unreadable ones are
+ * logged and left alone. */
 AWAITS GPtrArray *store_read_definitions(GError **error);
 
-typedef struct { /* what the next daemon must know of a running guest */
+/* What the next daemon must know of a running guest */
+typedef struct {
     Uuid uuid;
     char *name;
     int id;

@@ -34,7 +34,7 @@ static AWAITS void attempt(void *data)
 
 static void start(Attempt *self, Domain *domain, JobVerb verb)
 {
-    *self = (Attempt){ .domain = domain, .verb = verb, .done = await_new("attempt") };
+    *self = (Attempt){.domain = domain, .verb = verb, .done = await_new("attempt")};
     task_spawn("attempt", attempt, self, NULL);
     task_yield();
 }
@@ -69,7 +69,8 @@ static void mask_body(void *data)
     g_autoptr(Domain) domain = new_domain();
     Attempt allowed, refused;
 
-    g_assert_true(job_begin_long(domain, JOB_MIGRATION_OUT, JOB_ALLOWED_MIGRATION_OUT, "migrate", NULL));
+    g_assert_true(
+        job_begin_long(domain, JOB_MIGRATION_OUT, JOB_ALLOWED_MIGRATION_OUT, "migrate", NULL));
     start(&allowed, domain, JOB_SUSPEND);
     finish(&allowed);
     g_assert_true(allowed.ok);
@@ -90,7 +91,8 @@ static void timeout_body(void *data)
     g_autoptr(Domain) domain = new_domain();
     Attempt waiting;
 
-    g_assert_true(job_begin_long(domain, JOB_MIGRATION_OUT, 0, "domain_migrate_perform3_params", NULL));
+    g_assert_true(
+        job_begin_long(domain, JOB_MIGRATION_OUT, 0, "domain_migrate_perform3_params", NULL));
     start(&waiting, domain, JOB_MODIFY);
     clock_advance(JOB_WAIT_MS + 1);
     g_assert_true(await(waiting.done, 5000, NULL));
@@ -115,7 +117,7 @@ static void guard_body(void *data)
     g_autoptr(Domain) domain = new_domain();
 
     {
-        g_auto(JobGuard) guard = { NULL };
+        g_auto(JobGuard) guard = {NULL};
 
         g_assert_true(job_guard_begin(&guard, domain, JOB_MODIFY, "a", NULL));
         g_assert_false(job_try_long(domain, JOB_MIGRATION_IN, 0, "b"));

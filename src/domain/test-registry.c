@@ -9,12 +9,12 @@
 #include "domain/store.h"
 #include "model/guest-def.h"
 
-static const QemuEnv env = { .run_dir = (char *)"/nonexistent", .state_dir = (char *)"/nonexistent" };
-static const DomainSettings settings = { .qemu = &env };
+static const QemuEnv env = {.run_dir = (char *)"/nonexistent", .state_dir = (char *)"/nonexistent"};
+static const DomainSettings settings = {.qemu = &env};
 
 static Uuid uuid_of(uint8_t last)
 {
-    return (Uuid){ .bytes = { [15] = last } };
+    return (Uuid){.bytes = {[15] = last}};
 }
 
 static void test_duplicates(void)
@@ -30,12 +30,14 @@ static void test_duplicates(void)
     g_assert_false(registry_check(&two, "a", FALSE, &existing, &error));
     g_assert_true(error_is(error, ERROR_OPERATION_FAILED));
     g_assert_cmpstr(error->message, ==,
-                    "operation failed: domain 'a' already exists with uuid 00000000-0000-0000-0000-000000000001");
+                    "operation failed: domain 'a' already exists with uuid "
+                    "00000000-0000-0000-0000-000000000001");
     g_clear_error(&error);
 
     g_assert_false(registry_check(&one, "b", FALSE, &existing, &error));
     g_assert_cmpstr(error->message, ==,
-                    "operation failed: domain 'a' is already defined with uuid 00000000-0000-0000-0000-000000000001");
+                    "operation failed: domain 'a' is already defined with uuid "
+                    "00000000-0000-0000-0000-000000000001");
     g_clear_error(&error);
 
     g_assert_true(registry_check(&one, "a", TRUE, &existing, &error));
@@ -86,7 +88,7 @@ static void test_filters(void)
     registry_init(&settings);
     for (uint8_t i = 0; i < 3; i++) {
         const Uuid uuid = uuid_of(i);
-        const char name[] = { (char)('c' - i), '\0' };
+        const char name[] = {(char)('c' - i), '\0'};
         g_autoptr(Domain) domain = registry_add(&uuid, name, NULL);
 
         if (i == 0) { /* c runs, transient */
@@ -115,8 +117,10 @@ static void test_states(void)
         g_assert_false(state_is_valid(state, 99));
     }
     g_assert_false(state_is_valid(8, 0));
-    g_assert_cmpstr(state_reason_name(DOMAIN_RUNNING, RUNNING_POSTCOPY_FAILED), ==, "post-copy failed");
-    g_assert_cmpstr(state_reason_name(DOMAIN_PAUSED, PAUSED_POSTCOPY_FAILED), ==, "post-copy failed");
+    g_assert_cmpstr(state_reason_name(DOMAIN_RUNNING, RUNNING_POSTCOPY_FAILED), ==,
+                    "post-copy failed");
+    g_assert_cmpstr(state_reason_name(DOMAIN_PAUSED, PAUSED_POSTCOPY_FAILED), ==,
+                    "post-copy failed");
     g_assert_cmpstr(state_reason_name(DOMAIN_SHUTOFF, SHUTOFF_DAEMON), ==, "daemon");
     g_assert_false(state_is_valid(DOMAIN_SHUTOFF, SHUTOFF_DAEMON + 1));
 }
@@ -161,14 +165,24 @@ static void test_paths(void)
 
 static const char live_xml[] =
     "<domain type='qemu' id='3'><name>a</name><uuid>00000000-0000-0000-0000-000000000001</uuid>"
-    "<memory unit='KiB'>65536</memory><vcpu>1</vcpu><os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os></domain>";
+    "<memory unit='KiB'>65536</memory><vcpu>1</vcpu><os><type arch='x86_64' "
+    "machine='pc-q35-7.2'>hvm</type></os></domain>";
 
 static void test_status(void)
 {
     g_autoptr(GError) error = NULL;
-    StoredStatus status = { .uuid = uuid_of(1), .name = (char *)"a", .id = 3, .pid = 4711, .start_time = G_MAXUINT64,
-                            .state = DOMAIN_PAUSED, .reason = PAUSED_MIGRATION, .is_incoming = TRUE,
-                            .planned_end = -1, .stop_reason = 2, .resume_reason = 6, .wants_paused = TRUE };
+    StoredStatus status = {.uuid = uuid_of(1),
+                           .name = (char *)"a",
+                           .id = 3,
+                           .pid = 4711,
+                           .start_time = G_MAXUINT64,
+                           .state = DOMAIN_PAUSED,
+                           .reason = PAUSED_MIGRATION,
+                           .is_incoming = TRUE,
+                           .planned_end = -1,
+                           .stop_reason = 2,
+                           .resume_reason = 6,
+                           .wants_paused = TRUE};
 
     status.live = guest_def_parse(live_xml, strlen(live_xml), GUEST_PARSE_LIVE, &error);
     g_assert_no_error(error);
@@ -192,7 +206,8 @@ static void test_status(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/domain/registry/a-taken-name-or-uuid-is-refused-in-stock-s-words", test_duplicates);
+    g_test_add_func("/domain/registry/a-taken-name-or-uuid-is-refused-in-stock-s-words",
+                    test_duplicates);
     g_test_add_func("/domain/registry/look-ups-find-or-say-what-they-missed", test_lookups);
     g_test_add_func("/domain/registry/filters-select-as-the-list-call-wants", test_filters);
     g_test_add_func("/domain/state/every-state-has-its-reasons", test_states);

@@ -25,12 +25,12 @@ static void note_wish(Domain *domain, gboolean wants_paused)
         owner_hooks()->user_wish(domain, wants_paused);
 }
 
-/* --- start -------------------------------------------------------------------------------------------------------- */
+/* --- start --- */
 
 /* domain->live is set and the gate passed. */
 static AWAITS gboolean launch_and_run(Domain *domain, unsigned flags, GError **error)
 {
-    const LaunchSpec spec = { .is_incoming = FALSE, .started_detail = -1 };
+    const LaunchSpec spec = {.is_incoming = FALSE, .started_detail = -1};
 
     if (!domain_launch(domain, &spec, error))
         return FALSE;
@@ -51,14 +51,16 @@ static AWAITS gboolean launch_and_run(Domain *domain, unsigned flags, GError **e
 
 AWAITS gboolean domain_start(Domain *domain, unsigned flags, GError **error)
 {
-    g_auto(JobGuard) guard = { NULL };
+    g_auto(JobGuard) guard = {NULL};
 
     if (!job_guard_begin(&guard, domain, JOB_MODIFY, "domain_create", error))
         return FALSE;
     if (domain_is_active(domain))
-        return error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: domain is already running");
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain is already running");
     if (!domain->persistent || !domain->is_listed)
-        return error_set(error, ERROR_NO_DOMAIN, "Domain not found: domain '%s' has gone", domain->name);
+        return error_set(error, ERROR_NO_DOMAIN, "Domain not found: domain '%s' has gone",
+                         domain->name);
     /* What was kept on disk leaves out what goes without saying; QEMU wants to be told. */
     g_autoptr(GuestDef) live = guest_def_copy(domain->persistent);
     if (!define_fill(live, error) || !owner_gate_check(domain, OWNER_VERB_START, error))
@@ -77,11 +79,12 @@ AWAITS Domain *domain_create_xml(const char *xml, size_t len, unsigned flags, GE
         return NULL;
     g_autoptr(Domain) domain =
         existing ? domain_ref(existing) : registry_add(&def->uuid, def->name, error);
-    g_auto(JobGuard) guard = { NULL };
+    g_auto(JobGuard) guard = {NULL};
     if (!domain || !job_guard_begin(&guard, domain, JOB_MODIFY, "domain_create_xml", error))
         return NULL;
     if (domain_is_active(domain)) {
-        error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: domain is already active as '%s'",
+        error_set(error, ERROR_OPERATION_INVALID,
+                  "Requested operation is not valid: domain is already active as '%s'",
                   domain->name);
         return NULL;
     }
@@ -95,11 +98,11 @@ AWAITS Domain *domain_create_xml(const char *xml, size_t len, unsigned flags, GE
     return launch_and_run(domain, flags, error) ? g_steal_pointer(&domain) : NULL;
 }
 
-/* --- suspend and resume ------------------------------------------------------------------------------------------- */
+/* --- suspend and resume --- */
 
 AWAITS gboolean domain_suspend(Domain *domain, GError **error)
 {
-    g_auto(JobGuard) guard = { NULL };
+    g_auto(JobGuard) guard = {NULL};
 
     if (!domain_check_active(domain, error) ||
         !job_guard_begin(&guard, domain, JOB_SUSPEND, "domain_suspend", error) ||
@@ -116,31 +119,35 @@ AWAITS gboolean domain_suspend(Domain *domain, GError **error)
 
 AWAITS gboolean domain_resume(Domain *domain, GError **error)
 {
-    g_auto(JobGuard) guard = { NULL };
+    g_auto(JobGuard) guard = {NULL};
 
     if (!domain_check_active(domain, error) ||
         !job_guard_begin(&guard, domain, JOB_MODIFY, "domain_resume", error) ||
         !domain_check_active(domain, error))
         return FALSE;
     if (domain->state == DOMAIN_RUNNING)
-        return error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: domain is already running");
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain is already running");
     if (domain->state != DOMAIN_PAUSED)
-        return error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: domain is %s",
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain is %s",
                          state_name(domain->state));
-    if (!owner_gate_check(domain, OWNER_VERB_RESUME, error) || !domain_run(domain, RUNNING_UNPAUSED, error))
+    if (!owner_gate_check(domain, OWNER_VERB_RESUME, error) ||
+        !domain_run(domain, RUNNING_UNPAUSED, error))
         return FALSE;
     note_wish(domain, FALSE);
     return TRUE;
 }
 
-/* --- shutdown, reboot, reset -------------------------------------------------------------------------------------- */
+/* --- shutdown, reboot, reset --- */
 
 static gboolean check_running(const Domain *domain, GError **error)
 {
-    return (domain_check_active(domain, error) && domain->guest && domain->state == DOMAIN_RUNNING) ||
+    return (domain_check_active(domain, error) && domain->guest &&
+            domain->state == DOMAIN_RUNNING) ||
            (error && *error) ||
-           error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: domain is %s",
-                     state_name(domain->state));
+           error_set(error, ERROR_OPERATION_INVALID,
+                     "Requested operation is not valid: domain is %s", state_name(domain->state));
 }
 
 static AWAITS gboolean press_power_button(Domain *domain, gboolean wants_restart, GError **error)
@@ -154,50 +161,54 @@ static AWAITS gboolean press_power_button(Domain *domain, gboolean wants_restart
 
 AWAITS gboolean domain_shutdown(Domain *domain, unsigned flags, GError **error)
 {
-    g_auto(JobGuard) guard = { NULL };
+    g_auto(JobGuard) guard = {NULL};
 
     return domain_check_active(domain, error) &&
-           job_guard_begin(&guard, domain, JOB_MODIFY, "domain_shutdown", error) && check_running(domain, error) &&
-           owner_gate_check(domain, OWNER_VERB_SHUTDOWN, error) &&
+           job_guard_begin(&guard, domain, JOB_MODIFY, "domain_shutdown", error) &&
+           check_running(domain, error) && owner_gate_check(domain, OWNER_VERB_SHUTDOWN, error) &&
            press_power_button(domain, domain->live->on_poweroff == GUEST_ACTION_RESTART, error);
 }
 
 AWAITS gboolean domain_reboot(Domain *domain, unsigned flags, GError **error)
 {
-    g_auto(JobGuard) guard = { NULL };
+    g_auto(JobGuard) guard = {NULL};
 
     return domain_check_active(domain, error) &&
-           job_guard_begin(&guard, domain, JOB_MODIFY, "domain_reboot", error) && check_running(domain, error) &&
-           owner_gate_check(domain, OWNER_VERB_REBOOT, error) &&
+           job_guard_begin(&guard, domain, JOB_MODIFY, "domain_reboot", error) &&
+           check_running(domain, error) && owner_gate_check(domain, OWNER_VERB_REBOOT, error) &&
            press_power_button(domain, domain->live->on_reboot != GUEST_ACTION_DESTROY, error);
 }
 
 AWAITS gboolean domain_reset(Domain *domain, GError **error)
 {
-    g_auto(JobGuard) guard = { NULL };
+    g_auto(JobGuard) guard = {NULL};
 
-    if (!domain_check_active(domain, error) || !job_guard_begin(&guard, domain, JOB_MODIFY, "domain_reset", error) ||
+    if (!domain_check_active(domain, error) ||
+        !job_guard_begin(&guard, domain, JOB_MODIFY, "domain_reset", error) ||
         !domain_check_active(domain, error) || !owner_gate_check(domain, OWNER_VERB_RESET, error))
         return FALSE;
     g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
     return qemu_guest_reset(guest, error);
 }
 
-/* --- destroy ------------------------------------------------------------------------------------------------------ */
+/* --- destroy --- */
 
-/* Whoever holds the short slot may be waiting for the very QEMU that is to end: its await fails when it does.  Only a
- * start that has no QEMU yet is waited for, and a migration that lets no destroy pass. */
+/* Whoever holds the short slot may be waiting for the very QEMU that is to end: its await fails
+ * when it does.  Only a start that has no QEMU yet is waited for, and a migration that lets no
+ * destroy pass. */
 static AWAITS gboolean wait_for_guest(Domain *domain, GError **error)
 {
     const Job *job = &domain->job;
 
     if (domain->guest && (job->kind == JOB_NONE || (job->allowed & JOB_DESTROY)))
         return TRUE;
-    g_auto(JobGuard) guard = { NULL };
-    return job_guard_begin(&guard, domain, JOB_DESTROY, "domain_destroy", error) && domain_check_active(domain, error);
+    g_auto(JobGuard) guard = {NULL};
+    return job_guard_begin(&guard, domain, JOB_DESTROY, "domain_destroy", error) &&
+           domain_check_active(domain, error);
 }
 
-/* Asks QEMU first in either case (SIGTERM lets it flush its images), so the graceful flag changes nothing but intent. */
+/* Asks QEMU first in either case (SIGTERM lets it flush its images), so the graceful flag changes
+ * nothing but intent. */
 AWAITS gboolean domain_destroy(Domain *domain, unsigned flags, GError **error)
 {
     return domain_check_active(domain, error) && wait_for_guest(domain, error) &&
@@ -205,15 +216,16 @@ AWAITS gboolean domain_destroy(Domain *domain, unsigned flags, GError **error)
            domain_kill(domain, SHUTOFF_DESTROYED, FALSE, error);
 }
 
-/* --- console ------------------------------------------------------------------------------------------------------ */
+/* --- console --- */
 
 static int connect_unix(const char *path, GError **error)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (strlen(path) >= sizeof(address.sun_path)) {
-        error_set(error, ERROR_OPERATION_FAILED, "operation failed: the path '%s' is too long for a socket", path);
+        error_set(error, ERROR_OPERATION_FAILED,
+                  "operation failed: the path '%s' is too long for a socket", path);
         return -1;
     }
     strcpy(address.sun_path, path);
@@ -238,7 +250,8 @@ int domain_open_console(Domain *domain, const char *alias, GError **error)
     if (serial->source.type == GUEST_CHARDEV_UNIX && serial->source.path)
         return connect_unix(serial->source.path, error);
     if (serial->source.type != GUEST_CHARDEV_PTY || !serial->source.path) {
-        error_set(error, ERROR_INTERNAL_ERROR, "internal error: character device %s is not using a PTY",
+        error_set(error, ERROR_INTERNAL_ERROR,
+                  "internal error: character device %s is not using a PTY",
                   serial->alias ? serial->alias : "<null>");
         return -1;
     }

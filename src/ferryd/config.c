@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The rows of ferryd.conf and the engine that walks them.  A new setting is a row here and a field in config.h. */
+/* The rows of ferryd.conf and the engine that walks them.  A new setting is a row here and a field
+ * in config.h. */
 #include "ferryd/config.h"
 
 #include <stddef.h>
@@ -15,21 +16,40 @@ typedef struct {
     const char *key;
     RowType type;
     size_t offset;
-    const char *fallback;     /* as it would stand in the file */
-    int64_t min, max;         /* numbers */
-    const char *choices;      /* "a b c" */
-    const char *help;         /* lines */
+    const char *fallback; /* as it would stand in the file */
+    int64_t min, max;     /* numbers */
+    const char *choices;  /* "a b c" */
+    const char *help;     /* lines */
 } ConfigRow;
 
-#define STRING(name, fallback, help) { #name, ROW_STRING, offsetof(Config, name), fallback, 0, 0, NULL, help }
-#define LIST(name, fallback, help) { #name, ROW_LIST, offsetof(Config, name), fallback, 0, 0, NULL, help }
-#define BOOL(name, fallback, help) { #name, ROW_BOOL, offsetof(Config, name), fallback, 0, 0, NULL, help }
-#define OCTAL(name, fallback, help) { #name, ROW_OCTAL, offsetof(Config, name), fallback, 0, 0777, NULL, help }
-#define NUMBER(name, fallback, min, max, help)                                                               \
-    { #name, ROW_NUMBER, offsetof(Config, name), fallback, min, max, NULL, help }
-#define CHOICE(name, fallback, choices, help)                                                                \
-    { #name, ROW_CHOICE, offsetof(Config, name), fallback, 0, 0, choices, help }
-#define TITLE(text) { NULL, ROW_STRING, 0, NULL, 0, 0, NULL, text }
+#define STRING(name, fallback, help)                                                               \
+    {                                                                                              \
+#name, ROW_STRING, offsetof(Config, name), fallback, 0, 0, NULL, help                      \
+    }
+#define LIST(name, fallback, help)                                                                 \
+    {                                                                                              \
+#name, ROW_LIST, offsetof(Config, name), fallback, 0, 0, NULL, help                        \
+    }
+#define BOOL(name, fallback, help)                                                                 \
+    {                                                                                              \
+#name, ROW_BOOL, offsetof(Config, name), fallback, 0, 0, NULL, help                        \
+    }
+#define OCTAL(name, fallback, help)                                                                \
+    {                                                                                              \
+#name, ROW_OCTAL, offsetof(Config, name), fallback, 0, 0777, NULL, help                    \
+    }
+#define NUMBER(name, fallback, min, max, help)                                                     \
+    {                                                                                              \
+#name, ROW_NUMBER, offsetof(Config, name), fallback, min, max, NULL, help                  \
+    }
+#define CHOICE(name, fallback, choices, help)                                                      \
+    {                                                                                              \
+#name, ROW_CHOICE, offsetof(Config, name), fallback, 0, 0, choices, help                   \
+    }
+#define TITLE(text)                                                                                \
+    {                                                                                              \
+        NULL, ROW_STRING, 0, NULL, 0, 0, NULL, text                                                \
+    }
 
 /* clang-format off */
 static const ConfigRow rows[] = {
@@ -132,8 +152,8 @@ static gboolean is_choice(const ConfigRow *row, const char *value)
 
 static gboolean parse_bool(const char *value, gboolean *ret_value)
 {
-    static const char *const yes[] = { "yes", "true", "on", "1", NULL };
-    static const char *const no[] = { "no", "false", "off", "0", NULL };
+    static const char *const yes[] = {"yes", "true", "on", "1", NULL};
+    static const char *const no[] = {"no", "false", "off", "0", NULL};
 
     *ret_value = g_strv_contains(yes, value);
     return *ret_value || g_strv_contains(no, value);
@@ -175,8 +195,8 @@ static gboolean set_row(Config *config, const ConfigRow *row, const char *value,
     switch (row->type) {
     case ROW_CHOICE:
         if (*value && !is_choice(row, value))
-            return error_set(error, ERROR_CONF_SYNTAX, "'%s' cannot be '%s'; it is one of: %s", row->key, value,
-                             row->choices);
+            return error_set(error, ERROR_CONF_SYNTAX, "'%s' cannot be '%s'; it is one of: %s",
+                             row->key, value, row->choices);
         /* fall through */
     case ROW_STRING:
         g_free(*(char **)field);
@@ -191,12 +211,14 @@ static gboolean set_row(Config *config, const ConfigRow *row, const char *value,
                error_set(error, ERROR_CONF_SYNTAX, "'%s' is yes or no, not '%s'", row->key, value);
     case ROW_OCTAL:
         return parse_octal(value, row->max, field) ||
-               error_set(error, ERROR_CONF_SYNTAX, "'%s' is a mode such as 0770, not '%s'", row->key, value);
+               error_set(error, ERROR_CONF_SYNTAX, "'%s' is a mode such as 0770, not '%s'",
+                         row->key, value);
     case ROW_NUMBER:
         return number_parse_i64(value, row->min, row->max, field) ||
                error_set(error, ERROR_CONF_SYNTAX,
-                         "'%s' is a number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ", not '%s'", row->key,
-                         row->min, row->max, value);
+                         "'%s' is a number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT
+                         ", not '%s'",
+                         row->key, row->min, row->max, value);
     }
     g_assert_not_reached();
 }
@@ -235,7 +257,8 @@ gboolean config_set(Config *config, const char *key, const char *value, GError *
     return set_row(config, row, value, error);
 }
 
-/* The value without quotes, brackets or a comment behind it; NULL if a quote or bracket is left open. */
+/* The value without quotes, brackets or a comment behind it; NULL if a quote or bracket is left
+ * open. */
 static char *unwrap(const char *text)
 {
     const char opening = *text;
@@ -268,7 +291,8 @@ static gboolean parse_line(Config *config, char *line, GError **error)
     g_strchomp(line);
     g_autofree char *value = unwrap(equals + 1 + strspn(equals + 1, " \t"));
     if (!value)
-        return error_set(error, ERROR_CONF_SYNTAX, "the value of '%s' is not well formed: check its quotes", line);
+        return error_set(error, ERROR_CONF_SYNTAX,
+                         "the value of '%s' is not well formed: check its quotes", line);
     return config_set(config, line, value, error);
 }
 
@@ -290,18 +314,22 @@ gboolean config_check(const Config *config, GError **error)
     Uuid uuid;
 
     if (config->migration_port_min > config->migration_port_max)
-        return error_set(error, ERROR_CONF_SYNTAX, "migration_port_min is above migration_port_max");
-    if (config->listen_tcp && !*config->auth_tcp)
         return error_set(error, ERROR_CONF_SYNTAX,
-                         "listen_tcp is on, but auth_tcp is not set: write auth_tcp = \"none\" if everybody who "
-                         "reaches the port may do everything");
+                         "migration_port_min is above migration_port_max");
+    if (config->listen_tcp && !*config->auth_tcp)
+        return error_set(
+            error, ERROR_CONF_SYNTAX,
+            "listen_tcp is on, but auth_tcp is not set: write auth_tcp = \"none\" if everybody who "
+            "reaches the port may do everything");
     if (*config->host_uuid && !uuid_parse(config->host_uuid, &uuid))
-        return error_set(error, ERROR_CONF_SYNTAX, "host_uuid '%s' is not a UUID", config->host_uuid);
+        return error_set(error, ERROR_CONF_SYNTAX, "host_uuid '%s' is not a UUID",
+                         config->host_uuid);
     for (char **entry = config->network_map; *entry; entry++) {
         const char *equals = strchr(*entry, '=');
 
         if (!equals || equals == *entry || !equals[1])
-            return error_set(error, ERROR_CONF_SYNTAX, "network_map has '%s', which is not NAME=BRIDGE", *entry);
+            return error_set(error, ERROR_CONF_SYNTAX,
+                             "network_map has '%s', which is not NAME=BRIDGE", *entry);
     }
     return TRUE;
 }
@@ -316,7 +344,8 @@ static void append_help(GString *text, const char *help)
 
 char *config_template(void)
 {
-    GString *text = g_string_new("# ferryd.conf: rows of the form  key = value.  What is commented out stands at its default.\n");
+    GString *text = g_string_new("# ferryd.conf: rows of the form  key = value.  What is commented "
+                                 "out stands at its default.\n");
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         const ConfigRow *row = &rows[i];
@@ -326,8 +355,10 @@ char *config_template(void)
             continue;
         }
         append_help(text, row->help);
-        const gboolean is_bare = row->type == ROW_NUMBER || row->type == ROW_BOOL || row->type == ROW_OCTAL;
-        g_string_append_printf(text, is_bare ? "#%s = %s\n\n" : "#%s = \"%s\"\n\n", row->key, row->fallback);
+        const gboolean is_bare =
+            row->type == ROW_NUMBER || row->type == ROW_BOOL || row->type == ROW_OCTAL;
+        g_string_append_printf(text, is_bare ? "#%s = %s\n\n" : "#%s = \"%s\"\n\n", row->key,
+                               row->fallback);
     }
     return g_string_free(text, FALSE);
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ferryd.conf: one table of rows says what there is, of which type, with which default and what for.  The reader, the
- * commented template (--print-config) and the checks come from it. */
+/* ferryd.conf: one table of rows says what there is, of which type, with which default and what
+ * for.  The reader, the commented template (--print-config) and the checks come from it. */
 #pragma once
 
 #include <glib.h>
 #include <stdint.h>
 
-typedef struct { /* 0 or NULL where a default is worked out at start-up; see the table in config.c */
+/* 0 or NULL where a default is worked out at start-up; see the table in config.c */
+typedef struct {
     char *log_level;
     char *host_uuid;
 
@@ -40,7 +41,8 @@ void config_free(Config *config);
 gboolean config_parse(Config *config, const char *text, const char *path, GError **error);
 /* One row from the command line, as if it stood in the file. */
 gboolean config_set(Config *config, const char *key, const char *value, GError **error);
-/* What single rows cannot see: port ranges the wrong way round, TCP without a written-out auth_tcp. */
+/* What single rows cannot see: port ranges the wrong way round, TCP without a written-out auth_tcp.
+ */
 gboolean config_check(const Config *config, GError **error);
 /* The template: every row with its help, commented out at its default.  The caller frees it. */
 char *config_template(void);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ferryd.  It stays in the foreground and logs to its standard error; whoever starts it decides the rest.
+/* ferryd.  It stays in the foreground and logs to its standard error; whoever starts it decides the
+ * rest.
  *
- * The order of the start (main, then start_up on the first task): options and configuration · folders and the lock ·
- * what this host is · the rooms, lowest first · guests and migrations of the last daemon · sockets · "ready" ·
- * autostart.  The end is short: SIGTERM drops all tasks where they stand, guests run on, the journal is the truth. */
+ * The order of the start (main, then start_up on the first task): options and configuration ·
+ * folders and the lock · what this host is · the rooms, lowest first · guests and migrations of the
+ * last daemon · sockets · "ready" · autostart.  The end is short: SIGTERM drops all tasks where
+ * they stand, guests run on, the journal is the truth. */
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
@@ -55,32 +57,39 @@ typedef struct {
     gboolean has_started;
 } Daemon;
 
-/* --- options and configuration ------------------------------------------------------------------------------------ */
+/* --- options and configuration --- */
 
 static gboolean parse_options(Options *options, int argc, char **argv, GError **error)
 {
     const GOptionEntry entries[] = {
-        { "config", 'f', 0, G_OPTION_ARG_FILENAME, &options->config_file, "Read this configuration file", "FILE" },
-        { "option", 'o', 0, G_OPTION_ARG_STRING_ARRAY, &options->settings,
-          "Set one row of the configuration; may be repeated", "KEY=VALUE" },
-        { "listen", 'l', 0, G_OPTION_ARG_NONE, &options->listens, "Listen on TCP, as listen_tcp = yes", NULL },
-        { "root", 0, 0, G_OPTION_ARG_FILENAME, &options->root,
-          "Put everything (configuration, state, sockets, logs) below this folder", "DIR" },
-        { "session", 0, 0, G_OPTION_ARG_NONE, &options->is_session,
-          "Serve qemu:///session even as root; unprivileged users always do", NULL },
-        { "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->is_verbose, "Log what happens to guests", NULL },
-        { "debug", 'd', 0, G_OPTION_ARG_NONE, &options->is_debug, "Log everything, secrets excepted", NULL },
-        { "print-config", 0, 0, G_OPTION_ARG_NONE, &options->prints_config,
-          "Print a commented configuration with all defaults, and end", NULL },
-        { "version", 'V', 0, G_OPTION_ARG_NONE, &options->prints_version, "Print the version, and end", NULL },
-        { NULL },
+        {"config", 'f', 0, G_OPTION_ARG_FILENAME, &options->config_file,
+         "Read this configuration file", "FILE"},
+        {"option", 'o', 0, G_OPTION_ARG_STRING_ARRAY, &options->settings,
+         "Set one row of the configuration; may be repeated", "KEY=VALUE"},
+        {"listen", 'l', 0, G_OPTION_ARG_NONE, &options->listens,
+         "Listen on TCP, as listen_tcp = yes", NULL},
+        {"root", 0, 0, G_OPTION_ARG_FILENAME, &options->root,
+         "Put everything (configuration, state, sockets, logs) below this folder", "DIR"},
+        {"session", 0, 0, G_OPTION_ARG_NONE, &options->is_session,
+         "Serve qemu:///session even as root; unprivileged users always do", NULL},
+        {"verbose", 'v', 0, G_OPTION_ARG_NONE, &options->is_verbose, "Log what happens to guests",
+         NULL},
+        {"debug", 'd', 0, G_OPTION_ARG_NONE, &options->is_debug, "Log everything, secrets excepted",
+         NULL},
+        {"print-config", 0, 0, G_OPTION_ARG_NONE, &options->prints_config,
+         "Print a commented configuration with all defaults, and end", NULL},
+        {"version", 'V', 0, G_OPTION_ARG_NONE, &options->prints_version,
+         "Print the version, and end", NULL},
+        {NULL},
     };
-    g_autoptr(GOptionContext) context = g_option_context_new("- guests of this host, and their moves");
+    g_autoptr(GOptionContext) context =
+        g_option_context_new("- guests of this host, and their moves");
 
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, &argc, &argv, error))
         return FALSE;
-    return argc == 1 || error_set(error, ERROR_INVALID_ARG, "unexpected argument '%s', see --help", argv[1]);
+    return argc == 1 ||
+           error_set(error, ERROR_INVALID_ARG, "unexpected argument '%s', see --help", argv[1]);
 }
 
 static gboolean read_config(Daemon *daemon, GError **error)
@@ -105,9 +114,11 @@ static gboolean read_config(Daemon *daemon, GError **error)
 
 static void set_log_level(const Daemon *daemon)
 {
-    static const EnumName levels[] = { { "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING },
-                                       { "info", LOG_LEVEL_INFO },   { "debug", LOG_LEVEL_DEBUG },
-                                       { NULL, 0 } };
+    static const EnumName levels[] = {{"error", LOG_LEVEL_ERROR},
+                                      {"warning", LOG_LEVEL_WARNING},
+                                      {"info", LOG_LEVEL_INFO},
+                                      {"debug", LOG_LEVEL_DEBUG},
+                                      {NULL, 0}};
     int level = LOG_LEVEL_INFO;
 
     enum_find(levels, daemon->config->log_level, &level);
@@ -116,7 +127,7 @@ static void set_log_level(const Daemon *daemon)
     log_set_level(daemon->options.is_debug ? LOG_LEVEL_DEBUG : (LogLevel)level);
 }
 
-/* --- this host ---------------------------------------------------------------------------------------------------- */
+/* --- this host --- */
 
 /* One daemon per state folder: two would each believe the guests to be theirs. */
 static gboolean take_lock(Daemon *daemon, GError **error)
@@ -144,7 +155,8 @@ static gboolean look_around(Daemon *daemon, GError **error)
 
     daemon->node = node_read("");
     daemon->host_name = node_hostname();
-    if (!node_uuid("", or_null(config->host_uuid), daemon->paths->state_dir, &daemon->host_uuid, error))
+    if (!node_uuid("", or_null(config->host_uuid), daemon->paths->state_dir, &daemon->host_uuid,
+                   error))
         return FALSE;
     qemu_env_init(env);
     if (!host_user_find(or_null(config->user), or_null(config->group), &env->user, error))
@@ -163,7 +175,7 @@ static gboolean look_around(Daemon *daemon, GError **error)
     return TRUE;
 }
 
-/* --- the rooms ---------------------------------------------------------------------------------------------------- */
+/* --- the rooms --- */
 
 static void init_server(const Config *config)
 {
@@ -189,22 +201,23 @@ static gboolean init_rooms(Daemon *daemon, GError **error)
 {
     const Config *config = daemon->config;
 
-    daemon->domains = (DomainSettings){
-        .qemu = &daemon->qemu, .is_session = daemon->paths->is_session, .host_uuid = daemon->host_uuid };
+    daemon->domains = (DomainSettings){.qemu = &daemon->qemu,
+                                       .is_session = daemon->paths->is_session,
+                                       .host_uuid = daemon->host_uuid};
     daemon->migrate = (MigrateSettings){
         .state_dir = daemon->paths->state_dir,
         .host_name = daemon->host_name,
         .host_uuid = daemon->host_uuid,
         .migration_host = or_null(config->migration_host),
         .migration_address = or_null(config->migration_address),
-        .ports = { (uint16_t)config->migration_port_min, (uint16_t)config->migration_port_max },
+        .ports = {(uint16_t)config->migration_port_min, (uint16_t)config->migration_port_max},
         .env = &daemon->qemu,
         .shared_dirs = (const char *const *)config->shared_dirs,
     };
-    daemon->service = (ServiceSettings){ .qemu = &daemon->qemu,
-                                         .node = daemon->node,
-                                         .host_uuid = daemon->host_uuid,
-                                         .is_session = daemon->paths->is_session };
+    daemon->service = (ServiceSettings){.qemu = &daemon->qemu,
+                                        .node = daemon->node,
+                                        .host_uuid = daemon->host_uuid,
+                                        .is_session = daemon->paths->is_session};
     registry_init(&daemon->domains);
     if (!migrate_init(&daemon->migrate, error))
         return FALSE;
@@ -213,7 +226,7 @@ static gboolean init_rooms(Daemon *daemon, GError **error)
     return TRUE;
 }
 
-/* --- sockets ------------------------------------------------------------------------------------------------------ */
+/* --- sockets --- */
 
 static gboolean find_group(const char *name, gid_t *ret_gid, GError **error)
 {
@@ -224,7 +237,8 @@ static gboolean find_group(const char *name, gid_t *ret_gid, GError **error)
            error_set(error, ERROR_CONF_SYNTAX, "unix_sock_group: there is no group '%s'", name);
 }
 
-static gboolean listen_pair(const Daemon *daemon, const char *path, const char *path_ro, GError **error)
+static gboolean listen_pair(const Daemon *daemon, const char *path, const char *path_ro,
+                            GError **error)
 {
     const Config *config = daemon->config;
     g_autofree char *dir = g_path_get_dirname(path);
@@ -232,7 +246,8 @@ static gboolean listen_pair(const Daemon *daemon, const char *path, const char *
 
     return dir_make(dir, 0755, error) && find_group(config->unix_sock_group, &group, error) &&
            server_listen_unix(path, (mode_t)config->unix_sock_rw_perms, group, FALSE, error) &&
-           (!path_ro || server_listen_unix(path_ro, (mode_t)config->unix_sock_ro_perms, group, TRUE, error));
+           (!path_ro ||
+            server_listen_unix(path_ro, (mode_t)config->unix_sock_ro_perms, group, TRUE, error));
 }
 
 static gboolean wants_compat_socket(const Daemon *daemon)
@@ -249,7 +264,8 @@ static gboolean open_compat_socket(const Daemon *daemon, GError **error)
     const Paths *paths = daemon->paths;
     g_autoptr(GError) cause = NULL;
 
-    if (!wants_compat_socket(daemon) || listen_pair(daemon, paths->compat_socket, paths->compat_socket_ro, &cause))
+    if (!wants_compat_socket(daemon) ||
+        listen_pair(daemon, paths->compat_socket, paths->compat_socket_ro, &cause))
         return TRUE;
     if (g_str_equal(daemon->config->compat_socket, "yes")) {
         g_propagate_error(error, g_steal_pointer(&cause));
@@ -263,7 +279,8 @@ static gboolean open_tcp(const Config *config, GError **error)
 {
     if (!config->listen_tcp)
         return TRUE;
-    log_warning("auth_tcp is \"none\": everybody who reaches TCP port %d may do everything with this host's guests",
+    log_warning("auth_tcp is \"none\": everybody who reaches TCP port %d may do everything with "
+                "this host's guests",
                 (int)config->tcp_port);
     return server_listen_tcp(or_null(config->tcp_address), (guint16)config->tcp_port, error);
 }
@@ -273,9 +290,10 @@ static gboolean open_sockets(const Daemon *daemon, GError **error)
     unsigned inherited = 0;
 
     if (notify_has_tcp_socket() && !*daemon->config->auth_tcp)
-        return error_set(error, ERROR_CONF_SYNTAX,
-                         "the service manager hands over a TCP socket, but auth_tcp is not set: write "
-                         "auth_tcp = \"none\" if everybody who reaches it may do everything");
+        return error_set(
+            error, ERROR_CONF_SYNTAX,
+            "the service manager hands over a TCP socket, but auth_tcp is not set: write "
+            "auth_tcp = \"none\" if everybody who reaches it may do everything");
     if (!server_listen_inherited(&inherited, error))
         return FALSE;
     if (!inherited && !listen_pair(daemon, daemon->paths->socket, daemon->paths->socket_ro, error))
@@ -283,7 +301,7 @@ static gboolean open_sockets(const Daemon *daemon, GError **error)
     return open_compat_socket(daemon, error) && open_tcp(daemon->config, error);
 }
 
-/* --- start and end ------------------------------------------------------------------------------------------------ */
+/* --- start and end --- */
 
 static AWAITS gboolean start_guests_and_sockets(Daemon *daemon, GError **error)
 {

@@ -16,7 +16,7 @@
 void notify_send(const char *state)
 {
     const char *path = g_getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     const size_t len = path ? strlen(path) : 0;
 
     if (len < 2 || len >= sizeof(address.sun_path) || (*path != '/' && *path != '@'))
@@ -34,14 +34,15 @@ gboolean notify_has_tcp_socket(void)
 {
     uint64_t pid = 0, count = 0;
 
-    if (!number_parse_u64(g_getenv("LISTEN_PID") ?: "", G_MAXINT, &pid) || pid != (uint64_t)getpid() ||
-        !number_parse_u64(g_getenv("LISTEN_FDS") ?: "", 1024, &count))
+    if (!number_parse_u64(g_getenv("LISTEN_PID") ?: "", G_MAXINT, &pid) ||
+        pid != (uint64_t)getpid() || !number_parse_u64(g_getenv("LISTEN_FDS") ?: "", 1024, &count))
         return FALSE;
     for (int fd = FIRST_SOCKET; fd < FIRST_SOCKET + (int)count; fd++) {
         int family = AF_UNSPEC;
         socklen_t len = sizeof(family);
 
-        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) == 0 && (family == AF_INET || family == AF_INET6))
+        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) == 0 &&
+            (family == AF_INET || family == AF_INET6))
             return TRUE;
     }
     return FALSE;

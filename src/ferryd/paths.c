@@ -25,7 +25,8 @@ static void fill_system(Paths *paths, const char *root)
 static void fill_session(Paths *paths)
 {
     const char *runtime = g_getenv("XDG_RUNTIME_DIR");
-    g_autofree char *run = runtime && *runtime ? g_strdup(runtime) : g_strdup(g_get_user_cache_dir());
+    g_autofree char *run =
+        runtime && *runtime ? g_strdup(runtime) : g_strdup(g_get_user_cache_dir());
 
     paths->config_file = g_build_filename(g_get_user_config_dir(), "ferry/ferryd.conf", NULL);
     paths->state_dir = g_build_filename(g_get_user_state_dir(), "ferry", NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where everything is: the system's folders, an unprivileged user's, or either below a root of one's own. */
+/* Where everything is: the system's folders, an unprivileged user's, or either below a root of
+ * one's own. */
 #pragma once
 
 #include <glib.h>
@@ -13,7 +14,8 @@ typedef struct {
     char *exec_helper, *kvm_helper;         /* programs that belong to the daemon */
 } Paths;
 
-/* root: "" or the folder given by --root.  Pure but for environment, uid and the place of our own program. */
+/* root: "" or the folder given by --root.  Pure but for environment, uid and the place of our own
+ * program. */
 Paths *paths_new(const char *root, gboolean is_session);
 void paths_free(Paths *paths);
 /* Makes the folders. */

@@ -10,10 +10,11 @@ static void test_rows(void)
     g_autoptr(Config) config = config_new();
     g_autoptr(GError) error = NULL;
 
-    g_assert_true(config_parse(config,
-                               "# comment\n\nlisten_tcp = 1\nauth_tcp = \"none\"  # said aloud\ntcp_port=12345\n"
-                               "emulator_dirs = [ \"/a\", \"/b\" ]\nunix_sock_rw_perms = 0770\n",
-                               "t", &error));
+    g_assert_true(config_parse(
+        config,
+        "# comment\n\nlisten_tcp = 1\nauth_tcp = \"none\"  # said aloud\ntcp_port=12345\n"
+        "emulator_dirs = [ \"/a\", \"/b\" ]\nunix_sock_rw_perms = 0770\n",
+        "t", &error));
     g_assert_no_error(error);
     g_assert_true(config->listen_tcp);
     g_assert_cmpint(config->tcp_port, ==, 12345);
@@ -28,7 +29,8 @@ static void expect_refusal(const char *text, const char *words)
     g_autoptr(Config) config = config_new();
     g_autoptr(GError) error = NULL;
 
-    g_assert_false(config_parse(config, text, "ferryd.conf", &error) && config_check(config, &error));
+    g_assert_false(config_parse(config, text, "ferryd.conf", &error) &&
+                   config_check(config, &error));
     g_assert_true(error_is(error, ERROR_CONF_SYNTAX));
     if (!strstr(error->message, words))
         g_error("'%s' does not say '%s'", error->message, words);

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Nouns that this daemon does not keep: networks, pools, volumes, interfaces, node devices, secrets, filters, snapshots,
- * checkpoints.  Their lists are empty, look-ups find nothing, in the codes and words of the ecosystem; one table says
- * how.  Everything else about them is not served (code 3). */
+/* Nouns that this daemon does not keep: networks, pools, volumes, interfaces, node devices,
+ * secrets, filters, snapshots, checkpoints.  Their lists are empty, look-ups find nothing, in the
+ * codes and words of the ecosystem; one table says how.  Everything else about them is not served
+ * (code 3). */
 #include "base/error.h"
 #include "service/calls.h"
 #include "service/service.h"
 
 typedef enum {
-    ABSENT_EMPTY,    /* an answer of zeros: no entries, count 0 */
-    ABSENT_TEXT,     /* arguments begin with a string: not found, quoting it */
-    ABSENT_UUID,     /* … with a uuid */
-    ABSENT_DOMAIN,   /* … with a domain that must exist; then an answer of zeros */
+    ABSENT_EMPTY,     /* an answer of zeros: no entries, count 0 */
+    ABSENT_TEXT,      /* arguments begin with a string: not found, quoting it */
+    ABSENT_UUID,      /* … with a uuid */
+    ABSENT_DOMAIN,    /* … with a domain that must exist; then an answer of zeros */
     ABSENT_IN_DOMAIN, /* … with a domain that must exist, and a name that is not found in it */
-    ABSENT_PLAIN,    /* not found, nothing to quote */
-    ABSENT_WATCH,    /* an event registration: granted, nothing will happen */
+    ABSENT_PLAIN,     /* not found, nothing to quote */
+    ABSENT_WATCH,     /* an event registration: granted, nothing will happen */
     ABSENT_UNWATCH,
 } AbsentKind;
 
@@ -25,12 +26,23 @@ typedef struct {
     const char *words; /* … 'X' */
 } AbsentRow;
 
-#define SERVED(procedure) { REMOTE_PROGRAM, REMOTE_##procedure, service_absent, CALL_INLINE, 0 }
-#define EMPTY(procedure) { SERVED(procedure), ABSENT_EMPTY, FROM_NONE, 0, NULL }
-#define OF_DOMAIN(procedure) { SERVED(procedure), ABSENT_DOMAIN, FROM_NONE, 0, NULL }
-#define WATCH(object)                                                                                        \
-    { SERVED(CONNECT_##object##_EVENT_REGISTER_ANY), ABSENT_WATCH, FROM_NONE, 0, NULL },                      \
-    { SERVED(CONNECT_##object##_EVENT_DEREGISTER_ANY), ABSENT_UNWATCH, FROM_NONE, 0, NULL }
+#define SERVED(procedure)                                                                          \
+    {                                                                                              \
+        REMOTE_PROGRAM, REMOTE_##procedure, service_absent, CALL_INLINE, 0                         \
+    }
+#define EMPTY(procedure)                                                                           \
+    {                                                                                              \
+        SERVED(procedure), ABSENT_EMPTY, FROM_NONE, 0, NULL                                        \
+    }
+#define OF_DOMAIN(procedure)                                                                       \
+    {                                                                                              \
+        SERVED(procedure), ABSENT_DOMAIN, FROM_NONE, 0, NULL                                       \
+    }
+#define WATCH(object)                                                                              \
+    {SERVED(CONNECT_##object##_EVENT_REGISTER_ANY), ABSENT_WATCH, FROM_NONE, 0, NULL},             \
+    {                                                                                              \
+        SERVED(CONNECT_##object##_EVENT_DEREGISTER_ANY), ABSENT_UNWATCH, FROM_NONE, 0, NULL        \
+    }
 
 /* clang-format off */
 static const AbsentRow rows[] = {

@@ -32,18 +32,19 @@ static AWAITS void gather(Gathered *gathered)
         if (probe)
             g_ptr_array_add(gathered->probes, (gpointer)probe);
     }
-    gathered->facts = (CapabilitiesFacts){ .node = settings->node,
-                                           .host_uuid = &settings->host_uuid,
-                                           .user = &settings->qemu->user,
-                                           .has_kvm = kvm_works(NULL),
-                                           .probes = (const Probe *const *)gathered->probes->pdata,
-                                           .probe_count = gathered->probes->len };
+    gathered->facts = (CapabilitiesFacts){.node = settings->node,
+                                          .host_uuid = &settings->host_uuid,
+                                          .user = &settings->qemu->user,
+                                          .has_kvm = kvm_works(NULL),
+                                          .probes = (const Probe *const *)gathered->probes->pdata,
+                                          .probe_count = gathered->probes->len};
 }
 
-AWAITS gboolean service_connect_get_capabilities(Call *call, const void *args, RemoteConnectGetCapabilitiesRet *ret,
+AWAITS gboolean service_connect_get_capabilities(Call *call, const void *args,
+                                                 RemoteConnectGetCapabilitiesRet *ret,
                                                  GError **error)
 {
-    g_auto(Gathered) gathered = { 0 };
+    g_auto(Gathered) gathered = {0};
 
     gather(&gathered);
     g_autofree char *xml = capabilities_format(&gathered.facts);
@@ -51,24 +52,27 @@ AWAITS gboolean service_connect_get_capabilities(Call *call, const void *args, R
     return TRUE;
 }
 
-AWAITS gboolean service_connect_get_domain_capabilities(Call *call, const RemoteConnectGetDomainCapabilitiesArgs *args,
-                                                        RemoteConnectGetDomainCapabilitiesRet *ret, GError **error)
+AWAITS gboolean service_connect_get_domain_capabilities(
+    Call *call, const RemoteConnectGetDomainCapabilitiesArgs *args,
+    RemoteConnectGetDomainCapabilitiesRet *ret, GError **error)
 {
-    g_auto(Gathered) gathered = { 0 };
+    g_auto(Gathered) gathered = {0};
 
     if (!service_check_flags(args->flags, 0, "connect_get_domain_capabilities", error))
         return FALSE;
     gather(&gathered);
-    g_autofree char *xml = domain_capabilities_format(&gathered.facts, args->emulatorbin, args->arch, args->machine,
-                                                      args->virttype, error);
+    g_autofree char *xml = domain_capabilities_format(
+        &gathered.facts, args->emulatorbin, args->arch, args->machine, args->virttype, error);
     if (!xml)
         return FALSE;
     ret->capabilities = arena_strdup(call_arena(call), xml);
     return TRUE;
 }
 
-AWAITS gboolean service_connect_get_cpu_model_names(Call *call, const RemoteConnectGetCpuModelNamesArgs *args,
-                                                    RemoteConnectGetCpuModelNamesRet *ret, GError **error)
+AWAITS gboolean service_connect_get_cpu_model_names(Call *call,
+                                                    const RemoteConnectGetCpuModelNamesArgs *args,
+                                                    RemoteConnectGetCpuModelNamesRet *ret,
+                                                    GError **error)
 {
     const QemuEnv *env = service_settings()->qemu;
     g_autofree char *emulator = probe_default_emulator(env, args->arch, error);

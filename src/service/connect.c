@@ -15,24 +15,30 @@ static const char *own_uri(void)
     return service_settings()->is_session ? "qemu:///session" : "qemu:///system";
 }
 
-/* "" lets us choose; else it must be ours.  Parameters that a client did not use travel behind '?'. */
+/* "" lets us choose; else it must be ours.  Parameters that a client did not use travel behind '?'.
+ */
 static gboolean check_name(const char *name, GError **error)
 {
     if (!name)
-        return error_set_from(error, FROM_RPC, ERROR_INTERNAL_ERROR, "internal error: the connection URI is missing");
+        return error_set_from(error, FROM_RPC, ERROR_INTERNAL_ERROR,
+                              "internal error: the connection URI is missing");
     if (!*name)
         return TRUE;
     g_autofree char *bare = g_strndup(name, strcspn(name, "?#"));
-    if (g_str_equal(bare, own_uri()) || (!service_settings()->is_session && g_str_equal(bare, "qemu:///session")))
+    if (g_str_equal(bare, own_uri()) ||
+        (!service_settings()->is_session && g_str_equal(bare, "qemu:///session")))
         return TRUE;
     if (g_str_has_prefix(bare, "qemu:"))
         return error_set(error, ERROR_INTERNAL_ERROR,
-                         "internal error: unexpected QEMU URI path '%s', try %s", bare + strlen("qemu:"), own_uri());
+                         "internal error: unexpected QEMU URI path '%s', try %s",
+                         bare + strlen("qemu:"), own_uri());
     return error_set_from(error, FROM_NONE, ERROR_NO_CONNECT,
-                          "no connection driver available for %.255s: this daemon serves %s", name, own_uri());
+                          "no connection driver available for %.255s: this daemon serves %s", name,
+                          own_uri());
 }
 
-gboolean service_connect_open(Call *call, const RemoteConnectOpenArgs *args, void *ret, GError **error)
+gboolean service_connect_open(Call *call, const RemoteConnectOpenArgs *args, void *ret,
+                              GError **error)
 {
     enum { READONLY = 1 << 0 };
 
@@ -43,14 +49,15 @@ gboolean service_connect_open(Call *call, const RemoteConnectOpenArgs *args, voi
     return TRUE;
 }
 
-gboolean service_connect_get_type(Call *call, const void *args, RemoteConnectGetTypeRet *ret, GError **error)
+gboolean service_connect_get_type(Call *call, const void *args, RemoteConnectGetTypeRet *ret,
+                                  GError **error)
 {
     ret->type = arena_strdup(call_arena(call), "QEMU");
     return TRUE;
 }
 
-AWAITS gboolean service_connect_get_version(Call *call, const void *args, RemoteConnectGetVersionRet *ret,
-                                            GError **error)
+AWAITS gboolean service_connect_get_version(Call *call, const void *args,
+                                            RemoteConnectGetVersionRet *ret, GError **error)
 {
     const QemuEnv *env = service_settings()->qemu;
     g_autofree char *emulator = probe_default_emulator(env, service_settings()->node->arch, error);
@@ -62,14 +69,15 @@ AWAITS gboolean service_connect_get_version(Call *call, const void *args, Remote
     return TRUE;
 }
 
-gboolean service_connect_get_lib_version(Call *call, const void *args, RemoteConnectGetLibVersionRet *ret,
-                                         GError **error)
+gboolean service_connect_get_lib_version(Call *call, const void *args,
+                                         RemoteConnectGetLibVersionRet *ret, GError **error)
 {
     ret->lib_ver = LIB_VERSION;
     return TRUE;
 }
 
-gboolean service_connect_get_hostname(Call *call, const void *args, RemoteConnectGetHostnameRet *ret, GError **error)
+gboolean service_connect_get_hostname(Call *call, const void *args,
+                                      RemoteConnectGetHostnameRet *ret, GError **error)
 {
     g_autofree char *name = node_hostname();
 
@@ -77,13 +85,15 @@ gboolean service_connect_get_hostname(Call *call, const void *args, RemoteConnec
     return TRUE;
 }
 
-gboolean service_connect_get_uri(Call *call, const void *args, RemoteConnectGetUriRet *ret, GError **error)
+gboolean service_connect_get_uri(Call *call, const void *args, RemoteConnectGetUriRet *ret,
+                                 GError **error)
 {
     ret->uri = arena_strdup(call_arena(call), own_uri());
     return TRUE;
 }
 
-gboolean service_connect_is_secure(Call *call, const void *args, RemoteConnectIsSecureRet *ret, GError **error)
+gboolean service_connect_is_secure(Call *call, const void *args, RemoteConnectIsSecureRet *ret,
+                                   GError **error)
 {
     ret->secure = 1; /* the way from here to QEMU; clients add what they know of their own way */
     return TRUE;
@@ -104,7 +114,7 @@ AWAITS gboolean service_connect_get_max_vcpus(Call *call, const RemoteConnectGet
     return TRUE;
 }
 
-/* --- features ----------------------------------------------------------------------------------------------------- */
+/* --- features --- */
 
 enum {
     FEATURE_MIGRATION_P2P = 4,
@@ -119,12 +129,20 @@ enum {
     FEATURE_NETWORK_UPDATE_ORDER = 16,
 };
 
-/* Version 2 of the migration protocol (3) is answered 1 as stock does; nobody falls back to it while 6 is there.
- * Descriptors (8) and offline migration (12) are not served. */
+/* Version 2 of the migration protocol (3) is answered 1 as stock does; nobody falls back to it
+ * while 6 is there. Descriptors (8) and offline migration (12) are not served. */
 static const int features[] = {
-    3, FEATURE_MIGRATION_P2P, FEATURE_MIGRATION_V3, FEATURE_CHANGE_PROTECTION, FEATURE_PARAM_STRINGS,
-    FEATURE_KEEPALIVE, FEATURE_XML_MIGRATABLE, FEATURE_MIGRATION_PARAMS, FEATURE_EVENT_CALLBACKS,
-    FEATURE_CLOSE_CALLBACK, FEATURE_NETWORK_UPDATE_ORDER,
+    3,
+    FEATURE_MIGRATION_P2P,
+    FEATURE_MIGRATION_V3,
+    FEATURE_CHANGE_PROTECTION,
+    FEATURE_PARAM_STRINGS,
+    FEATURE_KEEPALIVE,
+    FEATURE_XML_MIGRATABLE,
+    FEATURE_MIGRATION_PARAMS,
+    FEATURE_EVENT_CALLBACKS,
+    FEATURE_CLOSE_CALLBACK,
+    FEATURE_NETWORK_UPDATE_ORDER,
 };
 
 gboolean service_connect_supports_feature(Call *call, const RemoteConnectSupportsFeatureArgs *args,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A guest's console over a stream.  One client has it at a time; another may ask first (SAFE) or take it (FORCE). */
+/* A guest's console over a stream.  One client has it at a time; another may ask first (SAFE) or
+ * take it (FORCE). */
 #include "service/calls.h"
 #include "service/service.h"
 
@@ -33,7 +34,8 @@ static void on_end(CallerStream *stream, CallerStreamEnd end, void *data)
     g_ptr_array_remove(consoles, data);
 }
 
-gboolean service_domain_open_console(Call *call, const RemoteDomainOpenConsoleArgs *args, void *ret, GError **error)
+gboolean service_domain_open_console(Call *call, const RemoteDomainOpenConsoleArgs *args, void *ret,
+                                     GError **error)
 {
     enum { FORCE = 1 << 0, SAFE = 1 << 1 };
     g_autoptr(Domain) domain = service_find(&args->dom, error);

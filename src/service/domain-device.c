@@ -22,8 +22,10 @@ AWAITS gboolean service_domain_block_stats(Call *call, const RemoteDomainBlockSt
     return TRUE;
 }
 
-AWAITS gboolean service_domain_block_stats_flags(Call *call, const RemoteDomainBlockStatsFlagsArgs *args,
-                                                 RemoteDomainBlockStatsFlagsRet *ret, GError **error)
+AWAITS gboolean service_domain_block_stats_flags(Call *call,
+                                                 const RemoteDomainBlockStatsFlagsArgs *args,
+                                                 RemoteDomainBlockStatsFlagsRet *ret,
+                                                 GError **error)
 {
     enum { STRINGS = 1 << 2, COUNT = 8 };
     g_autoptr(Domain) domain = service_find(&args->dom, error);
@@ -39,10 +41,14 @@ AWAITS gboolean service_domain_block_stats_flags(Call *call, const RemoteDomainB
     const struct {
         const char *name;
         uint64_t value;
-    } rows[COUNT] = { { "wr_bytes", stats.write_bytes },       { "wr_operations", stats.write_requests },
-                      { "rd_bytes", stats.read_bytes },        { "rd_operations", stats.read_requests },
-                      { "flush_operations", stats.flush_requests }, { "wr_total_times", stats.write_ns },
-                      { "rd_total_times", stats.read_ns },     { "flush_total_times", stats.flush_ns } };
+    } rows[COUNT] = {{"wr_bytes", stats.write_bytes},
+                     {"wr_operations", stats.write_requests},
+                     {"rd_bytes", stats.read_bytes},
+                     {"rd_operations", stats.read_requests},
+                     {"flush_operations", stats.flush_requests},
+                     {"wr_total_times", stats.write_ns},
+                     {"rd_total_times", stats.read_ns},
+                     {"flush_total_times", stats.flush_ns}};
     for (int i = 0; i < COUNT && i < args->nparams; i++)
         params_add_llong(params, rows[i].name, (int64_t)rows[i].value);
     ret->params = wire_params_encode(params, TRUE, call_arena(call), &ret->params_count);
@@ -96,13 +102,15 @@ gboolean service_domain_get_vcpu_pin_info(Call *call, const RemoteDomainGetVcpuP
         return FALSE;
     if (args->ncpumaps < 0 || args->ncpumaps > WIRE_VCPUINFO_MAX || args->maplen < 0 ||
         (int64_t)args->ncpumaps * args->maplen > WIRE_CPUMAPS_MAX)
-        return error_set(error, ERROR_INVALID_ARG, "invalid argument: room for %d maps of %d bytes each",
-                         args->ncpumaps, args->maplen);
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: room for %d maps of %d bytes each", args->ncpumaps,
+                         args->maplen);
     ret->num = MIN(args->ncpumaps, (int32_t)def->vcpus);
     ret->cpumaps_len = (uint32_t)ret->num * (uint32_t)args->maplen;
     ret->cpumaps = arena_alloc(call_arena(call), ret->cpumaps_len);
     for (int vcpu = 0; vcpu < ret->num; vcpu++)
         for (unsigned cpu = 0; cpu < host_cpus && cpu / 8 < (unsigned)args->maplen; cpu++)
-            ret->cpumaps[(unsigned)vcpu * (unsigned)args->maplen + cpu / 8] |= (guint8)(1 << cpu % 8);
+            ret->cpumaps[(unsigned)vcpu * (unsigned)args->maplen + cpu / 8] |=
+                (guint8)(1 << cpu % 8);
     return TRUE;
 }

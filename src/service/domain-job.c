@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Calls about a guest's job.  The numbers come from the migration, through the hooks it registered. */
+/* Calls about a guest's job.  The numbers come from the migration, through the hooks it registered.
+ */
 #include "service/calls.h"
 #include "service/service.h"
 #include "wire/params.h"
@@ -7,7 +8,8 @@
 enum { JOB_TYPE_NONE = 0, JOB_TYPE_UNBOUNDED = 2, JOB_TYPE_COMPLETED = 3 };
 enum { STATS_COMPLETED = 1 << 0, STATS_KEEP_COMPLETED = 1 << 1 };
 
-static AWAITS gboolean ask(Domain *domain, unsigned flags, int *ret_type, Params *params, GError **error)
+static AWAITS gboolean ask(Domain *domain, unsigned flags, int *ret_type, Params *params,
+                           GError **error)
 {
     const OwnerHooks *hooks = owner_hooks();
 
@@ -25,7 +27,8 @@ AWAITS gboolean service_domain_get_job_stats(Call *call, const RemoteDomainGetJo
     int type = JOB_TYPE_NONE;
 
     if (!domain ||
-        !service_check_flags(args->flags, STATS_COMPLETED | STATS_KEEP_COMPLETED, "domain_get_job_stats", error) ||
+        !service_check_flags(args->flags, STATS_COMPLETED | STATS_KEEP_COMPLETED,
+                             "domain_get_job_stats", error) ||
         !ask(domain, args->flags, &type, params, error))
         return FALSE;
     ret->type = type;
@@ -69,12 +72,14 @@ static AWAITS gboolean abort_job(const WireDomain *dom, unsigned flags, GError *
     return owner_hooks()->job_abort(domain, flags, error);
 }
 
-AWAITS gboolean service_domain_abort_job(Call *call, const RemoteDomainAbortJobArgs *args, void *ret, GError **error)
+AWAITS gboolean service_domain_abort_job(Call *call, const RemoteDomainAbortJobArgs *args,
+                                         void *ret, GError **error)
 {
     return abort_job(&args->dom, 0, error);
 }
 
-AWAITS gboolean service_domain_abort_job_flags(Call *call, const RemoteDomainAbortJobFlagsArgs *args, void *ret,
+AWAITS gboolean service_domain_abort_job_flags(Call *call,
+                                               const RemoteDomainAbortJobFlagsArgs *args, void *ret,
                                                GError **error)
 {
     enum { POSTCOPY = 1 << 0 };

@@ -19,7 +19,8 @@ gboolean service_connect_list_all_domains(Call *call, const RemoteConnectListAll
     if (!args->need_results)
         return TRUE;
     if (list->len > WIRE_DOMAIN_LIST_MAX)
-        return error_set_from(error, FROM_RPC, ERROR_RPC, "too many domains: %u, a list has room for %d", list->len,
+        return error_set_from(error, FROM_RPC, ERROR_RPC,
+                              "too many domains: %u, a list has room for %d", list->len,
                               WIRE_DOMAIN_LIST_MAX);
     ret->domains_count = list->len;
     ret->domains = arena_new0(call_arena(call), WireDomain, list->len);
@@ -30,15 +31,16 @@ gboolean service_connect_list_all_domains(Call *call, const RemoteConnectListAll
 
 enum { ACTIVE = 1 << 0, INACTIVE = 1 << 1 };
 
-gboolean service_connect_num_of_domains(Call *call, const void *args, RemoteConnectNumOfDomainsRet *ret,
-                                        GError **error)
+gboolean service_connect_num_of_domains(Call *call, const void *args,
+                                        RemoteConnectNumOfDomainsRet *ret, GError **error)
 {
     ret->num = (int32_t)registry_count(TRUE);
     return TRUE;
 }
 
 gboolean service_connect_num_of_defined_domains(Call *call, const void *args,
-                                                RemoteConnectNumOfDefinedDomainsRet *ret, GError **error)
+                                                RemoteConnectNumOfDefinedDomainsRet *ret,
+                                                GError **error)
 {
     ret->num = (int32_t)registry_count(FALSE);
     return TRUE;
@@ -50,7 +52,8 @@ gboolean service_connect_list_domains(Call *call, const RemoteConnectListDomains
     g_autoptr(GPtrArray) list = registry_list(ACTIVE);
 
     if (args->maxids < 0 || args->maxids > WIRE_DOMAIN_LIST_MAX)
-        return error_set(error, ERROR_INVALID_ARG, "invalid argument: room for %d ids", args->maxids);
+        return error_set(error, ERROR_INVALID_ARG, "invalid argument: room for %d ids",
+                         args->maxids);
     ret->ids_count = MIN((unsigned)args->maxids, list->len);
     ret->ids = arena_new0(call_arena(call), int32_t, ret->ids_count);
     for (unsigned i = 0; i < ret->ids_count; i++)
@@ -58,13 +61,16 @@ gboolean service_connect_list_domains(Call *call, const RemoteConnectListDomains
     return TRUE;
 }
 
-gboolean service_connect_list_defined_domains(Call *call, const RemoteConnectListDefinedDomainsArgs *args,
-                                              RemoteConnectListDefinedDomainsRet *ret, GError **error)
+gboolean service_connect_list_defined_domains(Call *call,
+                                              const RemoteConnectListDefinedDomainsArgs *args,
+                                              RemoteConnectListDefinedDomainsRet *ret,
+                                              GError **error)
 {
     g_autoptr(GPtrArray) list = registry_list(INACTIVE);
 
     if (args->maxnames < 0 || args->maxnames > WIRE_DOMAIN_LIST_MAX)
-        return error_set(error, ERROR_INVALID_ARG, "invalid argument: room for %d names", args->maxnames);
+        return error_set(error, ERROR_INVALID_ARG, "invalid argument: room for %d names",
+                         args->maxnames);
     ret->names_count = MIN((unsigned)args->maxnames, list->len);
     ret->names = arena_new0(call_arena(call), char *, ret->names_count);
     for (unsigned i = 0; i < ret->names_count; i++)
@@ -72,7 +78,7 @@ gboolean service_connect_list_defined_domains(Call *call, const RemoteConnectLis
     return TRUE;
 }
 
-/* --- statistics --------------------------------------------------------------------------------------------------- */
+/* --- statistics --- */
 
 enum {
     STATS_FILTERS = (1 << 8) - 1, /* active … other, as for lists */
@@ -81,7 +87,8 @@ enum {
     STATS_ENFORCE = 1u << 31,
 };
 
-/* The domains that the call names, or all that pass its filter.  One that has gone meanwhile is left out. */
+/* The domains that the call names, or all that pass its filter.  One that has gone meanwhile is
+ * left out. */
 static GPtrArray *choose_domains(const RemoteConnectGetAllDomainStatsArgs *args)
 {
     if (!args->doms_count)
@@ -97,8 +104,10 @@ static GPtrArray *choose_domains(const RemoteConnectGetAllDomainStatsArgs *args)
     return list;
 }
 
-AWAITS gboolean service_connect_get_all_domain_stats(Call *call, const RemoteConnectGetAllDomainStatsArgs *args,
-                                                     RemoteConnectGetAllDomainStatsRet *ret, GError **error)
+AWAITS gboolean service_connect_get_all_domain_stats(Call *call,
+                                                     const RemoteConnectGetAllDomainStatsArgs *args,
+                                                     RemoteConnectGetAllDomainStatsRet *ret,
+                                                     GError **error)
 {
     const unsigned known = STATS_FILTERS | STATS_NOWAIT | STATS_BACKING | STATS_ENFORCE;
     const unsigned groups = args->stats ? args->stats : STATS_SERVED;
@@ -107,9 +116,10 @@ AWAITS gboolean service_connect_get_all_domain_stats(Call *call, const RemoteCon
     if (!service_check_flags(args->flags, known, "connect_get_all_domain_stats", error))
         return FALSE;
     if (args->flags & STATS_ENFORCE && groups & ~(unsigned)STATS_SERVED)
-        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
-                         "argument unsupported: Stats types bits 0x%x are not supported by this daemon",
-                         groups & ~(unsigned)STATS_SERVED);
+        return error_set(
+            error, ERROR_ARGUMENT_UNSUPPORTED,
+            "argument unsupported: Stats types bits 0x%x are not supported by this daemon",
+            groups & ~(unsigned)STATS_SERVED);
     g_autoptr(GPtrArray) list = choose_domains(args);
     ret->ret_stats_count = MIN(list->len, WIRE_DOMAIN_LIST_MAX);
     ret->ret_stats = arena_new0(arena, WireDomainStatsRecord, ret->ret_stats_count);
@@ -139,7 +149,7 @@ AWAITS gboolean service_domain_memory_stats(Call *call, const RemoteDomainMemory
     for (unsigned i = 0; i < ret->stats_count; i++) {
         const MemoryStat *stat = &g_array_index(list, MemoryStat, i);
 
-        ret->stats[i] = (WireDomainMemoryStat){ stat->tag, stat->value };
+        ret->stats[i] = (WireDomainMemoryStat){stat->tag, stat->value};
     }
     return TRUE;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Calls that only ask about one guest.  None waits for the job; those that ask QEMU have a deadline. */
+/* Calls that only ask about one guest.  None waits for the job; those that ask QEMU have a
+ * deadline. */
 #include <string.h>
 
 #include "domain/registry.h"
@@ -8,7 +9,7 @@
 #include "service/calls.h"
 #include "service/service.h"
 
-/* --- look-ups ----------------------------------------------------------------------------------------------------- */
+/* --- look-ups --- */
 
 static gboolean fill_found(Domain *domain, WireDomain *ret_dom, Call *call)
 {
@@ -41,20 +42,21 @@ gboolean service_domain_lookup_by_id(Call *call, const RemoteDomainLookupByIdArg
     return fill_found(domain, &ret->dom, call);
 }
 
-/* --- what it is --------------------------------------------------------------------------------------------------- */
+/* --- what it is --- */
 
-gboolean service_domain_get_xml_desc(Call *call, const RemoteDomainGetXmlDescArgs *args, RemoteDomainGetXmlDescRet *ret,
-                                     GError **error)
+gboolean service_domain_get_xml_desc(Call *call, const RemoteDomainGetXmlDescArgs *args,
+                                     RemoteDomainGetXmlDescRet *ret, GError **error)
 {
     enum { SECURE = 1 << 0, INACTIVE = 1 << 1, UPDATE_CPU = 1 << 2, MIGRATABLE = 1 << 3 };
     g_autoptr(Domain) domain = service_find(&args->dom, error);
 
-    if (!domain ||
-        !service_check_flags(args->flags, SECURE | INACTIVE | UPDATE_CPU | MIGRATABLE, "domain_get_xml_desc", error))
+    if (!domain || !service_check_flags(args->flags, SECURE | INACTIVE | UPDATE_CPU | MIGRATABLE,
+                                        "domain_get_xml_desc", error))
         return FALSE;
     if (args->flags & (SECURE | MIGRATABLE) && caller_is_readonly(call_caller(call)))
-        return error_set_from(error, FROM_DOMAIN, ERROR_OPERATION_DENIED,
-                              "operation forbidden: read only access prevents the flags SECURE and MIGRATABLE");
+        return error_set_from(
+            error, FROM_DOMAIN, ERROR_OPERATION_DENIED,
+            "operation forbidden: read only access prevents the flags SECURE and MIGRATABLE");
     g_autofree char *xml = domain_format_xml(domain, args->flags, error);
     if (!xml)
         return FALSE;
@@ -62,8 +64,8 @@ gboolean service_domain_get_xml_desc(Call *call, const RemoteDomainGetXmlDescArg
     return TRUE;
 }
 
-gboolean service_domain_get_os_type(Call *call, const RemoteDomainGetOsTypeArgs *args, RemoteDomainGetOsTypeRet *ret,
-                                    GError **error)
+gboolean service_domain_get_os_type(Call *call, const RemoteDomainGetOsTypeArgs *args,
+                                    RemoteDomainGetOsTypeRet *ret, GError **error)
 {
     g_autoptr(Domain) domain = service_find(&args->dom, error);
 
@@ -73,8 +75,8 @@ gboolean service_domain_get_os_type(Call *call, const RemoteDomainGetOsTypeArgs 
     return TRUE;
 }
 
-gboolean service_domain_is_active(Call *call, const RemoteDomainIsActiveArgs *args, RemoteDomainIsActiveRet *ret,
-                                  GError **error)
+gboolean service_domain_is_active(Call *call, const RemoteDomainIsActiveArgs *args,
+                                  RemoteDomainIsActiveRet *ret, GError **error)
 {
     g_autoptr(Domain) domain = service_find(&args->dom, error);
 
@@ -95,8 +97,8 @@ gboolean service_domain_is_persistent(Call *call, const RemoteDomainIsPersistent
     return TRUE;
 }
 
-gboolean service_domain_is_updated(Call *call, const RemoteDomainIsUpdatedArgs *args, RemoteDomainIsUpdatedRet *ret,
-                                   GError **error)
+gboolean service_domain_is_updated(Call *call, const RemoteDomainIsUpdatedArgs *args,
+                                   RemoteDomainIsUpdatedRet *ret, GError **error)
 {
     g_autoptr(Domain) domain = service_find(&args->dom, error);
 
@@ -117,8 +119,10 @@ gboolean service_domain_get_autostart(Call *call, const RemoteDomainGetAutostart
     return TRUE;
 }
 
-gboolean service_domain_has_managed_save_image(Call *call, const RemoteDomainHasManagedSaveImageArgs *args,
-                                               RemoteDomainHasManagedSaveImageRet *ret, GError **error)
+gboolean service_domain_has_managed_save_image(Call *call,
+                                               const RemoteDomainHasManagedSaveImageArgs *args,
+                                               RemoteDomainHasManagedSaveImageRet *ret,
+                                               GError **error)
 {
     g_autoptr(Domain) domain = service_find(&args->dom, error);
 
@@ -128,10 +132,10 @@ gboolean service_domain_has_managed_save_image(Call *call, const RemoteDomainHas
     return TRUE;
 }
 
-/* --- how it is ---------------------------------------------------------------------------------------------------- */
+/* --- how it is --- */
 
-gboolean service_domain_get_state(Call *call, const RemoteDomainGetStateArgs *args, RemoteDomainGetStateRet *ret,
-                                  GError **error)
+gboolean service_domain_get_state(Call *call, const RemoteDomainGetStateArgs *args,
+                                  RemoteDomainGetStateRet *ret, GError **error)
 {
     g_autoptr(Domain) domain = service_find(&args->dom, error);
 
@@ -142,11 +146,11 @@ gboolean service_domain_get_state(Call *call, const RemoteDomainGetStateArgs *ar
     return TRUE;
 }
 
-gboolean service_domain_get_info(Call *call, const RemoteDomainGetInfoArgs *args, RemoteDomainGetInfoRet *ret,
-                                 GError **error)
+gboolean service_domain_get_info(Call *call, const RemoteDomainGetInfoArgs *args,
+                                 RemoteDomainGetInfoRet *ret, GError **error)
 {
     g_autoptr(Domain) domain = service_find(&args->dom, error);
-    DomainInfo info = { 0 };
+    DomainInfo info = {0};
 
     if (!domain || !stats_get_info(domain, &info, error))
         return FALSE;
@@ -174,7 +178,7 @@ gboolean service_domain_get_max_memory(Call *call, const RemoteDomainGetMaxMemor
                                        RemoteDomainGetMaxMemoryRet *ret, GError **error)
 {
     g_autoptr(Domain) domain = service_find(&args->dom, error);
-    DomainInfo info = { 0 };
+    DomainInfo info = {0};
 
     if (!domain || !stats_get_info(domain, &info, error))
         return FALSE;
@@ -189,8 +193,9 @@ gboolean service_domain_get_vcpus_flags(Call *call, const RemoteDomainGetVcpusFl
 {
     g_autoptr(Domain) domain = service_find(&args->dom, error);
 
-    if (!domain || !service_check_flags(args->flags, VCPU_LIVE | VCPU_CONFIG | VCPU_MAXIMUM | VCPU_GUEST,
-                                        "domain_get_vcpus_flags", error))
+    if (!domain ||
+        !service_check_flags(args->flags, VCPU_LIVE | VCPU_CONFIG | VCPU_MAXIMUM | VCPU_GUEST,
+                             "domain_get_vcpus_flags", error))
         return FALSE;
     if (args->flags & VCPU_GUEST)
         return error_set(error, ERROR_AGENT_UNRESPONSIVE,
@@ -198,7 +203,8 @@ gboolean service_domain_get_vcpus_flags(Call *call, const RemoteDomainGetVcpusFl
     const GuestDef *def = service_choose_definition(domain, args->flags, error);
     if (!def)
         return FALSE;
-    ret->num = (int32_t)(args->flags & VCPU_MAXIMUM || !def->current_vcpus ? def->vcpus : def->current_vcpus);
+    ret->num = (int32_t)(args->flags & VCPU_MAXIMUM || !def->current_vcpus ? def->vcpus
+                                                                           : def->current_vcpus);
     return TRUE;
 }
 
@@ -214,8 +220,8 @@ gboolean service_domain_get_max_vcpus(Call *call, const RemoteDomainGetMaxVcpusA
     return TRUE;
 }
 
-gboolean service_domain_get_vcpus(Call *call, const RemoteDomainGetVcpusArgs *args, RemoteDomainGetVcpusRet *ret,
-                                  GError **error)
+gboolean service_domain_get_vcpus(Call *call, const RemoteDomainGetVcpusArgs *args,
+                                  RemoteDomainGetVcpusRet *ret, GError **error)
 {
     g_autoptr(Domain) domain = service_find(&args->dom, error);
     g_autoptr(GArray) vcpus = domain ? stats_get_vcpus(domain, error) : NULL;
@@ -225,8 +231,9 @@ gboolean service_domain_get_vcpus(Call *call, const RemoteDomainGetVcpusArgs *ar
         return FALSE;
     if (args->maxinfo < 0 || args->maxinfo > WIRE_VCPUINFO_MAX || args->maplen < 0 ||
         (int64_t)args->maxinfo * args->maplen > WIRE_CPUMAPS_MAX)
-        return error_set(error, ERROR_INVALID_ARG, "invalid argument: room for %d processors of %d bytes each",
-                         args->maxinfo, args->maplen);
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: room for %d processors of %d bytes each", args->maxinfo,
+                         args->maplen);
     ret->info_count = MIN((unsigned)args->maxinfo, vcpus->len);
     ret->info = arena_new0(call_arena(call), WireVcpuInfo, ret->info_count);
     ret->cpumaps_len = ret->info_count * (uint32_t)args->maplen;
@@ -234,8 +241,10 @@ gboolean service_domain_get_vcpus(Call *call, const RemoteDomainGetVcpusArgs *ar
     for (unsigned i = 0; i < ret->info_count; i++) {
         const VcpuInfo *vcpu = &g_array_index(vcpus, VcpuInfo, i);
 
-        ret->info[i] = (WireVcpuInfo){
-            .number = vcpu->number, .state = vcpu->state, .cpu_time = vcpu->cpu_time_ns, .cpu = vcpu->cpu };
+        ret->info[i] = (WireVcpuInfo){.number = vcpu->number,
+                                      .state = vcpu->state,
+                                      .cpu_time = vcpu->cpu_time_ns,
+                                      .cpu = vcpu->cpu};
         for (unsigned cpu = 0; cpu < host_cpus && cpu / 8 < (unsigned)args->maplen; cpu++)
             ret->cpumaps[i * (unsigned)args->maplen + cpu / 8] |= (guint8)(1 << cpu % 8);
     }
@@ -248,7 +257,8 @@ gboolean service_domain_get_messages(Call *call, const RemoteDomainGetMessagesAr
     enum { DEPRECATION = 1 << 0, TAINTING = 1 << 1 };
     g_autoptr(Domain) domain = service_find(&args->dom, error);
 
-    if (!domain || !service_check_flags(args->flags, DEPRECATION | TAINTING, "domain_get_messages", error))
+    if (!domain ||
+        !service_check_flags(args->flags, DEPRECATION | TAINTING, "domain_get_messages", error))
         return FALSE;
     g_autoptr(GPtrArray) lines = domain_collect_messages(domain);
     ret->msgs_count = args->flags == DEPRECATION ? 0 : MIN(lines->len, WIRE_DOMAIN_MESSAGES_MAX);
@@ -258,7 +268,7 @@ gboolean service_domain_get_messages(Call *call, const RemoteDomainGetMessagesAr
     return TRUE;
 }
 
-/* --- security ----------------------------------------------------------------------------------------------------- */
+/* --- security --- */
 
 /* "+64055:+109", what QEMU runs as; "" when it does not run or has our own user. */
 static char *label_of(const Domain *domain, Arena *arena)
@@ -277,12 +287,15 @@ gboolean service_domain_get_security_label(Call *call, const RemoteDomainGetSecu
 
     if (!domain)
         return FALSE;
-    service_fill_chars(&ret->label, &ret->label_count, label_of(domain, call_arena(call)), call_arena(call));
+    service_fill_chars(&ret->label, &ret->label_count, label_of(domain, call_arena(call)),
+                       call_arena(call));
     return TRUE;
 }
 
-gboolean service_domain_get_security_label_list(Call *call, const RemoteDomainGetSecurityLabelListArgs *args,
-                                                RemoteDomainGetSecurityLabelListRet *ret, GError **error)
+gboolean service_domain_get_security_label_list(Call *call,
+                                                const RemoteDomainGetSecurityLabelListArgs *args,
+                                                RemoteDomainGetSecurityLabelListRet *ret,
+                                                GError **error)
 {
     g_autoptr(Domain) domain = service_find(&args->dom, error);
 
@@ -293,7 +306,7 @@ gboolean service_domain_get_security_label_list(Call *call, const RemoteDomainGe
     ret->labels = arena_new0(call_arena(call), WireDomainGetSecurityLabelRet, 1);
     ret->labels_count = 1;
     ret->ret = 1;
-    service_fill_chars(&ret->labels[0].label, &ret->labels[0].label_count, label_of(domain, call_arena(call)),
-                       call_arena(call));
+    service_fill_chars(&ret->labels[0].label, &ret->labels[0].label_count,
+                       label_of(domain, call_arena(call)), call_arena(call));
     return TRUE;
 }

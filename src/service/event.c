@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Event registrations of callers.  The bus of the domains is subscribed to once; each registration that fits gets a
- * message of its own, with its callback id, or, registered the old way, in the old form without one. */
+/* Event registrations of callers.  The bus of the domains is subscribed to once; each registration
+ * that fits gets a message of its own, with its callback id, or, registered the old way, in the old
+ * form without one. */
 #include "domain/event.h"
 
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "service/service.h"
 #include "wire/params.h"
 
-/* --- messages ----------------------------------------------------------------------------------------------------- */
+/* --- messages --- */
 
 typedef union {
     int32_t callback_id; /* comes first in all of them */
@@ -29,9 +30,10 @@ typedef union {
     RemoteDomainEventCallbackMetadataChangeMsg metadata_change;
 } Message;
 
-static void build_lifecycle(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
+static void build_lifecycle(Message *message, const DomainEvent *event, WireDomain dom,
+                            Arena *arena)
 {
-    message->lifecycle.msg = (WireDomainEventLifecycleMsg){ dom, event->event, event->detail };
+    message->lifecycle.msg = (WireDomainEventLifecycleMsg){dom, event->event, event->detail};
 }
 
 static void build_reboot(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
@@ -39,27 +41,29 @@ static void build_reboot(Message *message, const DomainEvent *event, WireDomain 
     message->reboot.msg.dom = dom;
 }
 
-static void build_rtc_change(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
+static void build_rtc_change(Message *message, const DomainEvent *event, WireDomain dom,
+                             Arena *arena)
 {
-    message->rtc_change.msg = (WireDomainEventRtcChangeMsg){ dom, event->number };
+    message->rtc_change.msg = (WireDomainEventRtcChangeMsg){dom, event->number};
 }
 
 static void build_watchdog(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
 {
-    message->watchdog.msg = (WireDomainEventWatchdogMsg){ dom, event->event };
+    message->watchdog.msg = (WireDomainEventWatchdogMsg){dom, event->event};
 }
 
 static void build_io_error(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
 {
-    message->io_error.msg = (WireDomainEventIoErrorMsg){ dom, arena_strdup(arena, event->path),
-                                                         arena_strdup(arena, event->device), event->event };
+    message->io_error.msg = (WireDomainEventIoErrorMsg){
+        dom, arena_strdup(arena, event->path), arena_strdup(arena, event->device), event->event};
 }
 
-static void build_io_error_reason(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
+static void build_io_error_reason(Message *message, const DomainEvent *event, WireDomain dom,
+                                  Arena *arena)
 {
-    message->io_error_reason.msg =
-        (WireDomainEventIoErrorReasonMsg){ dom, arena_strdup(arena, event->path), arena_strdup(arena, event->device),
-                                           event->event, arena_strdup(arena, event->reason) };
+    message->io_error_reason.msg = (WireDomainEventIoErrorReasonMsg){
+        dom, arena_strdup(arena, event->path), arena_strdup(arena, event->device), event->event,
+        arena_strdup(arena, event->reason)};
 }
 
 static void build_pmwakeup(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
@@ -67,40 +71,48 @@ static void build_pmwakeup(Message *message, const DomainEvent *event, WireDomai
     message->pmwakeup.msg.dom = dom;
 }
 
-static void build_pmsuspend(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
+static void build_pmsuspend(Message *message, const DomainEvent *event, WireDomain dom,
+                            Arena *arena)
 {
     message->pmsuspend.msg.dom = dom;
 }
 
-static void build_pmsuspend_disk(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
+static void build_pmsuspend_disk(Message *message, const DomainEvent *event, WireDomain dom,
+                                 Arena *arena)
 {
     message->pmsuspend_disk.msg.dom = dom;
 }
 
-static void build_balloon_change(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
+static void build_balloon_change(Message *message, const DomainEvent *event, WireDomain dom,
+                                 Arena *arena)
 {
-    message->balloon_change.msg = (WireDomainEventBalloonChangeMsg){ dom, (uint64_t)event->number };
+    message->balloon_change.msg = (WireDomainEventBalloonChangeMsg){dom, (uint64_t)event->number};
 }
 
-static void build_device_removed(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
+static void build_device_removed(Message *message, const DomainEvent *event, WireDomain dom,
+                                 Arena *arena)
 {
-    message->device_removed.msg = (WireDomainEventDeviceRemovedMsg){ dom, arena_strdup(arena, event->device) };
+    message->device_removed.msg =
+        (WireDomainEventDeviceRemovedMsg){dom, arena_strdup(arena, event->device)};
 }
 
-static void build_iteration(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
+static void build_iteration(Message *message, const DomainEvent *event, WireDomain dom,
+                            Arena *arena)
 {
     message->migration_iteration.dom = dom;
     message->migration_iteration.iteration = event->event;
 }
 
-static void build_job_completed(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
+static void build_job_completed(Message *message, const DomainEvent *event, WireDomain dom,
+                                Arena *arena)
 {
     message->job_completed.dom = dom;
     message->job_completed.params =
         wire_params_encode(event->params, TRUE, arena, &message->job_completed.params_count);
 }
 
-static void build_metadata_change(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena)
+static void build_metadata_change(Message *message, const DomainEvent *event, WireDomain dom,
+                                  Arena *arena)
 {
     message->metadata_change.dom = dom;
     message->metadata_change.type = event->event;
@@ -114,8 +126,10 @@ typedef struct {
     void (*build)(Message *message, const DomainEvent *event, WireDomain dom, Arena *arena);
 } EventRow;
 
-#define NESTED(event, field, number, legacy, build)                                                          \
-    { event, number, legacy, offsetof(Message, field.msg), build }
+#define NESTED(event, field, number, legacy, build)                                                \
+    {                                                                                              \
+        event, number, legacy, offsetof(Message, field.msg), build                                 \
+    }
 
 /* clang-format off */
 static const EventRow rows[] = {
@@ -144,7 +158,8 @@ static const EventRow *find_row(EventKind kind)
     return NULL;
 }
 
-/* One event on its way to the registrations that want it; the message is built when the first one shows up. */
+/* One event on its way to the registrations that want it; the message is built when the first one
+ * shows up. */
 typedef struct {
     const DomainEvent *event;
     const EventRow *row;
@@ -158,7 +173,7 @@ static void deliver(const CallerSubscription *subscription, void *data)
     const EventRow *row = delivery->row;
 
     if (!delivery->arena) {
-        WireDomain dom = { 0 };
+        WireDomain dom = {0};
 
         delivery->arena = arena_new();
         service_fill(&dom, delivery->event->domain, delivery->arena);
@@ -174,33 +189,40 @@ static void deliver(const CallerSubscription *subscription, void *data)
 
 static void on_domain_event(const DomainEvent *event, void *data)
 {
-    Delivery delivery = { .event = event, .row = find_row(event->kind) };
+    Delivery delivery = {.event = event, .row = find_row(event->kind)};
 
     if (!delivery.row)
         return;
-    callers_each_subscription(CALLER_EVENTS_DOMAIN, (int)event->kind, &event->domain->uuid, deliver, &delivery);
-    callers_each_subscription(CALLER_EVENTS_DOMAIN_LEGACY, (int)event->kind, &event->domain->uuid, deliver, &delivery);
+    callers_each_subscription(CALLER_EVENTS_DOMAIN, (int)event->kind, &event->domain->uuid, deliver,
+                              &delivery);
+    callers_each_subscription(CALLER_EVENTS_DOMAIN_LEGACY, (int)event->kind, &event->domain->uuid,
+                              deliver, &delivery);
     g_clear_pointer(&delivery.arena, arena_free);
 }
 
-/* --- registrations ------------------------------------------------------------------------------------------------ */
+/* --- registrations --- */
 
 void service_event_init(void)
 {
     event_subscribe(on_domain_event, NULL);
 }
 
-enum { LEGACY_LAST = 15 }; /* the old forms: one registration per event, no callback id, ids up to 15 */
+enum {
+    LEGACY_LAST = 15
+}; /* the old forms: one registration per event, no callback id, ids up to 15 */
 
-static int add(Call *call, CallerEvents family, int32_t event, const WireDomain *filter, GError **error)
+static int add(Call *call, CallerEvents family, int32_t event, const WireDomain *filter,
+               GError **error)
 {
     const int32_t last = family == CALLER_EVENTS_DOMAIN ? EVENT_COUNT - 1 : LEGACY_LAST;
 
     if (event < 0 || event > last) {
-        error_set_from(error, FROM_RPC, ERROR_INTERNAL_ERROR, "internal error: unexpected event ID %d", event);
+        error_set_from(error, FROM_RPC, ERROR_INTERNAL_ERROR,
+                       "internal error: unexpected event ID %d", event);
         return -1;
     }
-    return caller_subscribe(call_caller(call), family, event, filter ? &filter->uuid : NULL, NULL, NULL, error);
+    return caller_subscribe(call_caller(call), family, event, filter ? &filter->uuid : NULL, NULL,
+                            NULL, error);
 }
 
 static gboolean remove_legacy(Call *call, int32_t event, GError **error)
@@ -212,22 +234,23 @@ static gboolean remove_legacy(Call *call, int32_t event, GError **error)
                               subscription ? subscription->callback_id : -1, error);
 }
 
-gboolean service_connect_domain_event_callback_register_any(Call *call,
-                                                            const RemoteConnectDomainEventCallbackRegisterAnyArgs *args,
-                                                            RemoteConnectDomainEventCallbackRegisterAnyRet *ret,
-                                                            GError **error)
+gboolean service_connect_domain_event_callback_register_any(
+    Call *call, const RemoteConnectDomainEventCallbackRegisterAnyArgs *args,
+    RemoteConnectDomainEventCallbackRegisterAnyRet *ret, GError **error)
 {
     ret->callback_id = add(call, CALLER_EVENTS_DOMAIN, args->event_id, args->dom, error);
     return ret->callback_id >= 0;
 }
 
 gboolean service_connect_domain_event_callback_deregister_any(
-    Call *call, const RemoteConnectDomainEventCallbackDeregisterAnyArgs *args, void *ret, GError **error)
+    Call *call, const RemoteConnectDomainEventCallbackDeregisterAnyArgs *args, void *ret,
+    GError **error)
 {
     return caller_unsubscribe(call_caller(call), CALLER_EVENTS_DOMAIN, args->callback_id, error);
 }
 
-gboolean service_connect_domain_event_register(Call *call, const void *args, RemoteConnectDomainEventRegisterRet *ret,
+gboolean service_connect_domain_event_register(Call *call, const void *args,
+                                               RemoteConnectDomainEventRegisterRet *ret,
                                                GError **error)
 {
     ret->cb_registered = 1;
@@ -235,19 +258,20 @@ gboolean service_connect_domain_event_register(Call *call, const void *args, Rem
 }
 
 gboolean service_connect_domain_event_deregister(Call *call, const void *args,
-                                                 RemoteConnectDomainEventDeregisterRet *ret, GError **error)
+                                                 RemoteConnectDomainEventDeregisterRet *ret,
+                                                 GError **error)
 {
     return remove_legacy(call, EVENT_LIFECYCLE, error);
 }
 
-gboolean service_connect_domain_event_register_any(Call *call, const RemoteConnectDomainEventRegisterAnyArgs *args,
-                                                   void *ret, GError **error)
+gboolean service_connect_domain_event_register_any(
+    Call *call, const RemoteConnectDomainEventRegisterAnyArgs *args, void *ret, GError **error)
 {
     return add(call, CALLER_EVENTS_DOMAIN_LEGACY, args->event_id, NULL, error) >= 0;
 }
 
-gboolean service_connect_domain_event_deregister_any(Call *call, const RemoteConnectDomainEventDeregisterAnyArgs *args,
-                                                     void *ret, GError **error)
+gboolean service_connect_domain_event_deregister_any(
+    Call *call, const RemoteConnectDomainEventDeregisterAnyArgs *args, void *ret, GError **error)
 {
     return remove_legacy(call, args->event_id, error);
 }

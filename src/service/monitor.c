@@ -7,12 +7,30 @@
 #include "service/calls.h"
 #include "service/service.h"
 
-/* What would run, move or end the guest behind the gate's back.  Asked as words: a client may write JSON or HMP, with
- * any spacing; a word inside a string only makes the gate asked once more than needed. */
+/* What would run, move or end the guest behind the gate's back.  Asked as words: a client may write
+ * JSON or HMP, with any spacing; a word inside a string only makes the gate asked once more than
+ * needed. */
 static const char *const gated_words[] = {
-    "cont", "c", "system_reset", "system_wakeup", "migrate", "migrate-incoming", "migrate_incoming", "loadvm",
-    "snapshot-load", "migrate-continue", "migrate_continue", "migrate_cancel", "migrate-recover", "migrate_recover",
-    "q", "quit", "set_link", "human-monitor-command", "x-exit-preconfig", NULL,
+    "cont",
+    "c",
+    "system_reset",
+    "system_wakeup",
+    "migrate",
+    "migrate-incoming",
+    "migrate_incoming",
+    "loadvm",
+    "snapshot-load",
+    "migrate-continue",
+    "migrate_continue",
+    "migrate_cancel",
+    "migrate-recover",
+    "migrate_recover",
+    "q",
+    "quit",
+    "set_link",
+    "human-monitor-command",
+    "x-exit-preconfig",
+    NULL,
 };
 
 static gboolean is_gated(const char *text)
@@ -29,8 +47,10 @@ static gboolean is_gated(const char *text)
     return FALSE;
 }
 
-AWAITS gboolean service_qemu_domain_monitor_command(Call *call, const QemuDomainMonitorCommandArgs *args,
-                                                    QemuDomainMonitorCommandRet *ret, GError **error)
+AWAITS gboolean service_qemu_domain_monitor_command(Call *call,
+                                                    const QemuDomainMonitorCommandArgs *args,
+                                                    QemuDomainMonitorCommandRet *ret,
+                                                    GError **error)
 {
     enum { HMP = 1 << 0 };
     g_autoptr(Domain) domain = service_find(&args->dom, error);
@@ -41,20 +61,23 @@ AWAITS gboolean service_qemu_domain_monitor_command(Call *call, const QemuDomain
     if (is_gated(args->cmd) && !owner_gate_check(domain, OWNER_VERB_MONITOR, error))
         return FALSE;
     if (!domain->guest)
-        return domain_check_active(domain, error) ? error_set(error, ERROR_OPERATION_INVALID,
-                                                              "Requested operation is not valid: domain is starting up")
-                                                  : FALSE;
+        return domain_check_active(domain, error)
+                   ? error_set(error, ERROR_OPERATION_INVALID,
+                               "Requested operation is not valid: domain is starting up")
+                   : FALSE;
     g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
-    g_autofree char *result = qemu_guest_monitor_command(guest, args->cmd, args->flags & HMP, error);
+    g_autofree char *result =
+        qemu_guest_monitor_command(guest, args->cmd, args->flags & HMP, error);
     if (!result)
         return FALSE;
     ret->result = arena_strdup(call_arena(call), result);
     return TRUE;
 }
 
-/* --- events ------------------------------------------------------------------------------------------------------- */
+/* --- events --- */
 
-typedef struct { /* of one registration */
+/* Of one registration */
+typedef struct {
     char *name;    /* NULL: all */
     GRegex *regex; /* or NULL */
     gboolean ignores_case;
@@ -75,7 +98,8 @@ static gboolean fits(const Filter *filter, const char *name)
         return g_regex_match(filter->regex, name, 0, NULL);
     if (!filter->name)
         return TRUE;
-    return (filter->ignores_case ? g_ascii_strcasecmp(filter->name, name) : strcmp(filter->name, name)) == 0;
+    return (filter->ignores_case ? g_ascii_strcasecmp(filter->name, name)
+                                 : strcmp(filter->name, name)) == 0;
 }
 
 typedef struct {
@@ -99,16 +123,17 @@ static void deliver(const CallerSubscription *subscription, void *data)
             delivery->message.details = arena_strdup(delivery->arena, delivery->data_json);
     }
     delivery->message.callback_id = subscription->callback_id;
-    caller_send_event(subscription->caller, QEMU_PROGRAM, QEMU_DOMAIN_MONITOR_EVENT, &delivery->message);
+    caller_send_event(subscription->caller, QEMU_PROGRAM, QEMU_DOMAIN_MONITOR_EVENT,
+                      &delivery->message);
 }
 
-static void on_monitor_event(Domain *domain, const char *name, int64_t seconds, unsigned micros, const char *data_json,
-                             void *data)
+static void on_monitor_event(Domain *domain, const char *name, int64_t seconds, unsigned micros,
+                             const char *data_json, void *data)
 {
-    Delivery delivery = { .domain = domain,
-                          .name = name,
-                          .data_json = data_json,
-                          .message = { .seconds = seconds, .micros = micros } };
+    Delivery delivery = {.domain = domain,
+                         .name = name,
+                         .data_json = data_json,
+                         .message = {.seconds = seconds, .micros = micros}};
 
     callers_each_subscription(CALLER_EVENTS_QEMU_MONITOR, 0, &domain->uuid, deliver, &delivery);
     g_clear_pointer(&delivery.arena, arena_free);
@@ -119,34 +144,36 @@ void service_monitor_init(void)
     event_set_monitor_handler(on_monitor_event, NULL);
 }
 
-gboolean service_qemu_connect_domain_monitor_event_register(Call *call,
-                                                            const QemuConnectDomainMonitorEventRegisterArgs *args,
-                                                            QemuConnectDomainMonitorEventRegisterRet *ret,
-                                                            GError **error)
+gboolean service_qemu_connect_domain_monitor_event_register(
+    Call *call, const QemuConnectDomainMonitorEventRegisterArgs *args,
+    QemuConnectDomainMonitorEventRegisterRet *ret, GError **error)
 {
     enum { REGEX = 1 << 0, NO_CASE = 1 << 1 };
     g_autoptr(GRegex) regex = NULL;
     g_autoptr(GError) cause = NULL;
 
-    if (!service_check_flags(args->flags, REGEX | NO_CASE, "connect_domain_monitor_event_register", error))
+    if (!service_check_flags(args->flags, REGEX | NO_CASE, "connect_domain_monitor_event_register",
+                             error))
         return FALSE;
     if (args->event && args->flags & REGEX)
         regex = g_regex_new(args->event, args->flags & NO_CASE ? G_REGEX_CASELESS : 0, 0, &cause);
     if (cause)
-        return error_set(error, ERROR_INVALID_ARG, "invalid argument: failed to compile event regex '%.255s': %s",
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: failed to compile event regex '%.255s': %s",
                          args->event, cause->message);
     Filter *filter = g_new0(Filter, 1);
     filter->name = g_strdup(args->event);
     filter->regex = g_steal_pointer(&regex);
     filter->ignores_case = (args->flags & NO_CASE) != 0;
-    ret->callback_id = caller_subscribe(call_caller(call), CALLER_EVENTS_QEMU_MONITOR, 0,
-                                        args->dom ? &args->dom->uuid : NULL, filter, filter_free, error);
+    ret->callback_id =
+        caller_subscribe(call_caller(call), CALLER_EVENTS_QEMU_MONITOR, 0,
+                         args->dom ? &args->dom->uuid : NULL, filter, filter_free, error);
     return ret->callback_id >= 0;
 }
 
-gboolean service_qemu_connect_domain_monitor_event_deregister(Call *call,
-                                                              const QemuConnectDomainMonitorEventDeregisterArgs *args,
-                                                              void *ret, GError **error)
+gboolean service_qemu_connect_domain_monitor_event_deregister(
+    Call *call, const QemuConnectDomainMonitorEventDeregisterArgs *args, void *ret, GError **error)
 {
-    return caller_unsubscribe(call_caller(call), CALLER_EVENTS_QEMU_MONITOR, args->callback_id, error);
+    return caller_unsubscribe(call_caller(call), CALLER_EVENTS_QEMU_MONITOR, args->callback_id,
+                              error);
 }

@@ -6,7 +6,8 @@
 #include "service/calls.h"
 #include "service/service.h"
 
-gboolean service_node_get_info(Call *call, const void *args, RemoteNodeGetInfoRet *ret, GError **error)
+gboolean service_node_get_info(Call *call, const void *args, RemoteNodeGetInfoRet *ret,
+                               GError **error)
 {
     const Node *node = service_settings()->node;
 
@@ -21,31 +22,36 @@ gboolean service_node_get_info(Call *call, const void *args, RemoteNodeGetInfoRe
     return TRUE;
 }
 
-gboolean service_node_get_free_memory(Call *call, const void *args, RemoteNodeGetFreeMemoryRet *ret, GError **error)
+gboolean service_node_get_free_memory(Call *call, const void *args, RemoteNodeGetFreeMemoryRet *ret,
+                                      GError **error)
 {
     ret->free_mem = node_free_memory("", -1);
     return TRUE;
 }
 
-gboolean service_node_get_cells_free_memory(Call *call, const RemoteNodeGetCellsFreeMemoryArgs *args,
+gboolean service_node_get_cells_free_memory(Call *call,
+                                            const RemoteNodeGetCellsFreeMemoryArgs *args,
                                             RemoteNodeGetCellsFreeMemoryRet *ret, GError **error)
 {
     const Node *node = service_settings()->node;
 
     if (args->start_cell < 0 || (unsigned)args->start_cell >= node->cell_count)
-        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: start cell %d out of range (0-%u)",
-                         args->start_cell, node->cell_count - 1);
+        return error_set(error, ERROR_INTERNAL_ERROR,
+                         "internal error: start cell %d out of range (0-%u)", args->start_cell,
+                         node->cell_count - 1);
     if (args->maxcells < 0 || args->maxcells > WIRE_NODE_MAX_CELLS)
-        return error_set(error, ERROR_INVALID_ARG, "invalid argument: room for %d cells", args->maxcells);
+        return error_set(error, ERROR_INVALID_ARG, "invalid argument: room for %d cells",
+                         args->maxcells);
     ret->cells_count = MIN((unsigned)args->maxcells, node->cell_count - (unsigned)args->start_cell);
     ret->cells = arena_new0(call_arena(call), uint64_t, ret->cells_count);
     for (unsigned i = 0; i < ret->cells_count; i++)
-        ret->cells[i] = node_free_memory("", node->cell_count == 1 ? -1 : args->start_cell + (int)i);
+        ret->cells[i] =
+            node_free_memory("", node->cell_count == 1 ? -1 : args->start_cell + (int)i);
     return TRUE;
 }
 
-gboolean service_node_get_security_model(Call *call, const void *args, RemoteNodeGetSecurityModelRet *ret,
-                                         GError **error)
+gboolean service_node_get_security_model(Call *call, const void *args,
+                                         RemoteNodeGetSecurityModelRet *ret, GError **error)
 {
     const gboolean has_user = service_settings()->qemu->user.is_set;
 
@@ -54,8 +60,8 @@ gboolean service_node_get_security_model(Call *call, const void *args, RemoteNod
     return TRUE;
 }
 
-gboolean service_node_get_cpu_map(Call *call, const RemoteNodeGetCpuMapArgs *args, RemoteNodeGetCpuMapRet *ret,
-                                  GError **error)
+gboolean service_node_get_cpu_map(Call *call, const RemoteNodeGetCpuMapArgs *args,
+                                  RemoteNodeGetCpuMapRet *ret, GError **error)
 {
     const Node *node = service_settings()->node;
     unsigned last = 0;
@@ -83,7 +89,7 @@ static gboolean read_cpu_times(int cpu, uint64_t times[5])
     g_autofree char *text = NULL;
     g_autofree char *prefix = cpu < 0 ? g_strdup("cpu ") : g_strdup_printf("cpu%d ", cpu);
     const uint64_t tick_ns = 1000000000u / 100;
-    uint64_t value[COUNT] = { 0 };
+    uint64_t value[COUNT] = {0};
 
     if (!g_file_get_contents("/proc/stat", &text, NULL, NULL))
         return FALSE;
@@ -103,22 +109,22 @@ static gboolean read_cpu_times(int cpu, uint64_t times[5])
     return TRUE;
 }
 
-gboolean service_node_get_cpu_stats(Call *call, const RemoteNodeGetCpuStatsArgs *args, RemoteNodeGetCpuStatsRet *ret,
-                                    GError **error)
+gboolean service_node_get_cpu_stats(Call *call, const RemoteNodeGetCpuStatsArgs *args,
+                                    RemoteNodeGetCpuStatsRet *ret, GError **error)
 {
-    static const char *const names[] = { "kernel", "user", "idle", "iowait" };
+    static const char *const names[] = {"kernel", "user", "idle", "iowait"};
     uint64_t times[5];
 
     ret->nparams = G_N_ELEMENTS(names);
     if (args->nparams == 0)
         return TRUE;
     if (!read_cpu_times(args->cpu_num, times))
-        return error_set(error, ERROR_INVALID_ARG, "invalid argument: Invalid cpuNum in nodeGetCPUStats: %d",
-                         args->cpu_num);
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: Invalid cpuNum in nodeGetCPUStats: %d", args->cpu_num);
     ret->params_count = MIN((uint32_t)MAX(args->nparams, 0), (uint32_t)G_N_ELEMENTS(names));
     ret->params = arena_new0(call_arena(call), WireNodeGetCpuStats, ret->params_count);
     for (unsigned i = 0; i < ret->params_count; i++)
-        ret->params[i] = (WireNodeGetCpuStats){ arena_strdup(call_arena(call), names[i]), times[i] };
+        ret->params[i] = (WireNodeGetCpuStats){arena_strdup(call_arena(call), names[i]), times[i]};
     return TRUE;
 }
 
@@ -131,20 +137,21 @@ gboolean service_node_get_memory_stats(Call *call, const RemoteNodeGetMemoryStat
     if (args->nparams == 0)
         return TRUE;
     if (args->cell_num > 0)
-        return error_set(error, ERROR_INVALID_ARG, "invalid argument: cellNum in nodeGetMemoryStats: %d",
-                         args->cell_num);
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: cellNum in nodeGetMemoryStats: %d", args->cell_num);
     if (!node_memory_stats("", &memory, error))
         return FALSE;
     const struct {
         const char *name;
         uint64_t value;
-    } rows[] = { { "total", memory.total_kib },
-                 { "free", memory.free_kib },
-                 { "buffers", memory.buffers_kib },
-                 { "cached", memory.cached_kib } };
+    } rows[] = {{"total", memory.total_kib},
+                {"free", memory.free_kib},
+                {"buffers", memory.buffers_kib},
+                {"cached", memory.cached_kib}};
     ret->params_count = MIN((uint32_t)MAX(args->nparams, 0), (uint32_t)G_N_ELEMENTS(rows));
     ret->params = arena_new0(call_arena(call), WireNodeGetMemoryStats, ret->params_count);
     for (unsigned i = 0; i < ret->params_count; i++)
-        ret->params[i] = (WireNodeGetMemoryStats){ arena_strdup(call_arena(call), rows[i].name), rows[i].value };
+        ret->params[i] =
+            (WireNodeGetMemoryStats){arena_strdup(call_arena(call), rows[i].name), rows[i].value};
     return TRUE;
 }

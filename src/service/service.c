@@ -24,7 +24,8 @@ Domain *service_find(const WireDomain *dom, GError **error)
 
     if (domain)
         return domain_ref(domain);
-    error_set(error, ERROR_NO_DOMAIN, "Domain not found: no domain with matching uuid '%s' (%.255s)",
+    error_set(error, ERROR_NO_DOMAIN,
+              "Domain not found: no domain with matching uuid '%s' (%.255s)",
               uuid_format(&dom->uuid, text), dom->name ? dom->name : "");
     return NULL;
 }
@@ -38,9 +39,10 @@ void service_fill(WireDomain *ret_dom, const Domain *domain, Arena *arena)
 
 gboolean service_check_flags(unsigned flags, unsigned known, const char *function, GError **error)
 {
-    return !(flags & ~known) || error_set(error, ERROR_INVALID_ARG,
-                                          "invalid argument: unsupported flags (0x%x) in function %s", flags & ~known,
-                                          function);
+    return !(flags & ~known) ||
+           error_set(error, ERROR_INVALID_ARG,
+                     "invalid argument: unsupported flags (0x%x) in function %s", flags & ~known,
+                     function);
 }
 
 void service_fill_chars(char **ret_chars, uint32_t *ret_count, const char *text, Arena *arena)
@@ -53,12 +55,14 @@ enum { AFFECT_LIVE = 1 << 0, AFFECT_CONFIG = 1 << 1 };
 
 const GuestDef *service_choose_definition(const Domain *domain, unsigned flags, GError **error)
 {
-    const gboolean is_live = flags & AFFECT_LIVE || (!(flags & AFFECT_CONFIG) && domain_is_active(domain));
+    const gboolean is_live =
+        flags & AFFECT_LIVE || (!(flags & AFFECT_CONFIG) && domain_is_active(domain));
 
     if (is_live)
         return domain_check_active(domain, error) ? domain->live : NULL;
     if (!domain->persistent)
         error_set(error, ERROR_OPERATION_INVALID,
-                  "Requested operation is not valid: transient domains do not have any persistent config");
+                  "Requested operation is not valid: transient domains do not have any persistent "
+                  "config");
     return domain->persistent;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the service functions share: finding the domain that a call names, filling one into an answer, flags. */
+/* What the service functions share: finding the domain that a call names, filling one into an
+ * answer, flags. */
 #pragma once
 
 #include <glib.h>
@@ -33,6 +34,6 @@ gboolean service_check_flags(unsigned flags, unsigned known, const char *functio
 /* Text as the array of characters that a few old calls have. */
 void service_fill_chars(char **ret_chars, uint32_t *ret_count, const char *text, Arena *arena);
 
-/* The definition that LIVE (1), CONFIG (2) or neither (CURRENT) means; borrowed.  NULL with ERROR_OPERATION_INVALID. */
+/* The definition that LIVE (1), CONFIG (2) or neither (CURRENT) means; borrowed.  NULL with
+ * ERROR_OPERATION_INVALID. */
 const GuestDef *service_choose_definition(const Domain *domain, unsigned flags, GError **error);
-

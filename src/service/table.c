@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The rows.  A function marked AWAITS is a task; to serve one more procedure, write its function and add its row. */
+/* The rows.  A function marked AWAITS is a task; to serve one more procedure, write its function
+ * and add its row. */
 #include "service/table.h"
 
 #include "server/server.h"
@@ -8,7 +9,6 @@
 /* clang-format off */
 static const ServerRow rows[] = {
     /* program, procedure, function, mode, flags */
-    /* absent.c */
     /* capabilities.c */
     SERVER_ROW(REMOTE, CONNECT_GET_CAPABILITIES, service_connect_get_capabilities, CALL_TASK, 0),
     SERVER_ROW(REMOTE, CONNECT_GET_DOMAIN_CAPABILITIES, service_connect_get_domain_capabilities, CALL_TASK, 0),
