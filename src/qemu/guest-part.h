@@ -17,6 +17,7 @@ struct QemuGuest {
     char *run_dir; /* env->run_dir/UUID */
     char *log_path;
     off_t log_start; /* where this QEMU's own output begins */
+    Timer *log_timer;
     char *cgroup;    /* made for this guest, or NULL */
 
     Process *process; /* NULL once it has ended */
@@ -64,6 +65,8 @@ char *guest_socket_path(const char *dir, const char *name, int *ret_dir_fd, GErr
 
 /* QEMU's output: opens the log (written by QEMU, owned by us) and notes where this start begins. */
 int guest_log_open(const QemuEnv *env, const char *name, char **argv, char **ret_path, off_t *ret_start, GError **error);
+/* Empties a log that has grown beyond all use. */
+gboolean guest_log_bound(const char *path, off_t *start);
 /* The last line that QEMU itself wrote after start, without its time stamp and name; "" if none.  start < 0: after the
  * last note of a start.  The caller frees. */
 char *guest_log_last_words(const char *path, off_t start);

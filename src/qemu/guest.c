@@ -23,6 +23,7 @@
 #define MONITOR_GONE_MS 5000
 /* A process that has ended has closed its end of the monitor; what is left in the socket is read in no time. */
 #define DRAIN_MS 2000
+#define LOG_CHECK_MS 60000
 
 struct QemuSubscription {
     QemuGuest *guest; /* NULL once dropped */
@@ -71,6 +72,7 @@ void qemu_guest_unref(QemuGuest *guest)
         ((QemuSubscription *)g_ptr_array_index(guest->subscriptions, i))->guest = NULL;
     g_ptr_array_unref(guest->subscriptions);
     g_clear_pointer(&guest->lost_timer, timer_free);
+    g_clear_pointer(&guest->log_timer, timer_free);
     g_clear_pointer(&guest->reports, monitor_unsubscribe);
     if (guest->monitor)
         monitor_close(guest->monitor);
@@ -331,6 +333,7 @@ static void tell_lost(QemuGuest *guest)
     guest->is_lost = TRUE;
     guest->is_running = FALSE;
     g_clear_pointer(&guest->lost_timer, timer_free);
+    g_clear_pointer(&guest->log_timer, timer_free);
     guest_sweep(guest);
     words = guest_log_last_words(guest->log_path, guest->log_start);
     TELL(guest, lost, guest->wait_status, words);
@@ -383,6 +386,15 @@ static void on_monitor_lost(Monitor *monitor, const GError *reason, void *data)
     look_whether_lost(guest);
 }
 
+static void on_log_check(void *data)
+{
+    QemuGuest *guest = data;
+
+    if (guest_log_bound(guest->log_path, &guest->log_start))
+        log_warning("QEMU of domain '%s' has filled its log '%s', which was emptied", guest->name, guest->log_path);
+    timer_restart(guest->log_timer, LOG_CHECK_MS);
+}
+
 gboolean guest_watch(QemuGuest *guest, pid_t pid, guint64 start_time, GError **error)
 {
     guest->process = process_watch(pid, start_time, on_end, guest, error);
@@ -390,6 +402,7 @@ gboolean guest_watch(QemuGuest *guest, pid_t pid, guint64 start_time, GError **e
         return FALSE;
     guest->pid = pid;
     guest->start_time = start_time ? start_time : process_start_time(pid);
+    guest->log_timer = timer_new(LOG_CHECK_MS, on_log_check, guest);
     return TRUE;
 }
 

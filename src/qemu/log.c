@@ -9,9 +9,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "qemu/guest-part.h"
 
 #define TAIL_MAX (64 * 1024)
+#define LOG_MAX (8 * 1024 * 1024) /* a guest can make its QEMU complain without end */
 #define NOTE ": starting up: "
 
 int guest_log_open(const QemuEnv *env, const char *name, char **argv, char **ret_path, off_t *ret_start, GError **error)
@@ -31,10 +33,8 @@ int guest_log_open(const QemuEnv *env, const char *name, char **argv, char **ret
         error_errno(error, "cannot open log file '%s'", path);
         return -1;
     }
-    if (write(fd, note, strlen(note)) < 0) {
-        error_errno(error, "cannot write log file '%s'", path);
-        return -1;
-    }
+    if (write(fd, note, strlen(note)) < 0)
+        log_warning("cannot write log file '%s': %s, continuing without", path, g_strerror(errno));
     *ret_start = lseek(fd, 0, SEEK_END);
     *ret_path = g_steal_pointer(&path);
     return fd_steal(&fd);
@@ -72,6 +72,20 @@ char *guest_log_pick(const char *text)
             last = strip(*line);
     }
     return g_utf8_make_valid(last, -1);
+}
+
+gboolean guest_log_bound(const char *path, off_t *start)
+{
+    auto_fd int fd = path ? open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW) : -1;
+    static const char note[] = "(what stood here was more than a log may hold)\n";
+
+    if (fd < 0 || lseek(fd, 0, SEEK_END) <= LOG_MAX)
+        return FALSE;
+    /* QEMU's descriptor appends: its next line goes to the new end. */
+    if (ftruncate(fd, 0) < 0 || write(fd, note, strlen(note)) < 0)
+        return FALSE;
+    *start = 0;
+    return TRUE;
 }
 
 char *guest_log_last_words(const char *path, off_t start)

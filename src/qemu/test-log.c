@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
 #include "qemu/guest-part.h"
 
 static void the_last_words_are_qemus_own(void)
@@ -28,9 +33,32 @@ static void the_last_words_are_qemus_own(void)
     }
 }
 
+static void a_log_does_not_grow_without_end(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("ferry-log-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(dir, "x.log", NULL);
+    auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    g_autofree char *words = NULL;
+    off_t start = 100;
+
+    g_assert_cmpint(write(fd, "qemu: early\n", 12), ==, 12);
+    g_assert_false(guest_log_bound(path, &start));
+    g_assert_cmpint(ftruncate(fd, 9 << 20), ==, 0);
+    g_assert_true(guest_log_bound(path, &start));
+    g_assert_cmpint(start, ==, 0);
+    g_assert_cmpint(write(fd, "qemu: late\n", 11), ==, 11);
+    words = guest_log_last_words(path, start);
+    g_assert_cmpstr(words, ==, "late");
+    g_assert_cmpint(lseek(fd, 0, SEEK_END), <, 4096);
+    g_assert_false(guest_log_bound("/nonexistent", &start));
+    g_remove(path);
+    g_rmdir(dir);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qemu/log/the-last-words-are-qemus-own", the_last_words_are_qemus_own);
+    g_test_add_func("/qemu/log/a-log-does-not-grow-without-end", a_log_does_not_grow_without_end);
     return g_test_run();
 }
