@@ -1,21 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
-
 #include "commands.h"
+#include "doubt.h"
 #include "json.h"
-
-/* What its host says about a hand-over that is not settled; NULL: nothing. */
-static char *doubt_of(FerryDomain *domain)
-{
-    char **messages = ferry_domain_messages(domain, NULL);
-    char *doubt = NULL;
-
-    for (char **message = messages; message && *message && !doubt; message++)
-        if (strstr(*message, "outcome unknown"))
-            doubt = g_strdup(*message);
-    ferry_strv_free(messages);
-    return doubt;
-}
 
 static int run(Session *session, const Arguments *arguments)
 {

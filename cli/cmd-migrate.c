@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "doubt.h"
 #include "interrupt.h"
 #include "json.h"
 #include "migrate-options.h"
@@ -81,18 +82,18 @@ static void print_success(const Session *session, FerryDomain *domain, const Fer
 static void print_aftermath(FerryDomain *domain, const FerryMigrationResult *result)
 {
     FerryState state = FERRY_STATE_NONE;
+    g_autofree char *doubt = NULL;
     int reason = 0;
 
-    if (result->outcome == FERRY_OUTCOME_UNKNOWN) {
-        fprintf(stderr,
-                "note: the destination did not answer at the decisive moment, so the guest was not resumed here: it may run\n"
-                "      there.  Look there; if nobody can tell: ferry migration resolve %s --here|--there\n",
-                ferry_domain_name(domain));
+    if (!ferry_domain_state(domain, &state, &reason, NULL))
         return;
-    }
-    if (ferry_domain_state(domain, &state, &reason, NULL))
-        fprintf(stderr, "note: at the source, '%s' is %s (%s)\n", ferry_domain_name(domain), ferry_state_text(state),
-                ferry_state_reason_text(state, reason));
+    if (state == FERRY_STATE_PAUSED)
+        doubt = doubt_of(domain);
+    fprintf(stderr, "note: at the source, '%s' is %s (%s)%s%s\n", ferry_domain_name(domain), ferry_state_text(state),
+            ferry_state_reason_text(state, reason), doubt ? "; " : "", doubt ?: "");
+    if (result->outcome == FERRY_OUTCOME_UNKNOWN && !doubt)
+        fprintf(stderr, "note: the destination did not answer at the decisive moment, so the guest was not resumed here: it may\n"
+                        "      run there.  Look there before you resume it.\n");
 }
 
 /* Mistakes that many make once. */

@@ -4,21 +4,9 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "doubt.h"
 #include "json.h"
 #include "table.h"
-
-/* What a host says of a guest whose hand-over is not settled; NULL: nothing of that kind. */
-static char *doubt_of(FerryDomain *domain)
-{
-    char **messages = ferry_domain_messages(domain, NULL);
-    char *doubt = NULL;
-
-    for (char **message = messages; message && *message && !doubt; message++)
-        if (strstr(*message, "outcome unknown"))
-            doubt = g_strdup(*message);
-    ferry_strv_free(messages);
-    return doubt;
-}
 
 static int list(Session *session, const Arguments *arguments)
 {
@@ -74,6 +62,17 @@ static char *ask_host(const char *outcome)
     return g_strdup(line);
 }
 
+/* Whoever types or writes the other host's name has at least thought of it. */
+static gboolean check_host(const char *typed, const char *doubt)
+{
+    g_autofree char *host = doubt_host(doubt);
+
+    if (!host || g_ascii_strcasecmp(host, typed) == 0)
+        return TRUE;
+    complain("the other host is '%s', not '%s'; nothing was done", host, typed);
+    return FALSE;
+}
+
 static int resolve(Session *session, const Arguments *arguments)
 {
     const char *outcome = arguments_has(arguments, "here") ? "here" : "there";
@@ -93,7 +92,7 @@ static int resolve(Session *session, const Arguments *arguments)
     if (doubt)
         fprintf(stderr, "%s\n", doubt);
     host = g_strdup(arguments_text(arguments, "confirm"));
-    if (!host && !(host = ask_host(outcome)))
+    if ((!host && !(host = ask_host(outcome))) || !check_host(host, doubt))
         return EXIT_BAD;
     if (!ferry_domain_resolve_migration(domain, outcome, host, &error))
         return fail(error);

@@ -11,8 +11,9 @@
  * never ran. */
 #define FRESH_MS (60 * 1000)
 
-typedef enum { FOUND_NOTHING_YET, FOUND_RAN, FOUND_NEVER_RAN, FOUND_DOUBT } Found;
+typedef enum { FOUND_NOTHING_YET, FOUND_RUNS, FOUND_RAN, FOUND_NEVER_RAN, FOUND_DOUBT } Found;
 
+#define RUNNING_MIGRATED 2 /* reason of "running": by a migration, and nobody has touched it since */
 /* Reasons of "shut off". */
 enum { SHUTOFF_SHUTDOWN = 1, SHUTOFF_DESTROYED = 2, SHUTOFF_CRASHED = 3, SHUTOFF_MIGRATED = 4, SHUTOFF_SAVED = 5 };
 
@@ -34,6 +35,7 @@ static Found judge(FerryState state, int reason)
 {
     switch (state) {
     case FERRY_STATE_RUNNING:
+        return reason == RUNNING_MIGRATED ? FOUND_RUNS : FOUND_RAN;
     case FERRY_STATE_BLOCKED:
     case FERRY_STATE_SHUTDOWN:
     case FERRY_STATE_CRASHED:
@@ -80,6 +82,10 @@ PhaseOutcome migration_look(Migration *migration)
 
     for (;;) {
         switch (look_once(migration, asked_ms)) {
+        case FOUND_RUNS: /* a ferryd runs it only after it has written TAKEN, so that is what its source may hear */
+            if (migration->is_dest_ferry)
+                phase_run_set_cookie(&migration->run, cookie_hand_on(migration->c2, COOKIE_WORD_TAKEN));
+            return PHASE_ARRIVED;
         case FOUND_RAN:
             return PHASE_ARRIVED;
         case FOUND_NEVER_RAN:
