@@ -114,7 +114,7 @@ static AWAITS gboolean start_qemu(Domain *domain, gboolean is_incoming, GError *
     if (!domain->guest)
         return FALSE;
     report_subscribe(domain);
-    return store_write_status(domain, error);
+    return store_write_status(domain, error) && store_take_charge(domain);
 }
 
 AWAITS gboolean domain_launch(Domain *domain, const LaunchSpec *spec, GError **error)

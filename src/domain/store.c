@@ -16,6 +16,7 @@
 #include "domain/registry.h"
 #include "model/guest-def.h"
 #include "qemu/guest.h"
+#include "qemu/note.h"
 
 #define DEFINITION_MAX (1024 * 1024)
 #define STATUS_MAX     (4 * 1024 * 1024)
@@ -310,6 +311,22 @@ AWAITS gboolean store_write_status(const Domain *domain, GError **error)
     return ok;
 }
 
+static char *start_note_path(const Uuid *uuid)
+{
+    char text[UUID_TEXT_SIZE];
+
+    return g_strdup_printf("%s/%s/" NOTE_STARTING, registry_settings()->qemu->run_dir,
+                           uuid_format(uuid, text));
+}
+
+gboolean store_take_charge(const Domain *domain)
+{
+    g_autofree char *note = start_note_path(&domain->uuid);
+
+    unlink(note);
+    return TRUE;
+}
+
 void store_remove_status(const Domain *domain)
 {
     g_autofree char *path = status_path(&domain->uuid);
@@ -340,7 +357,11 @@ GPtrArray *store_read_statuses(void)
         if (!uuid_parse(name, &uuid))
             continue;
         g_autofree char *path = status_path(&uuid);
-        StoredStatus *status = access(path, F_OK) == 0 ? read_status(path) : NULL;
+        g_autofree char *note = start_note_path(&uuid);
+        const gboolean is_known = access(path, F_OK) == 0;
+        if (!is_known)
+            note_end(note);
+        StoredStatus *status = is_known ? read_status(path) : NULL;
         if (status)
             g_ptr_array_add(list, status);
     }

@@ -50,8 +50,11 @@ void status_free(StoredStatus *status);
 
 /* run_dir/UUID/status.  At once: the guest must be findable before it may run. */
 AWAITS gboolean store_write_status(const Domain *domain, GError **error);
+/* Once the status speaks of the guest, the note of its start is in the way.  TRUE. */
+gboolean store_take_charge(const Domain *domain);
 void store_remove_status(const Domain *domain);
-/* All of this boot; a folder without a readable status is logged and left alone. */
+/* All of this boot.  A guest whose start its daemon did not live to see never ran: it is ended.  A
+ * status that cannot be read is logged and left alone. */
 GPtrArray *store_read_statuses(void);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoredStatus, status_free)

@@ -88,6 +88,11 @@ AWAITS Domain *domain_create_xml(const char *xml, size_t len, unsigned flags, GE
                   domain->name);
         return NULL;
     }
+    if (!domain->is_listed) {
+        error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain '%s' has gone meanwhile",
+                  domain->name);
+        return NULL;
+    }
     if (!owner_gate_check(domain, OWNER_VERB_START, error)) {
         if (!existing)
             registry_remove(domain);

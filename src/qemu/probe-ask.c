@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/number.h"
 #include "loop/child.h"
+#include "qemu/note.h"
 #include "qemu/probe-part.h"
 #include "qmp/monitor.h"
 
@@ -50,28 +50,6 @@ static void on_end(Process *process, int wait_status, void *data)
     await_succeed(((Asking *)data)->ended);
 }
 
-/* An emulator without a machine would wait for ever after its daemon: QEMU outlives its monitor. */
-static char *note_write(const QemuEnv *env, pid_t pid)
-{
-    g_autofree char *path = g_strdup_printf("%s/" NOTE_PREFIX "%d", env->run_dir, (int)pid);
-    g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, process_start_time(pid));
-
-    g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL);
-    return g_steal_pointer(&path);
-}
-
-static void end_noted(const char *path, const char *pid_text)
-{
-    g_autofree char *text = NULL;
-    guint64 pid = 0, start_time = 0;
-
-    if (g_file_get_contents(path, &text, NULL, NULL) && number_parse_u64(pid_text, G_MAXINT, &pid) && pid > 1 &&
-        number_parse_u64(text, G_MAXUINT64, &start_time) && start_time &&
-        process_start_time((pid_t)pid) == start_time)
-        kill((pid_t)pid, SIGKILL);
-    unlink(path);
-}
-
 void probe_end_leftovers(const QemuEnv *env)
 {
     g_autoptr(GDir) dir = g_dir_open(env->run_dir, 0, NULL);
@@ -80,7 +58,7 @@ void probe_end_leftovers(const QemuEnv *env)
         g_autofree char *path = g_build_filename(env->run_dir, name, NULL);
 
         if (g_str_has_prefix(name, NOTE_PREFIX))
-            end_noted(path, name + strlen(NOTE_PREFIX));
+            note_end(path);
     }
 }
 
@@ -142,7 +120,8 @@ AWAITS static gboolean asking_begin(Asking *asking, const QemuEnv *env, const ch
     }
     if (!child_spawn(&spec, &pid, error))
         return FALSE;
-    asking->note = note_write(env, pid);
+    asking->note = g_strdup_printf("%s/" NOTE_PREFIX "%d", env->run_dir, (int)pid);
+    note_write(asking->note, pid);
     asking->process = process_watch(pid, 0, on_end, asking, error);
     fd_clear(&theirs);
     return asking->process && monitor_greet(asking->monitor, ASK_TIMEOUT_MS, error);

@@ -19,6 +19,7 @@
 #include "host/scope.h"
 #include "qemu/descriptor.h"
 #include "qemu/guest-part.h"
+#include "qemu/note.h"
 
 #define MONITOR_NAME "monitor.sock"
 #define GREET_MS (30 * 1000)
@@ -116,7 +117,11 @@ static gboolean spawn(QemuGuest *guest, char **argv, const Descriptors *descript
         .max_fds = env->max_fds,
         .max_core = -1,
     };
-    return child_spawn(&spec, &pid, error) && guest_watch(guest, pid, 0, error);
+    if (!child_spawn(&spec, &pid, error))
+        return FALSE;
+    g_autofree char *note = g_build_filename(guest->run_dir, NOTE_STARTING, NULL);
+    note_write(note, pid);
+    return guest_watch(guest, pid, 0, error);
 }
 
 /* --- the conversation at the start --- */

@@ -286,3 +286,20 @@ def test_title_description_and_metadata(daemon):
     daemon.start()
     assert daemon.virsh("desc", vm) == "two words" and daemon.virsh("desc", vm, "--title") == "new"
     assert element in daemon.virsh("dumpxml", vm)
+
+
+def test_a_start_that_its_daemon_did_not_live_to_see(daemon):
+    """Killed between the start of QEMU and its status file: the guest never ran, and is ended by the next daemon."""
+    vm = define(daemon)
+    for delay_ms in range(0, 90, 6):
+        starting = subprocess.Popen([VIRSH, "-c", daemon.uri, "start", vm], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: "domain_create type 0" in daemon.log().rsplit("is ready", 1)[-1], "the call has come")
+        time.sleep(delay_ms / 1000)
+        daemon.stop(signal.SIGKILL)
+        starting.wait(10)
+        daemon.start()
+        running = daemon.virsh("domstate", vm) != "shut off"
+        wait_until(lambda: len(daemon.qemus()) == running, f"as many QEMUs as guests, {delay_ms} ms", 5)
+        if running:
+            daemon.virsh("destroy", vm)
+        assert daemon.qemus() == []
