@@ -170,7 +170,7 @@ AWAITS gboolean domain_shutdown(Domain *domain, unsigned flags, GError **error)
 
     return domain_check_active(domain, error) &&
            job_guard_begin(&guard, domain, JOB_MODIFY, "domain_shutdown", error) &&
-           check_running(domain, error) && owner_gate_check(domain, OWNER_VERB_SHUTDOWN, error) &&
+           owner_gate_check(domain, OWNER_VERB_SHUTDOWN, error) && check_running(domain, error) &&
            press_power_button(domain, domain->live->on_poweroff == GUEST_ACTION_RESTART, error);
 }
 
@@ -180,7 +180,7 @@ AWAITS gboolean domain_reboot(Domain *domain, unsigned flags, GError **error)
 
     return domain_check_active(domain, error) &&
            job_guard_begin(&guard, domain, JOB_MODIFY, "domain_reboot", error) &&
-           check_running(domain, error) && owner_gate_check(domain, OWNER_VERB_REBOOT, error) &&
+           owner_gate_check(domain, OWNER_VERB_REBOOT, error) && check_running(domain, error) &&
            press_power_button(domain, domain->live->on_reboot != GUEST_ACTION_DESTROY, error);
 }
 

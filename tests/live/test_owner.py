@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One guest, exactly one: whoever goes away between two phases, it runs in one place, or waits and says for whom.
+
+The phases are led by hand, so that the one who leads can vanish at any point between them."""
+import contextlib
+import os
+import pathlib
+import signal
+import struct
+import sys
+import uuid
+
+import pytest
+from conftest import make_lab
+from lab.lab import wait_until
+from lab.moves import move, traces
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
+import wire  # noqa: E402
+
+LIVE, PERSIST, UNDEFINE, PROTECT = 1, 8, 16, 256
+STRING = 7
+DOUBT = "outcome unknown: may run on fedora2"
+
+
+@pytest.fixture
+def lab():
+    """One for each test: a guest in doubt cannot be tidied away."""
+    lab = make_lab(["ferryd", "ferryd"])
+    if not lab.ferry.exists():
+        lab.close()
+        pytest.skip("ferry is not built")
+    yield lab
+    lab.close()
+
+
+class Failed(Exception):
+    pass
+
+
+class Leader:
+    """A client of both hosts that makes one phase at a time."""
+
+    def __init__(self, lab, name="qemu", flags=LIVE):
+        self.one, self.two = (wire.Wire(path=host.folder / "run/ferry/ferry-sock") for host in lab.hosts)
+        self.name, self.flags = name, flags
+        got = self.call(self.one, "domain_lookup_by_name", wire.text(name))
+        size = struct.unpack_from(">I", got)[0]
+        at = 4 + size + -size % 4
+        self.dom = wire.domain(name, got[at:at + 16], 1)
+        self.xml = self.cookie = self.uri = b""
+
+    @staticmethod
+    def call(connection, procedure, body):
+        got = connection.call(procedure, body)
+        if got.status != wire.OK:
+            raise Failed(wire.problem(got.body).message)
+        return got.body
+
+    @staticmethod
+    def params(**values):
+        body = wire.u32(len(values))
+        for name, value in values.items():
+            body += wire.text(name) + wire.u32(STRING) + wire.text(value)
+        return body
+
+    @staticmethod
+    def take(body, at=0):
+        size = struct.unpack_from(">I", body, at)[0]
+        return body[at + 4:at + 4 + size], at + 4 + size + -size % 4
+
+    def begin(self):
+        body = self.call(self.one, "domain_migrate_begin3_params", self.dom + self.params() + wire.u32(self.flags | PROTECT))
+        self.cookie, at = self.take(body)
+        self.xml, _ = self.take(body, at)
+
+    def prepare(self, uri="tcp://192.168.122.12"):
+        body = self.call(self.two, "domain_migrate_prepare3_params",
+                         self.params(destination_xml=self.xml, migrate_uri=uri) + wire.text(self.cookie) + wire.u32(self.flags))
+        self.cookie, at = self.take(body)
+        self.uri, _ = self.take(body, at + 4)
+
+    def perform(self):
+        body = self.call(self.one, "domain_migrate_perform3_params",
+                         self.dom + wire.u32(0) + self.params(migrate_uri=self.uri) + wire.text(self.cookie) + wire.u32(self.flags | PROTECT))
+        self.cookie, _ = self.take(body)
+
+    def finish(self, cancelled=0, cookie=None):
+        body = self.call(self.two, "domain_migrate_finish3_params",
+                         self.params(destination_name=self.name) + wire.text(self.cookie if cookie is None else cookie) +
+                         wire.u32(self.flags) + wire.u32(cancelled))
+        at = self.take(body)[1] + 16 + 4
+        self.cookie, _ = self.take(body, at)
+
+    def confirm(self, cancelled=0, cookie=None):
+        self.call(self.one, "domain_migrate_confirm3_params",
+                  self.dom + self.params() + wire.text(self.cookie if cookie is None else cookie) +
+                  wire.u32(self.flags | PROTECT) + wire.u32(cancelled))
+
+    def vanish(self):
+        for connection in (self.one, self.two):
+            with contextlib.suppress(OSError):
+                connection.sock.close()
+
+
+def runs_on(running, host):
+    since = running.ticks.mark()
+    running.ticks.wait(host.name, more=10)
+    verdict = running.ticks.verdict(since)
+    assert verdict.is_sound, verdict.complaint()
+
+
+def nothing_left(host, guest):
+    wait_until(lambda: not host.qemus(), f"no QEMU on {host.name}", 15)
+    wait_until(lambda: traces(host, guest) == [], f"no trace on {host.name}", 5)
+    wait_until(lambda: not host.listening(), f"released ports on {host.name}", 5)
+
+
+def assert_doubt(host):
+    wait_until(lambda: DOUBT in host.virsh("dominfo", "qemu").stdout, "the sentence in dominfo", 10)
+    assert host.virsh("domstate", "--reason", "qemu").stdout.strip() == "paused (migrating)"
+    assert DOUBT in host.ferry("domstate", "--reason", "qemu").stdout
+    for verb in ("resume", "destroy", "reboot", "reset"):
+        refused = host.virsh(verb, "qemu", check=False)
+        assert refused.returncode == 1 and DOUBT in refused.stderr, f"{verb}: {refused.stderr}"
+    assert DOUBT in host.log()
+
+
+def goes_there_and_back(lab, running, source, destination):
+    for one, two in ((source, destination), (destination, source)):
+        result = move(running.ticks, one, ["virsh", "-c", one.socket_uri, "migrate", "--live", "qemu", two.tcp_uri], two)
+        assert result.status == 0, result.output
+        assert result.verdict.is_sound, result.verdict.complaint()
+
+
+def test_all_phases_by_hand(lab, started):
+    one, two = lab.hosts
+    running = started(one)
+    leader = Leader(lab)
+    leader.begin(), leader.prepare(), leader.perform(), leader.finish(), leader.confirm()
+    runs_on(running, two)
+    nothing_left(one, running.guest)
+    leader.vanish()
+    runs_on(running, two)
+
+
+@pytest.mark.parametrize("last", ["begin", "prepare"])
+def test_a_leader_gone_before_perform_leaves_the_guest_at_the_source(lab, started, last):
+    one, two = lab.hosts
+    running = started(one)
+    leader = Leader(lab)
+    leader.begin()
+    if last == "prepare":
+        leader.prepare()
+    leader.vanish()
+    nothing_left(two, running.guest)
+    runs_on(running, one)
+    wait_until(lambda: "None" in one.virsh("domjobinfo", "qemu").stdout, "the end of the job", 5)
+    goes_there_and_back(lab, running, one, two)
+
+
+def test_a_leader_gone_after_perform_leaves_a_paused_guest_that_says_for_whom_it_waits(lab, started):
+    one, two = lab.hosts
+    running = started(one)
+    leader = Leader(lab)
+    leader.begin(), leader.prepare(), leader.perform()
+    leader.vanish()
+    nothing_left(two, running.guest)         # its calling connection has ended: refused, loaded or not
+    assert_doubt(one)
+    one.ferry("migration", "resolve", "qemu", "--here")
+    runs_on(running, one)
+    goes_there_and_back(lab, running, one, two)
+
+
+def test_a_leader_gone_before_confirm_leaves_one_runner(lab, started):
+    one, two = lab.hosts
+    running = started(one)
+    leader = Leader(lab)
+    leader.begin(), leader.prepare(), leader.perform(), leader.finish()
+    leader.vanish()
+    runs_on(running, two)
+    assert_doubt(one)
+    one.ferry("migration", "resolve", "qemu", "--there")
+    nothing_left(one, running.guest)
+    runs_on(running, two)
+
+
+def test_a_finish_without_go_is_refused(lab, started):
+    one, two = lab.hosts
+    running = started(one)
+    leader = Leader(lab)
+    leader.begin(), leader.prepare()
+    second = leader.cookie
+    leader.perform()
+    with pytest.raises(Failed, match="was not taken"):
+        leader.finish(cookie=second)
+    nothing_left(two, running.guest)
+    leader.confirm(cancelled=1, cookie=b"")          # what a stock client says then
+    leader.vanish()
+    assert_doubt(one)
+    one.ferry("migration", "resolve", "qemu", "--here")
+    runs_on(running, one)
+
+
+def test_an_abort_after_go_comes_too_late(lab, started):
+    one, two = lab.hosts
+    running = started(one)
+    leader = Leader(lab)
+    leader.begin(), leader.prepare(), leader.perform()
+    refused = one.virsh("domjobabort", "qemu", check=False)
+    assert refused.returncode == 1 and "too late" in refused.stderr, refused.stderr
+    leader.finish(), leader.confirm()
+    leader.vanish()
+    runs_on(running, two)
+    nothing_left(one, running.guest)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["term", "kill"])
+@pytest.mark.parametrize("last", ["begin", "prepare"])
+def test_a_source_daemon_restarted_before_perform_keeps_the_guest(lab, started, last, how):
+    one, two = lab.hosts
+    running = started(one)
+    leader = Leader(lab)
+    leader.begin()
+    if last == "prepare":
+        leader.prepare()
+    one.restart_ferryd(how)
+    runs_on(running, one)
+    leader.vanish()
+    nothing_left(two, running.guest)
+    goes_there_and_back(lab, running, one, two)
+
+
+def test_a_source_daemon_killed_while_memory_flows_keeps_the_guest(lab, started):
+    one, two = lab.hosts
+    running = started(one, append="set=4 touch=40 check=500")
+    process = one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", "--bandwidth", "4", "qemu", two.tcp_uri], stdout=-1, stderr=-2, text=True)
+    wait_until(lambda: "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout, "the job", 20)
+    one.restart_ferryd(signal.SIGKILL)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1, output
+    runs_on(running, one)
+    nothing_left(two, running.guest)
+    goes_there_and_back(lab, running, one, two)
+
+
+def test_a_destination_daemon_killed_while_memory_flows_loses_nothing(lab, started):
+    one, two = lab.hosts
+    running = started(one, append="set=4 touch=40 check=500")
+    process = one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", "--p2p", "--bandwidth", "4", "qemu", two.tcp_uri], stdout=-1, stderr=-2, text=True)
+    wait_until(lambda: "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout, "the job", 20)
+    two.kill_daemon()
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1, output
+    runs_on(running, one)
+    two.start_ferryd()
+    nothing_left(two, running.guest)
+    goes_there_and_back(lab, running, one, two)
+
+
+def test_a_source_daemon_killed_after_go_waits(lab, started):
+    one, two = lab.hosts
+    running = started(one)
+    leader = Leader(lab)
+    leader.begin(), leader.prepare(), leader.perform()
+    one.restart_ferryd(signal.SIGKILL)
+    assert_doubt(one)
+    leader.finish()                          # the destination has GO, and its connection still stands
+    leader.vanish()
+    runs_on(running, two)
+    one.ferry("migration", "resolve", "qemu", "--there")
+    nothing_left(one, running.guest)
+    runs_on(running, two)
+
+
+def test_a_destination_daemon_killed_after_taken_keeps_guest_and_definition(lab, started):
+    one, two = lab.hosts
+    running = started(one)
+    leader = Leader(lab, flags=LIVE | PERSIST)
+    leader.begin(), leader.prepare(), leader.perform(), leader.finish()
+    two.restart_ferryd(signal.SIGKILL)
+    runs_on(running, two)
+    assert "Persistent:     yes" in two.virsh("dominfo", "qemu").stdout
+    leader.confirm()
+    nothing_left(one, running.guest)
+    runs_on(running, two)
+
+
+def test_a_definition_that_stayed_does_not_start_again(lab, started):
+    """Persistent here, moved without --undefinesource: the name is still there, the guest is not."""
+    one, two = lab.hosts
+    running = started(one)
+    one.virsh("define", running.guest.path())
+    result = move(running.ticks, one, ["virsh", "-c", one.socket_uri, "migrate", "--live", "qemu", two.tcp_uri], two)
+    assert result.status == 0, result.output
+    for _ in range(2):
+        refused = one.virsh("start", "qemu", check=False)
+        assert refused.returncode == 1 and "given to fedora2" in refused.stderr and "--here" in refused.stderr, refused.stderr
+        one.restart_ferryd()
+    assert one.virsh("domstate", "qemu").stdout.strip() == "shut off"
+    two.virsh("destroy", "qemu")
+    one.ferry("migration", "resolve", "qemu", "--here")
+    one.virsh("start", "qemu")
+    running.ticks.wait(one.name, more=5)
+
+
+def test_a_host_that_lost_its_power_asks_before_it_starts(lab, started):
+    """OFFERED of an older boot: GO may have been said, so nobody here may start it."""
+    one, two = lab.hosts
+    running = started(one)
+    one.virsh("define", running.guest.path())
+    leader = Leader(lab)
+    leader.begin()
+    power_off(one)
+    boot_anew(one)
+    leader.vanish()
+    refused = one.virsh("start", "qemu", check=False)
+    assert refused.returncode == 1 and "outcome unknown" in refused.stderr, refused.stderr
+    one.ferry("migration", "resolve", "qemu", "--here")
+    one.virsh("start", "qemu")
+    running.ticks.wait(one.name, more=5)
+
+
+def power_off(host):
+    host.kill_daemon()
+    for pid, _ in host.qemus():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not host.qemus(), "no QEMU", 5)
+
+
+def boot_anew(host):
+    """/run is empty and the kernel has another boot id."""
+    boot = host.folder / "boot_id"
+    boot.write_text(f"{uuid.uuid4()}\n")
+    host.run(["sh", "-c", f"rm -rf /run/ferry; mount --bind {boot} /proc/sys/kernel/random/boot_id"])
+    host.start_ferryd()
