@@ -41,19 +41,18 @@ static int list(Session *session, const Arguments *arguments)
     return EXIT_OK;
 }
 
-/* The name of the other host, typed by somebody who has looked there. */
+/* On a terminal the name of the other host is asked for, to be typed by somebody who has looked there; a script that says
+ * --here or --there has decided already.  "": not asked; NULL: nothing was typed. */
 static char *ask_host(const char *outcome)
 {
     char line[256] = "";
 
-    if (!isatty(STDIN_FILENO)) {
-        complain("say --confirm HOST, the name of the other host, after having looked there");
-        return NULL;
-    }
     if (g_str_equal(outcome, "here"))
         fputs("If the guest runs on the other host, it will run twice, and its disks will be destroyed.\n", stderr);
     else
         fputs("If the guest does not run on the other host, its memory is lost.\n", stderr);
+    if (!isatty(STDIN_FILENO))
+        return g_strdup("");
     fputs("Type the name of the other host to go on: ", stderr);
     if (!fgets(line, sizeof line, stdin) || !*g_strstrip(line)) {
         complain("nothing was done");

@@ -147,7 +147,7 @@ AWAITS static gboolean bump_epoch(Migration *migration, GError **error)
     return is_written;
 }
 
-AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, GError **error)
+AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, const char *confirm, GError **error)
 {
     Migration *known = domain->migration;
     g_autoptr(Migration) migration = known ? migration_ref(known) : NULL;
@@ -159,6 +159,9 @@ AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, GError **error
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: nothing is to be resolved: domain '%s' waits for no other host",
                          domain->name);
+    if (*confirm && migration->journal->peer && g_ascii_strcasecmp(confirm, migration->journal->peer) != 0)
+        return error_set(error, ERROR_INVALID_ARG, "nothing was done: the other host of domain '%s' is '%s', not '%s'",
+                         domain->name, migration->journal->peer, confirm);
     if (is_given && !is_here)
         return TRUE;
     cause = g_strdup_printf("forced by a person: it is %s", is_here ? "here" : "there");

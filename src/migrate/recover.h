@@ -16,5 +16,5 @@ AWAITS void recover_domain(Domain *domain);
 AWAITS void recover_orphans(void);
 
 /* `ferry migration resolve`: a person knows.  is_here FALSE: it runs on the other host.  Taken down as forced, with the
- * next epoch. */
-AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, GError **error);
+ * next epoch.  confirm: the name of the other host as the person typed it, "" if he was not asked. */
+AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, const char *confirm, GError **error);

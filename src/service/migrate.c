@@ -408,5 +408,5 @@ AWAITS gboolean service_migration_resolve(Call *call, const FerryMigrationResolv
     if (!is_here && !g_str_equal(args->outcome, "there"))
         return error_set(error, ERROR_INVALID_ARG, "'%s' is no outcome of a migration: say 'here' or 'there'",
                          args->outcome);
-    return migrate_resolve(domain, is_here, error);
+    return migrate_resolve(domain, is_here, args->confirm, error);
 }

@@ -62,7 +62,7 @@ def started(lab):
 @pytest.fixture(autouse=True)
 def fresh_names(request):
     """Every test begins with host names that do not resolve."""
+    lab = request.getfixturevalue("lab") if "lab" in request.fixturenames else None
     yield
-    if "lab" in request.fixturenames:
-        for host in request.getfixturevalue("lab").all_hosts:
-            host.set_hosts({})
+    for host in lab.all_hosts if lab else ():
+        host.set_hosts({})

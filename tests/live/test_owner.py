@@ -180,7 +180,9 @@ def test_a_leader_gone_before_confirm_leaves_one_runner(lab, started):
     leader.vanish()
     runs_on(running, two)
     assert_doubt(one)
-    one.ferry("migration", "resolve", "qemu", "--there")
+    wrong = one.ferry("migration", "resolve", "qemu", "--there", "--confirm", "fedora9", check=False)
+    assert wrong.returncode == 1 and "is 'fedora2', not 'fedora9'" in wrong.stderr, wrong.stderr
+    one.ferry("migration", "resolve", "qemu", "--there", "--confirm", "fedora2")
     nothing_left(one, running.guest)
     runs_on(running, two)
 
@@ -195,7 +197,8 @@ def test_a_finish_without_go_is_refused(lab, started):
     with pytest.raises(Failed, match="was not taken"):
         leader.finish(cookie=second)
     nothing_left(two, running.guest)
-    leader.confirm(cancelled=1, cookie=b"")          # what a stock client says then
+    with pytest.raises(Failed, match=DOUBT):         # what a stock client says then
+        leader.confirm(cancelled=1, cookie=b"")
     leader.vanish()
     assert_doubt(one)
     one.ferry("migration", "resolve", "qemu", "--here")
