@@ -132,12 +132,6 @@ static void write_cpu_mode(Caps *caps, const char *name, const char *enum_name_,
     caps_close(caps, "mode");
 }
 
-/* Models that only name the host or its limits are modes of their own. */
-static gboolean is_model(const char *name)
-{
-    return strcmp(name, "host") != 0 && strcmp(name, "max") != 0 && strcmp(name, "base") != 0;
-}
-
 static void write_cpu(Caps *caps, const Choice *choice)
 {
     caps_open(caps, "cpu");
@@ -149,7 +143,7 @@ static void write_cpu(Caps *caps, const Choice *choice)
         const ProbeCpu *cpu = &choice->probe->cpus[i];
         gboolean is_usable = choice->is_kvm ? cpu->is_usable_kvm : cpu->is_usable_tcg;
 
-        if (is_model(cpu->name))
+        if (!cpu->is_variant)
             caps_line(caps, "<model usable='%s' vendor='unknown'>%s</model>", is_usable ? "yes" : "no", cpu->name);
     }
     caps_close(caps, "mode");

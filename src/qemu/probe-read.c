@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "qemu/probe-part.h"
 
 #define MACHINES_MAX 4096
@@ -86,6 +87,16 @@ static char **read_blockers(json_object *entry)
     return (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
 }
 
+/* QEMU's versions of one model ("-v2"), and the names that only mean this host or its limits. */
+static gboolean is_variant(const char *name)
+{
+    const char *version = g_strrstr(name, "-v");
+    uint64_t number;
+
+    return (version && number_parse_u64(version + 2, 1000, &number)) || strcmp(name, "host") == 0 ||
+           strcmp(name, "max") == 0 || strcmp(name, "base") == 0;
+}
+
 static gboolean read_cpus(Probe *probe, json_object *answers, GHashTable *types, GError **error)
 {
     json_object *list = get_list(answers, "cpus", CPUS_MAX, error);
@@ -103,6 +114,7 @@ static gboolean read_cpus(Probe *probe, json_object *answers, GHashTable *types,
         if (!name)
             continue;
         cpu->name = g_strdup(name);
+        cpu->is_variant = is_variant(name);
         cpu->is_deprecated = get_flag(entry, "deprecated");
         cpu->blockers_tcg = read_blockers(entry);
         cpu->is_usable_tcg = !cpu->blockers_tcg;

@@ -20,6 +20,7 @@ typedef struct {
 
 typedef struct {
     char *name; /* "Westmere" */
+    gboolean is_variant; /* "Westmere-v1", "host", "max": understood, but not what hosts list as models */
     gboolean is_deprecated;
     gboolean is_usable_tcg, is_usable_kvm; /* this host can give all of it; kvm false without KVM */
     char **blockers_tcg, **blockers_kvm;   /* features that are missing, or NULL */

@@ -80,12 +80,12 @@ AWAITS gboolean service_connect_get_cpu_model_names(Call *call,
 
     if (!probe)
         return FALSE;
-    ret->ret = (int32_t)probe->cpu_count;
-    if (!args->need_results)
-        return TRUE;
-    ret->models_count = MIN(probe->cpu_count, WIRE_CONNECT_CPU_MODELS_MAX);
-    ret->models = arena_new0(call_arena(call), char *, ret->models_count);
-    for (unsigned i = 0; i < ret->models_count; i++)
-        ret->models[i] = arena_strdup(call_arena(call), probe->cpus[i].name);
+    ret->models =
+        arena_new0(call_arena(call), char *, MIN(probe->cpu_count, WIRE_CONNECT_CPU_MODELS_MAX));
+    for (unsigned i = 0; i < probe->cpu_count && ret->ret < WIRE_CONNECT_CPU_MODELS_MAX; i++) {
+        if (!probe->cpus[i].is_variant)
+            ret->models[ret->ret++] = arena_strdup(call_arena(call), probe->cpus[i].name);
+    }
+    ret->models_count = args->need_results ? (unsigned)ret->ret : 0;
     return TRUE;
 }
