@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which address a destination gives its source.  Pure: four ways to know one, tried in order, each with the sentence that
- * says why it was or was not taken. */
+/* Which address a destination gives its source.  Pure: four ways to know one, tried in order, each
+ * with the sentence that says why it was or was not taken. */
 #include <string.h>
 
 #include "base/error.h"
@@ -27,7 +27,8 @@ static void skip(Choice *choice, const char *format, ...)
 /* A literal that means something on another host. */
 static gboolean is_usable(const struct sockaddr_storage *address)
 {
-    return !address_is_loopback(address) && !address_is_link_local(address) && !address_is_wildcard(address);
+    return !address_is_loopback(address) && !address_is_link_local(address) &&
+           !address_is_wildcard(address);
 }
 
 static const struct sockaddr_storage *first_usable(const ResolvedName *names)
@@ -49,7 +50,8 @@ static const struct sockaddr_storage *try_configured(Choice *choice, char **ret_
     if (found)
         *ret_reason = g_strdup_printf("migration_host '%s' of ferryd.conf", facts->configured_text);
     else
-        skip(choice, "migration_host '%s' of ferryd.conf has no address that another host could use",
+        skip(choice,
+             "migration_host '%s' of ferryd.conf has no address that another host could use",
              facts->configured_text);
     return found;
 }
@@ -87,13 +89,15 @@ static const struct sockaddr_storage *try_own_name(Choice *choice, char **ret_re
 
         if (!is_usable(address) || !own || own->is_loopback)
             continue;
-        *ret_reason = g_strdup_printf("what the own host name '%s' resolves to, an address of interface '%s'", name,
-                                      own->interface);
+        *ret_reason =
+            g_strdup_printf("what the own host name '%s' resolves to, an address of interface '%s'",
+                            name, own->interface);
         return address;
     }
     g_autofree char *text = address_format(&facts->own_name->items[0]);
     skip(choice, "the own host name '%s' resolves to %s, which is %s", name, text,
-         address_is_loopback(&facts->own_name->items[0]) ? "loopback" : "no usable address of this host");
+         address_is_loopback(&facts->own_name->items[0]) ? "loopback"
+                                                         : "no usable address of this host");
     return NULL;
 }
 
@@ -110,21 +114,24 @@ static const struct sockaddr_storage *try_default_route(Choice *choice, char **r
         for (unsigned i = 0; facts->addresses && i < facts->addresses->count; i++) {
             const HostAddress *own = &facts->addresses->items[i];
 
-            if (own->address.ss_family != families[f] || strcmp(own->interface, facts->default_interface) != 0 ||
-                !is_usable(&own->address))
+            if (own->address.ss_family != families[f] ||
+                strcmp(own->interface, facts->default_interface) != 0 || !is_usable(&own->address))
                 continue;
-            *ret_reason = g_strdup_printf("the address of interface '%s', which has the default route", own->interface);
+            *ret_reason = g_strdup_printf(
+                "the address of interface '%s', which has the default route", own->interface);
             return &own->address;
         }
     }
-    skip(choice, "interface '%s' with the default route has no usable address", facts->default_interface);
+    skip(choice, "interface '%s' with the default route has no usable address",
+         facts->default_interface);
     return NULL;
 }
 
-gboolean address_choose(const AddressFacts *facts, char **ret_literal, char **ret_reason, GError **error)
+gboolean address_choose(const AddressFacts *facts, char **ret_literal, char **ret_reason,
+                        GError **error)
 {
-    static const struct sockaddr_storage *(*const ways[])(Choice *, char **) = {try_configured, try_control,
-                                                                                try_own_name, try_default_route};
+    static const struct sockaddr_storage *(*const ways[])(Choice *, char **) = {
+        try_configured, try_control, try_own_name, try_default_route};
     Choice choice = {facts, g_string_new(NULL)};
     const struct sockaddr_storage *found = NULL;
     g_autofree char *reason = NULL;
@@ -134,10 +141,12 @@ gboolean address_choose(const AddressFacts *facts, char **ret_literal, char **re
     g_autofree char *skipped = g_string_free(choice.skipped, FALSE);
     if (!found)
         return error_set(error, ERROR_OPERATION_FAILED,
-                         "no address of this host is known that a source could connect to (%s); set migration_host in "
+                         "no address of this host is known that a source could connect to (%s); "
+                         "set migration_host in "
                          "ferryd.conf",
                          skipped);
     *ret_literal = address_format(found);
-    *ret_reason = skipped[0] ? g_strdup_printf("%s (%s)", reason, skipped) : g_steal_pointer(&reason);
+    *ret_reason =
+        skipped[0] ? g_strdup_printf("%s (%s)", reason, skipped) : g_steal_pointer(&reason);
     return TRUE;
 }

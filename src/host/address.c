@@ -23,7 +23,8 @@ static struct sockaddr_in6 *as_v6(struct sockaddr_storage *address)
     return (struct sockaddr_in6 *)(void *)address;
 }
 
-/* Without port and scope, and IPv4 as IPv4: the form in which two addresses are compared and shown. */
+/* Without port and scope, and IPv4 as IPv4: the form in which two addresses are compared and shown.
+ */
 static struct sockaddr_storage plain(const struct sockaddr_storage *address)
 {
     struct sockaddr_storage copy = {.ss_family = address->ss_family};
@@ -44,8 +45,9 @@ gboolean address_parse(const char *text, struct sockaddr_storage *ret_address)
 {
     struct sockaddr_storage address = {0};
     size_t len = strlen(text);
-    g_autofree char *host = len > 1 && text[0] == '[' && text[len - 1] == ']' ? g_strndup(text + 1, len - 2)
-                                                                            : g_strdup(text);
+    g_autofree char *host = len > 1 && text[0] == '[' && text[len - 1] == ']'
+                                ? g_strndup(text + 1, len - 2)
+                                : g_strdup(text);
     char *scope = strchr(host, '%');
     uint64_t number;
 
@@ -86,7 +88,8 @@ char *address_format(const struct sockaddr_storage *address)
     unsigned scope = as_v6((struct sockaddr_storage *)(void *)address)->sin6_scope_id;
     if (scope == 0)
         return g_strdup(text);
-    return if_indextoname(scope, name) ? g_strdup_printf("%s%%%s", text, name) : g_strdup_printf("%s%%%u", text, scope);
+    return if_indextoname(scope, name) ? g_strdup_printf("%s%%%s", text, name)
+                                       : g_strdup_printf("%s%%%u", text, scope);
 }
 
 char *address_format_host(const struct sockaddr_storage *address)
@@ -161,7 +164,8 @@ HostAddresses *host_addresses_read(GError **error)
     for (const struct ifaddrs *entry = list; entry; entry = entry->ifa_next) {
         HostAddress *item = &addresses->items[addresses->count];
 
-        if (!entry->ifa_addr || (entry->ifa_addr->sa_family != AF_INET && entry->ifa_addr->sa_family != AF_INET6))
+        if (!entry->ifa_addr ||
+            (entry->ifa_addr->sa_family != AF_INET && entry->ifa_addr->sa_family != AF_INET6))
             continue;
         item->address.ss_family = entry->ifa_addr->sa_family;
         memcpy(&item->address, entry->ifa_addr, address_length(&item->address));
@@ -185,7 +189,8 @@ void host_addresses_free(HostAddresses *addresses)
     g_free(addresses);
 }
 
-const HostAddress *host_addresses_find(const HostAddresses *addresses, const struct sockaddr_storage *address)
+const HostAddress *host_addresses_find(const HostAddresses *addresses,
+                                       const struct sockaddr_storage *address)
 {
     struct sockaddr_storage wanted = plain(address);
 
@@ -207,12 +212,14 @@ static int find_default_index(struct nl_sock *socket, int family)
 
     if (rtnl_route_alloc_cache(socket, family, 0, &cache) < 0)
         return 0;
-    for (struct nl_object *object = nl_cache_get_first(cache); object; object = nl_cache_get_next(object)) {
+    for (struct nl_object *object = nl_cache_get_first(cache); object;
+         object = nl_cache_get_next(object)) {
         struct rtnl_route *route = (struct rtnl_route *)object;
         struct nl_addr *to = rtnl_route_get_dst(route);
         struct rtnl_nexthop *hop = rtnl_route_nexthop_n(route, 0);
 
-        if (rtnl_route_get_table(route) != RT_TABLE_MAIN || rtnl_route_get_type(route) != RTN_UNICAST || !hop ||
+        if (rtnl_route_get_table(route) != RT_TABLE_MAIN ||
+            rtnl_route_get_type(route) != RTN_UNICAST || !hop ||
             (to && nl_addr_get_prefixlen(to) != 0))
             continue;
         if (index == 0 || rtnl_route_get_priority(route) < best) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs a tool through ferry-exec, gathers what it says from two pipes, and ends it when it overstays. */
+/* Runs a tool through ferry-exec, gathers what it says from two pipes, and ends it when it
+ * overstays. */
 #include "host/command.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include "loop/loop.h"
 
 #define COMPLAINT_MAX 4096
-#define REAP_MS 2000
+#define REAP_MS       2000
 
 typedef struct {
     int fd;
@@ -77,7 +78,8 @@ static void on_end(Process *process, int wait_status, void *data)
     await_succeed(run->ended);
 }
 
-static gboolean gather_open(Gather *gather, size_t max, WatchFunc fn, Run *run, int *ret_write, GError **error)
+static gboolean gather_open(Gather *gather, size_t max, WatchFunc fn, Run *run, int *ret_write,
+                            GError **error)
 {
     int ends[2];
 
@@ -117,7 +119,8 @@ AWAITS static void run_kill(Run *run)
 {
     g_autoptr(Await) ended = await_new("the end of a killed tool");
 
-    g_clear_pointer(&run->out.watch, watch_free); /* what it still says must not end this await too */
+    g_clear_pointer(&run->out.watch,
+                    watch_free); /* what it still says must not end this await too */
     g_clear_pointer(&run->ended, await_unref);
     run->ended = await_ref(ended);
     process_kill(run->process, SIGKILL);
@@ -126,7 +129,8 @@ AWAITS static void run_kill(Run *run)
     task_unshield();
 }
 
-AWAITS static gboolean run_start(Run *run, const char *const *argv, const HostUser *user, size_t max_output, GError **error)
+AWAITS static gboolean run_start(Run *run, const char *const *argv, const HostUser *user,
+                                 size_t max_output, GError **error)
 {
     auto_fd int out = -1;
     auto_fd int err = -1;
@@ -148,8 +152,8 @@ AWAITS static gboolean run_start(Run *run, const char *const *argv, const HostUs
     return run->process != NULL;
 }
 
-AWAITS gboolean command_run(const char *const *argv, const HostUser *user, size_t max_output, int64_t timeout_ms,
-                            CommandResult *ret_result, GError **error)
+AWAITS gboolean command_run(const char *const *argv, const HostUser *user, size_t max_output,
+                            int64_t timeout_ms, CommandResult *ret_result, GError **error)
 {
     g_autofree char *what = g_strdup_printf("the end of '%s'", argv[0]);
     g_auto(Run) run = {.ended = await_new(what)};
@@ -164,7 +168,8 @@ AWAITS gboolean command_run(const char *const *argv, const HostUser *user, size_
     gather_read(&run.out);
     gather_read(&run.err);
     if (run.out.is_cut)
-        return error_set(error, ERROR_OPERATION_FAILED, "'%s' answered more than %zu bytes", argv[0], max_output);
+        return error_set(error, ERROR_OPERATION_FAILED, "'%s' answered more than %zu bytes",
+                         argv[0], max_output);
 
     ret_result->wait_status = run.wait_status;
     ret_result->output_len = run.out.text->len;
@@ -180,8 +185,10 @@ char *command_describe(const CommandResult *result)
     const char *separator = complaint[0] ? ": " : "";
 
     if (WIFSIGNALED(result->wait_status))
-        return g_strdup_printf("killed by signal %d%s%s", WTERMSIG(result->wait_status), separator, complaint);
-    return g_strdup_printf("exit status %d%s%s", WEXITSTATUS(result->wait_status), separator, complaint);
+        return g_strdup_printf("killed by signal %d%s%s", WTERMSIG(result->wait_status), separator,
+                               complaint);
+    return g_strdup_printf("exit status %d%s%s", WEXITSTATUS(result->wait_status), separator,
+                           complaint);
 }
 
 void command_result_clear(CommandResult *result)

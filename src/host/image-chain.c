@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is inside an image and behind it.  qemu-img reads it, as QEMU's user and with limits on memory and time: an image
- * comes from outside. */
+/* What is inside an image and behind it.  qemu-img reads it, as QEMU's user and with limits on
+ * memory and time: an image comes from outside. */
 #include <json-c/json.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "host/image.h"
 
 #define INFO_TIMEOUT_MS (20 * 1000)
-#define INFO_MAX (4 * 1024 * 1024)
+#define INFO_MAX        (4 * 1024 * 1024)
 
 static const char *get_text(json_object *object, const char *name)
 {
@@ -30,8 +30,9 @@ static gboolean read_layers(json_object *list, const char *path, ImageChain *cha
     size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 
     if (count == 0 || count > IMAGE_CHAIN_MAX)
-        return error_set(error, ERROR_OPERATION_FAILED, "'%s' has a chain of %zu images; 1 to %d are understood", path,
-                         count, IMAGE_CHAIN_MAX);
+        return error_set(error, ERROR_OPERATION_FAILED,
+                         "'%s' has a chain of %zu images; 1 to %d are understood", path, count,
+                         IMAGE_CHAIN_MAX);
     chain->layers = g_new0(ImageLayer, count);
     for (size_t i = 0; i < count; i++) {
         json_object *entry = json_object_array_get_idx(list, i);
@@ -39,18 +40,21 @@ static gboolean read_layers(json_object *list, const char *path, ImageChain *cha
         const char *format = get_text(entry, "format");
 
         if (!name || !format)
-            return error_set(error, ERROR_OPERATION_FAILED, "qemu-img's answer about '%s' names no file or format", path);
-        chain->layers[chain->count++] = (ImageLayer){g_strdup(name), g_strdup(format), get_number(entry, "virtual-size"),
-                                                     get_number(entry, "actual-size")};
+            return error_set(error, ERROR_OPERATION_FAILED,
+                             "qemu-img's answer about '%s' names no file or format", path);
+        chain->layers[chain->count++] =
+            (ImageLayer){g_strdup(name), g_strdup(format), get_number(entry, "virtual-size"),
+                         get_number(entry, "actual-size")};
     }
     return TRUE;
 }
 
-AWAITS gboolean image_chain_read(const char *path, const char *format, const HostUser *user, ImageChain *ret_chain,
-                                 GError **error)
+AWAITS gboolean image_chain_read(const char *path, const char *format, const HostUser *user,
+                                 ImageChain *ret_chain, GError **error)
 {
-    const char *argv[16] = {"/usr/bin/prlimit", "--as=1073741824", "--cpu=10", "/usr/bin/qemu-img", "info",
-                            "--output=json",    "--backing-chain", "-U"};
+    const char *argv[16] = {
+        "/usr/bin/prlimit", "--as=1073741824", "--cpu=10", "/usr/bin/qemu-img", "info",
+        "--output=json",    "--backing-chain", "-U"};
     unsigned n = 8;
     g_auto(CommandResult) result = {0};
     g_auto(ImageChain) chain = {0};
@@ -68,7 +72,8 @@ AWAITS gboolean image_chain_read(const char *path, const char *format, const Hos
         return FALSE;
     }
     if (result.wait_status != 0) {
-        const char *why = g_str_has_prefix(result.complaint, "qemu-img: ") ? result.complaint + 10 : result.complaint;
+        const char *why = g_str_has_prefix(result.complaint, "qemu-img: ") ? result.complaint + 10
+                                                                           : result.complaint;
 
         return error_set(error, ERROR_OPERATION_FAILED, "cannot read image '%s': %s", path, why);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Does another host see the same file?  Nobody can know for sure; the file system's kind is what stock hosts go by. */
+/* Does another host see the same file?  Nobody can know for sure; the file system's kind is what
+ * stock hosts go by. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +12,9 @@
 #include "base/file.h"
 #include "host/image.h"
 
-#define FUSE_MAGIC 0x65735546UL
+#define FUSE_MAGIC       0x65735546UL
 #define PLACE_TIMEOUT_MS (20 * 1000)
-#define MOUNTS_MAX (16 * 1024 * 1024)
+#define MOUNTS_MAX       (16 * 1024 * 1024)
 
 static const unsigned long shared_magics[] = {
     0x00006969, /* nfs */
@@ -56,7 +57,8 @@ static gboolean is_shared_fuse(const char *path)
 
     if (stat(path, &status) < 0)
         return FALSE;
-    g_autofree char *device = g_strdup_printf(" %u:%u ", major(status.st_dev), minor(status.st_dev));
+    g_autofree char *device =
+        g_strdup_printf(" %u:%u ", major(status.st_dev), minor(status.st_dev));
     for (char **line = lines; *line; line++) {
         const char *type = strstr(*line, " - ");
 
@@ -109,7 +111,8 @@ static gboolean query_work(void *data, GError **error)
     return TRUE;
 }
 
-AWAITS gboolean image_place(const char *path, const char *const *extra_dirs, ImagePlace *ret_place, GError **error)
+AWAITS gboolean image_place(const char *path, const char *const *extra_dirs, ImagePlace *ret_place,
+                            GError **error)
 {
     Query *query = g_new0(Query, 1);
 

@@ -4,8 +4,9 @@
  * The owner before is kept on the file, in the extended attributes that stock hosts write:
  *     trusted.libvirt.security.dac            "+UID:+GID"  the owner to return to
  *     trusted.libvirt.security.ref_dac        "N"          guests that use it
- *     trusted.libvirt.security.timestamp_dac  "SECONDS"    boot of the host that counts; older counts are void
- * File systems that cannot keep these (tmpfs of old kernels, NFS) have the same three lines in a file of memory_dir. */
+ *     trusted.libvirt.security.timestamp_dac  "SECONDS"    boot of the host that counts; older
+ * counts are void File systems that cannot keep these (tmpfs of old kernels, NFS) have the same
+ * three lines in a file of memory_dir. */
 #include "host/image.h"
 
 #include <errno.h>
@@ -23,10 +24,10 @@
 #include "host/command.h"
 
 #define FILE_TIMEOUT_MS (20 * 1000)
-#define XATTR_OWNER "trusted.libvirt.security.dac"
-#define XATTR_COUNT "trusted.libvirt.security.ref_dac"
-#define XATTR_BOOT "trusted.libvirt.security.timestamp_dac"
-#define VALUE_MAX 64
+#define XATTR_OWNER     "trusted.libvirt.security.dac"
+#define XATTR_COUNT     "trusted.libvirt.security.ref_dac"
+#define XATTR_BOOT      "trusted.libvirt.security.timestamp_dac"
+#define VALUE_MAX       64
 /* Boot times are computed from the wall clock, which is stepped now and then. */
 #define BOOT_TOLERANCE_S 300
 
@@ -65,15 +66,18 @@ static uint64_t boot_time_s(void)
     return (uint64_t)(now.tv_sec - up.tv_sec);
 }
 
-static gboolean parse_memory(const char *owner, const char *count, const char *boot, Memory *ret_memory)
+static gboolean parse_memory(const char *owner, const char *count, const char *boot,
+                             Memory *ret_memory)
 {
     g_auto(GStrv) ids = g_strsplit(owner, ":", 2);
     uint64_t uid, gid, number, boot_s;
     uint64_t now = boot_time_s();
 
-    if (g_strv_length(ids) != 2 || !number_parse_u64(ids[0] + (ids[0][0] == '+'), G_MAXUINT32 - 1, &uid) ||
+    if (g_strv_length(ids) != 2 ||
+        !number_parse_u64(ids[0] + (ids[0][0] == '+'), G_MAXUINT32 - 1, &uid) ||
         !number_parse_u64(ids[1] + (ids[1][0] == '+'), G_MAXUINT32 - 1, &gid) ||
-        !number_parse_u64(count, G_MAXUINT16, &number) || !number_parse_u64(boot, G_MAXINT64, &boot_s))
+        !number_parse_u64(count, G_MAXUINT16, &number) ||
+        !number_parse_u64(boot, G_MAXINT64, &boot_s))
         return FALSE;
     if (MAX(now, boot_s) - MIN(now, boot_s) > BOOT_TOLERANCE_S)
         number = 0; /* a count of before the reboot; the owner is still the owner */
@@ -118,7 +122,8 @@ static gboolean remember(const Job *job, const Memory *memory, GError **error)
         return TRUE;
     g_autofree char *text = g_strdup_printf("%s\n%s\n%s\n%s\n", owner, count, boot, job->path);
     g_autofree char *dir = g_path_get_dirname(job->file);
-    return dir_make(dir, 0700, error) && file_write_atomic(job->file, text, strlen(text), 0600, error);
+    return dir_make(dir, 0700, error) &&
+           file_write_atomic(job->file, text, strlen(text), 0600, error);
 }
 
 static void forget(const Job *job)
@@ -130,11 +135,12 @@ static void forget(const Job *job)
         unlink(job->file);
 }
 
-/* A file server that squashes root, or a read-only one, decides for itself; opening the file as that user tells. */
+/* A file server that squashes root, or a read-only one, decides for itself; opening the file as
+ * that user tells. */
 static gboolean is_their_decision(int number)
 {
-    return number == EPERM || number == EACCES || number == EROFS || number == EOPNOTSUPP || number == ENOSYS ||
-           number == EINVAL;
+    return number == EPERM || number == EACCES || number == EROFS || number == EOPNOTSUPP ||
+           number == ENOSYS || number == EINVAL;
 }
 
 static gboolean change_owner(int fd, const char *path, uid_t uid, gid_t gid, GError **error)
@@ -212,7 +218,8 @@ static void busy_end(const char *path)
     condition_signal(busy_changed);
 }
 
-AWAITS static gboolean change(const char *path, const HostUser *user, const char *memory_dir, gboolean gives, GError **error)
+AWAITS static gboolean change(const char *path, const HostUser *user, const char *memory_dir,
+                              gboolean gives, GError **error)
 {
     Job *job;
     gboolean is_done;
@@ -237,26 +244,31 @@ AWAITS static gboolean change(const char *path, const HostUser *user, const char
     return is_done;
 }
 
-AWAITS gboolean image_give(const char *path, const HostUser *user, const char *memory_dir, GError **error)
+AWAITS gboolean image_give(const char *path, const HostUser *user, const char *memory_dir,
+                           GError **error)
 {
     return change(path, user, memory_dir, TRUE, error);
 }
 
-AWAITS gboolean image_give_back(const char *path, const HostUser *user, const char *memory_dir, GError **error)
+AWAITS gboolean image_give_back(const char *path, const HostUser *user, const char *memory_dir,
+                                GError **error)
 {
     return change(path, user, memory_dir, FALSE, error);
 }
 
-AWAITS gboolean image_test_open(const char *path, gboolean for_writing, const HostUser *user, GError **error)
+AWAITS gboolean image_test_open(const char *path, gboolean for_writing, const HostUser *user,
+                                GError **error)
 {
     g_autofree char *target = g_strconcat(for_writing ? "of=" : "if=", path, NULL);
-    const char *const reading[] = {"/usr/bin/dd", target, "of=/dev/null", "count=0", "status=none", NULL};
+    const char *const reading[] = {"/usr/bin/dd", target,        "of=/dev/null",
+                                   "count=0",     "status=none", NULL};
     const char *const writing[] = {"/usr/bin/dd", "if=/dev/null", target, "conv=notrunc,nocreat",
                                    "count=0",     "status=none",  NULL};
     g_auto(CommandResult) result = {0};
     const char *why;
 
-    if (!command_run(for_writing ? writing : reading, user, VALUE_MAX, FILE_TIMEOUT_MS, &result, error)) {
+    if (!command_run(for_writing ? writing : reading, user, VALUE_MAX, FILE_TIMEOUT_MS, &result,
+                     error)) {
         g_prefix_error(error, "cannot open '%s': ", path);
         return FALSE;
     }
@@ -264,6 +276,7 @@ AWAITS gboolean image_test_open(const char *path, gboolean for_writing, const Ho
         return TRUE;
     why = strrchr(result.complaint, ':');
     return error_set(error, ERROR_OPEN_FAILED, "cannot open '%s' for %s as user '%s': %s", path,
-                     for_writing ? "writing" : "reading", user->is_set ? user->name : g_get_user_name(),
+                     for_writing ? "writing" : "reading",
+                     user->is_set ? user->name : g_get_user_name(),
                      why ? why + 2 : result.complaint);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ferry-kvm-probe: makes a guest of some twenty instructions and runs it.  In 64-bit mode with paging it counts to ten
- * million, which takes a processor some 10 ms, then halts and wants to be woken by its timer, three times, and says so on a
- * port.  Some KVMs pass every shorter test by emulating one instruction after the other, far slower than QEMU itself
- * would, and no guest ever comes up under them.  A program of its own, since a KVM that lies may also hang, and then only
+/* ferry-kvm-probe: makes a guest of some twenty instructions and runs it.  In 64-bit mode with
+ * paging it counts to ten million, which takes a processor some 10 ms, then halts and wants to be
+ * woken by its timer, three times, and says so on a port.  Some KVMs pass every shorter test by
+ * emulating one instruction after the other, far slower than QEMU itself would, and no guest ever
+ * comes up under them.  A program of its own, since a KVM that lies may also hang, and then only
  * this process is lost.  Exit status 0: works; 1: does not, and stderr says at which step. */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,17 +21,17 @@
 
 /* The guest's memory, all of it mapped one to one. */
 #define MEMORY_SIZE 0x10000
-#define CODE_BASE 0x1000
-#define IDT_BASE 0x2000
-#define GDT_BASE 0x3000
-#define TSS_BASE 0x3800
+#define CODE_BASE   0x1000
+#define IDT_BASE    0x2000
+#define GDT_BASE    0x3000
+#define TSS_BASE    0x3800
 #define PAGE_TABLES 0x4000 /* three levels, one page each; the last maps 2 MiB */
-#define STACK_TOP 0x8000
+#define STACK_TOP   0x8000
 
 #define TIMER_VECTOR 0x20 /* the same numbers stand in the assembly */
-#define PORT 0x99         /* no device of the in-kernel chips */
-#define WAKE_UPS 3
-#define LIMIT_MS 900 /* a little less than the caller waits */
+#define PORT         0x99 /* no device of the in-kernel chips */
+#define WAKE_UPS     3
+#define LIMIT_MS     900 /* a little less than the caller waits */
 
 extern const uint8_t guest_code[], guest_handler[], guest_code_end[];
 
@@ -87,7 +88,9 @@ static int run(int vcpu, struct kvm_run *state)
 {
     errno = 0;
     if (ioctl(vcpu, KVM_RUN, 0) < 0 && errno == EINTR) {
-        fprintf(stderr, "ten million instructions took longer than %d ms: no guest can live on that\n", LIMIT_MS);
+        fprintf(stderr,
+                "ten million instructions took longer than %d ms: no guest can live on that\n",
+                LIMIT_MS);
         return 1;
     }
     if (state->exit_reason == KVM_EXIT_INTERNAL_ERROR)
@@ -95,7 +98,8 @@ static int run(int vcpu, struct kvm_run *state)
     if (errno)
         return fail("KVM_RUN");
     if (state->exit_reason != KVM_EXIT_IO || state->io.port != PORT) {
-        fprintf(stderr, "the guest left with reason %u instead of its answer\n", state->exit_reason);
+        fprintf(stderr, "the guest left with reason %u instead of its answer\n",
+                state->exit_reason);
         return 1;
     }
     if (((const uint8_t *)state)[state->io.data_offset] >= WAKE_UPS)
@@ -125,8 +129,10 @@ static void fill_memory(uint8_t *memory)
 static int set_registers(int vcpu)
 {
     struct kvm_regs regs = {.rip = CODE_BASE, .rsp = STACK_TOP, .rflags = 2};
-    struct kvm_segment code = {.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1};
-    struct kvm_segment data = {.limit = 0xffffffff, .selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1};
+    struct kvm_segment code = {
+        .limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1};
+    struct kvm_segment data = {
+        .limit = 0xffffffff, .selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1};
     struct kvm_segment task = {.base = TSS_BASE, .limit = 0x67, .type = 11, .present = 1};
     struct kvm_sregs sregs;
 
@@ -138,9 +144,9 @@ static int set_registers(int vcpu)
     sregs.gdt = (struct kvm_dtable){.base = GDT_BASE, .limit = 23};
     sregs.idt = (struct kvm_dtable){.base = IDT_BASE, .limit = (TIMER_VECTOR + 1) * 16 - 1};
     sregs.cr3 = PAGE_TABLES;
-    sregs.cr4 |= 1 << 5;                      /* PAE */
-    sregs.cr0 = 0x80000011;                   /* paging, protection */
-    sregs.efer |= 1 << 8 | 1 << 10;           /* long mode, enabled and active */
+    sregs.cr4 |= 1 << 5;            /* PAE */
+    sregs.cr0 = 0x80000011;         /* paging, protection */
+    sregs.efer |= 1 << 8 | 1 << 10; /* long mode, enabled and active */
     if (ioctl(vcpu, KVM_SET_SREGS, &sregs) < 0 || ioctl(vcpu, KVM_SET_REGS, &regs) < 0)
         return fail("setting registers");
     return 0;
@@ -168,15 +174,18 @@ static int make_machine(int kvm)
 
     if (vm < 0)
         return -fail("KVM_CREATE_VM");
-    ioctl(vm, KVM_SET_TSS_ADDR, 0xfffbd000UL); /* older Intel processors need it; others do not mind */
+    ioctl(vm, KVM_SET_TSS_ADDR,
+          0xfffbd000UL); /* older Intel processors need it; others do not mind */
     if (ioctl(vm, KVM_CREATE_IRQCHIP, 0) < 0 || ioctl(vm, KVM_CREATE_PIT2, &pit) < 0)
         return -fail("making the interrupt controller and the timer");
 
-    uint8_t *memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    uint8_t *memory =
+        mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return -fail("mmap");
     fill_memory(memory);
-    struct kvm_userspace_memory_region region = {.memory_size = MEMORY_SIZE, .userspace_addr = (uintptr_t)memory};
+    struct kvm_userspace_memory_region region = {.memory_size = MEMORY_SIZE,
+                                                 .userspace_addr = (uintptr_t)memory};
     if (ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) < 0)
         return -fail("KVM_SET_USER_MEMORY_REGION");
     return vm;
@@ -184,7 +193,8 @@ static int make_machine(int kvm)
 
 int main(void)
 {
-    struct sigaction interrupt = {.sa_handler = on_alarm}; /* KVM_RUN returns, it is not started again */
+    struct sigaction interrupt = {.sa_handler =
+                                      on_alarm}; /* KVM_RUN returns, it is not started again */
     struct itimerval limit = {.it_value.tv_usec = LIMIT_MS * 1000};
 
     sigaction(SIGALRM, &interrupt, NULL);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs ferry-kvm-probe once and remembers what it said.  Two tasks may ask at the same time; both then run it, and agree. */
+/* Runs ferry-kvm-probe once and remembers what it said.  Two tasks may ask at the same time; both
+ * then run it, and agree. */
 #include "host/kvm.h"
 
 #include "base/error.h"
 #include "base/log.h"
 #include "host/command.h"
 
-#define PROBE_MS 1000
+#define PROBE_MS   1000
 #define OUTPUT_MAX 4096
 
 static const char *helper_path;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who this host is.  Two hosts with one UUID cannot exchange guests, so firmware that gives the same to every board it
- * leaves must not be believed. */
+/* Who this host is.  Two hosts with one UUID cannot exchange guests, so firmware that gives the
+ * same to every board it leaves must not be believed. */
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,19 +63,22 @@ static gboolean read_or_make(const char *state_dir, Uuid *ret_uuid, GError **err
     uuid_generate(ret_uuid);
     uuid_format(ret_uuid, line);
     g_autofree char *content = g_strconcat(line, "\n", NULL);
-    if (!dir_make(state_dir, 0755, error) || !file_write_atomic(path, content, strlen(content), 0644, error))
+    if (!dir_make(state_dir, 0755, error) ||
+        !file_write_atomic(path, content, strlen(content), 0644, error))
         return FALSE;
     log_info("this host had no UUID of its own; made %s and kept it in '%s'", line, path);
     return TRUE;
 }
 
-gboolean node_uuid(const char *root, const char *configured, const char *state_dir, Uuid *ret_uuid, GError **error)
+gboolean node_uuid(const char *root, const char *configured, const char *state_dir, Uuid *ret_uuid,
+                   GError **error)
 {
     Uuid uuid;
 
     if (configured) {
         if (!uuid_parse(configured, &uuid) || node_uuid_is_dummy(&uuid))
-            return error_set(error, ERROR_CONF_SYNTAX, "host_uuid '%s' is not the UUID of one host", configured);
+            return error_set(error, ERROR_CONF_SYNTAX, "host_uuid '%s' is not the UUID of one host",
+                             configured);
     } else if (!read_smbios(root, &uuid) && !read_or_make(state_dir, &uuid, error)) {
         return FALSE;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads processors, memory and NUMA cells from /proc and /sys.  Every number is bounded: a container's odd /sys must
- * give a modest answer, never a crash. */
+/* Reads processors, memory and NUMA cells from /proc and /sys.  Every number is bounded: a
+ * container's odd /sys must give a modest answer, never a crash. */
 #include "host/node.h"
 
 #include <stdio.h>
@@ -12,9 +12,9 @@
 #include "base/file.h"
 #include "base/number.h"
 
-#define CPU_ID_MAX 8191
+#define CPU_ID_MAX  8191
 #define CELL_ID_MAX 1023
-#define FILE_MAX (4 * 1024 * 1024)
+#define FILE_MAX    (4 * 1024 * 1024)
 
 static char *read_text(const char *root, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
@@ -66,7 +66,8 @@ static char *find_field(const char *text, const char *name)
 {
     size_t len = strlen(name);
 
-    for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+    for (const char *line = text; line && *line;
+         line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
         const char *rest = line + len;
 
         if (strncmp(line, name, len) != 0)
@@ -97,7 +98,7 @@ static void read_cpuinfo(const char *root, Node *node)
     g_autofree char *mhz = find_field(text, "cpu MHz");
 
     node->cpu_name = find_field(text, "model name");
-    node->cpu_vendor = !vendor ? NULL
+    node->cpu_vendor = !vendor                               ? NULL
                        : strcmp(vendor, "GenuineIntel") == 0 ? g_strdup("Intel")
                        : strcmp(vendor, "AuthenticAMD") == 0 ? g_strdup("AMD")
                                                              : NULL;
@@ -125,7 +126,8 @@ static void read_cpus(const char *root, Node *node)
         cpu->id = g_array_index(ids, unsigned, i);
         cpu->socket = read_number(root, "physical_package_id", cpu->id, 0);
         cpu->core = read_number(root, "core_id", cpu->id, cpu->id);
-        cpu->siblings = read_text(root, "/sys/devices/system/cpu/cpu%u/topology/thread_siblings_list", cpu->id);
+        cpu->siblings =
+            read_text(root, "/sys/devices/system/cpu/cpu%u/topology/thread_siblings_list", cpu->id);
         if (!cpu->siblings)
             cpu->siblings = g_strdup_printf("%u", cpu->id);
     }
@@ -167,8 +169,8 @@ static void read_cells(const char *root, Node *node)
         node->cell[0].cpus[i] = node->cpus[i].id;
 }
 
-/* Sockets, cores and threads as nodeinfo wants them: their product over all cells is the number of processors, or, on a
- * machine that is not even, everything is one socket of one cell. */
+/* Sockets, cores and threads as nodeinfo wants them: their product over all cells is the number of
+ * processors, or, on a machine that is not even, everything is one socket of one cell. */
 static void count_topology(Node *node)
 {
     g_autoptr(GHashTable) sockets = g_hash_table_new(NULL, NULL);
@@ -234,8 +236,9 @@ void node_free(Node *node)
 
 uint64_t node_free_memory(const char *root, int cell)
 {
-    g_autofree char *text = cell < 0 ? read_text(root, "/proc/meminfo")
-                                     : read_text(root, "/sys/devices/system/node/node%d/meminfo", cell);
+    g_autofree char *text = cell < 0
+                                ? read_text(root, "/proc/meminfo")
+                                : read_text(root, "/sys/devices/system/node/node%d/meminfo", cell);
 
     /* MemFree, as stock answers: clients compare the two. */
     return find_kib(text, "MemFree") * 1024;

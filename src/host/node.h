@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The machine we run on: processors, memory, NUMA cells, its name and its UUID.  Reads /proc and /sys below a root, so
- * that tests bring their own. */
+/* The machine we run on: processors, memory, NUMA cells, its name and its UUID.  Reads /proc and
+ * /sys below a root, so that tests bring their own. */
 #pragma once
 
 #include <glib.h>
@@ -29,11 +29,12 @@ typedef struct {
     char **cpu_flags; /* as /proc/cpuinfo spells them */
     uint64_t memory_kib;
     unsigned mhz;
-    unsigned cpu_count;                         /* online */
-    unsigned cells, sockets, cores, threads;    /* sockets per cell, as nodeinfo wants; 1 cell if uneven */
-    unsigned topology_sockets;                  /* of the whole machine */
-    NodeCpu *cpus;                              /* cpu_count of them */
-    NodeCell *cell;                             /* cells of them; at least one */
+    unsigned cpu_count; /* online */
+    unsigned cells, sockets, cores,
+        threads;               /* sockets per cell, as nodeinfo wants; 1 cell if uneven */
+    unsigned topology_sockets; /* of the whole machine */
+    NodeCpu *cpus;             /* cpu_count of them */
+    NodeCell *cell;            /* cells of them; at least one */
     unsigned cell_count;
     uint64_t page_kib;
 } Node;
@@ -42,7 +43,8 @@ typedef struct {
 Node *node_read(const char *root);
 void node_free(Node *node);
 
-/* Free bytes (MemFree, as stock answers).  cell < 0: of the whole host; else of that cell, 0 if there is none. */
+/* Free bytes (MemFree, as stock answers).  cell < 0: of the whole host; else of that cell, 0 if
+ * there is none. */
 uint64_t node_free_memory(const char *root, int cell);
 
 typedef struct {
@@ -50,9 +52,10 @@ typedef struct {
 } NodeMemory;
 gboolean node_memory_stats(const char *root, NodeMemory *ret_memory, GError **error);
 
-/* The host's UUID: the configured one; else SMBIOS's, unless missing or a well-known dummy; else the one made once and
- * kept in state_dir/host-uuid.  Blocks shortly: at start-up only. */
-gboolean node_uuid(const char *root, const char *configured, const char *state_dir, Uuid *ret_uuid, GError **error);
+/* The host's UUID: the configured one; else SMBIOS's, unless missing or a well-known dummy; else
+ * the one made once and kept in state_dir/host-uuid.  Blocks shortly: at start-up only. */
+gboolean node_uuid(const char *root, const char *configured, const char *state_dir, Uuid *ret_uuid,
+                   GError **error);
 /* All zeros, all ones, and the values that careless firmware ships. */
 gboolean node_uuid_is_dummy(const Uuid *uuid);
 

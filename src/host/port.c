@@ -23,7 +23,8 @@ static int listen_at(const struct sockaddr_storage *address, uint16_t port)
 
     if (fd < 0)
         return -1;
-    /* With SO_REUSEADDR a port whose last connection lingers in TIME_WAIT is free; another listener's is not. */
+    /* With SO_REUSEADDR a port whose last connection lingers in TIME_WAIT is free; another
+     * listener's is not. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
         return -1;
     if (at.ss_family == AF_INET6 && address_is_wildcard(&at) &&
@@ -55,8 +56,8 @@ static int listen_on(const struct sockaddr_storage *address, uint16_t port)
     return address ? listen_at(address, port) : listen_any(port);
 }
 
-gboolean port_listen(const struct sockaddr_storage *address, uint16_t port, PortRange range, int *ret_fd,
-                     uint16_t *ret_port, GError **error)
+gboolean port_listen(const struct sockaddr_storage *address, uint16_t port, PortRange range,
+                     int *ret_fd, uint16_t *ret_port, GError **error)
 {
     uint16_t first = port ? port : range.first;
     uint16_t last = port ? port : range.last;
@@ -74,7 +75,8 @@ gboolean port_listen(const struct sockaddr_storage *address, uint16_t port, Port
             return error_errno(error, "cannot listen on %s, port %u", where, number);
     }
     return error_set(error, ERROR_OPERATION_FAILED,
-                     "all migration ports from %u to %u are in use on %s; widen migration_port_min/max in ferryd.conf or "
+                     "all migration ports from %u to %u are in use on %s; widen "
+                     "migration_port_min/max in ferryd.conf or "
                      "wait for a migration to end",
                      first, last, where);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Name look-ups, the one thing here that may take as long as a resolver likes: on a worker, with a deadline. */
+/* Name look-ups, the one thing here that may take as long as a resolver likes: on a worker, with a
+ * deadline. */
 #include <errno.h>
 #include <netdb.h>
 #include <string.h>
@@ -41,10 +42,12 @@ static gboolean look_up_work(void *data, GError **error)
     int status = getaddrinfo(look_up->name, NULL, &hints, &list);
 
     if (status != 0)
-        return error_set(error, ERROR_UNKNOWN_HOST, "unable to resolve address '%s': %s", look_up->name,
+        return error_set(error, ERROR_UNKNOWN_HOST, "unable to resolve address '%s': %s",
+                         look_up->name,
                          status == EAI_SYSTEM ? g_strerror(errno) : gai_strerror(status));
     look_up->names.items = g_new0(struct sockaddr_storage, ADDRESSES_MAX);
-    for (const struct addrinfo *entry = list; entry && look_up->names.count < ADDRESSES_MAX; entry = entry->ai_next) {
+    for (const struct addrinfo *entry = list; entry && look_up->names.count < ADDRESSES_MAX;
+         entry = entry->ai_next) {
         struct sockaddr_storage address = {0};
 
         if (entry->ai_family != AF_INET && entry->ai_family != AF_INET6)
@@ -55,12 +58,13 @@ static gboolean look_up_work(void *data, GError **error)
     }
     freeaddrinfo(list);
     if (look_up->names.count == 0)
-        return error_set(error, ERROR_UNKNOWN_HOST, "unable to resolve address '%s': it has no IP address",
-                         look_up->name);
+        return error_set(error, ERROR_UNKNOWN_HOST,
+                         "unable to resolve address '%s': it has no IP address", look_up->name);
     return TRUE;
 }
 
-AWAITS gboolean host_resolve(const char *name, int64_t timeout_ms, ResolvedName *ret_names, GError **error)
+AWAITS gboolean host_resolve(const char *name, int64_t timeout_ms, ResolvedName *ret_names,
+                             GError **error)
 {
     struct sockaddr_storage literal;
 

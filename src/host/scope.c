@@ -11,7 +11,7 @@
 #include <systemd/sd-bus.h>
 #endif
 
-#define ENTER_MS (10 * 1000)
+#define ENTER_MS  (10 * 1000)
 #define SLICE_MAX 200
 
 char *scope_slice_name(const char *partition)
@@ -57,7 +57,8 @@ static void request_free(void *data)
     g_free(request);
 }
 
-static gboolean call_failed(const Request *request, const sd_bus_error *bus_error, int number, GError **error)
+static gboolean call_failed(const Request *request, const sd_bus_error *bus_error, int number,
+                            GError **error)
 {
     return error_set(error, ERROR_DBUS_SERVICE, "cannot make '%s': %s", request->unit,
                      bus_error->message ? bus_error->message : g_strerror(-number));
@@ -72,26 +73,28 @@ static gboolean request_work(void *data, GError **error)
     int status = sd_bus_open_system(&bus);
 
     if (status >= 0)
-        status = sd_bus_call_method(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-                                    "org.freedesktop.systemd1.Manager", "StartTransientUnit", &bus_error, NULL,
-                                    "ssa(sv)a(sa(sv))", request->unit, "fail",            /* unit, mode */
-                                    4,                                                    /* properties */
-                                    "Description", "s", request->description,             /**/
-                                    "Slice", "s", request->slice,                         /**/
-                                    "PIDs", "au", 1, request->pid,                        /**/
-                                    "Delegate", "b", 1,                                   /**/
-                                    0);                                                   /* auxiliary units */
+        status =
+            sd_bus_call_method(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                               "org.freedesktop.systemd1.Manager", "StartTransientUnit", &bus_error,
+                               NULL, "ssa(sv)a(sa(sv))", request->unit, "fail", /* unit, mode */
+                               4,                                               /* properties */
+                               "Description", "s", request->description,        /**/
+                               "Slice", "s", request->slice,                    /**/
+                               "PIDs", "au", 1, request->pid,                   /**/
+                               "Delegate", "b", 1,                              /**/
+                               0); /* auxiliary units */
     return status >= 0 || call_failed(request, &bus_error, status, error);
 }
 #endif
 
-AWAITS gboolean scope_enter(pid_t pid, const char *name, const char *description, const char *partition, GError **error)
+AWAITS gboolean scope_enter(pid_t pid, const char *name, const char *description,
+                            const char *partition, GError **error)
 {
     g_autofree char *slice = scope_slice_name(partition);
 
     if (!slice)
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED, "resource partition '%s' is not a path like /machine/web",
-                         partition);
+        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                         "resource partition '%s' is not a path like /machine/web", partition);
 #ifdef HAVE_SYSTEMD
     Request *request = g_new0(Request, 1);
 

@@ -9,7 +9,9 @@
 
 /* Is there a service manager to ask, and are we one that it would listen to? */
 gboolean scope_is_available(void);
-/* Moves pid into NAME.scope below the slice of partition ("/machine/web" is machine-web.slice; NULL: machine.slice). */
-AWAITS gboolean scope_enter(pid_t pid, const char *name, const char *description, const char *partition, GError **error);
+/* Moves pid into NAME.scope below the slice of partition ("/machine/web" is machine-web.slice;
+ * NULL: machine.slice). */
+AWAITS gboolean scope_enter(pid_t pid, const char *name, const char *description,
+                            const char *partition, GError **error);
 /* The slice's name; NULL for a partition that is none.  Pure; the caller frees. */
 char *scope_slice_name(const char *partition);

@@ -20,7 +20,8 @@
 static gboolean set_name(struct ifreq *request, const char *name, GError **error)
 {
     if (strlen(name) >= IFNAMSIZ)
-        return error_set(error, ERROR_INVALID_ARG, "interface name '%s' is longer than %d bytes", name, IFNAMSIZ - 1);
+        return error_set(error, ERROR_INVALID_ARG, "interface name '%s' is longer than %d bytes",
+                         name, IFNAMSIZ - 1);
     g_strlcpy(request->ifr_name, name, IFNAMSIZ);
     return TRUE;
 }
@@ -31,7 +32,8 @@ static gboolean open_queues(const TapSpec *spec, Tap *tap, GError **error)
     struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
 
     if (count > TAP_QUEUES_MAX)
-        return error_set(error, ERROR_INVALID_ARG, "an interface has at most %d queues, not %u", TAP_QUEUES_MAX, count);
+        return error_set(error, ERROR_INVALID_ARG, "an interface has at most %d queues, not %u",
+                         TAP_QUEUES_MAX, count);
     if (spec->wants_vnet_header)
         request.ifr_flags |= IFF_VNET_HDR;
     if (count > 1)
@@ -57,7 +59,8 @@ static gboolean set_mac(int control, const Tap *tap, const uint8_t *mac, GError 
 {
     struct ifreq request = {.ifr_hwaddr.sa_family = ARPHRD_ETHER};
 
-    /* A first byte of 0xfe keeps the bridge from taking a guest's address as its own: it takes the lowest. */
+    /* A first byte of 0xfe keeps the bridge from taking a guest's address as its own: it takes the
+     * lowest. */
     memcpy(request.ifr_hwaddr.sa_data, mac, 6);
     request.ifr_hwaddr.sa_data[0] = (char)0xfe;
     if (!set_name(&request, tap->name, error))
@@ -72,13 +75,15 @@ static gboolean set_mtu(int control, const Tap *tap, const TapSpec *spec, GError
     struct ifreq request = {.ifr_mtu = (int)spec->mtu};
 
     if (spec->mtu == 0) {
-        if (!spec->bridge || !set_name(&request, spec->bridge, error) || ioctl(control, SIOCGIFMTU, &request) < 0)
+        if (!spec->bridge || !set_name(&request, spec->bridge, error) ||
+            ioctl(control, SIOCGIFMTU, &request) < 0)
             return TRUE;
     }
     if (!set_name(&request, tap->name, error))
         return FALSE;
     if (ioctl(control, SIOCSIFMTU, &request) < 0)
-        return error_errno(error, "cannot set the MTU of tap '%s' to %d", tap->name, request.ifr_mtu);
+        return error_errno(error, "cannot set the MTU of tap '%s' to %d", tap->name,
+                           request.ifr_mtu);
     return TRUE;
 }
 
@@ -115,10 +120,12 @@ gboolean tap_open(const TapSpec *spec, Tap *ret_tap, GError **error)
     if (control < 0)
         return error_errno(error, "cannot open a socket for network control");
     if (spec->bridge && !bridge_exists(spec->bridge))
-        return error_set(error, ERROR_OPERATION_FAILED, "there is no bridge '%s' on this host", spec->bridge);
+        return error_set(error, ERROR_OPERATION_FAILED, "there is no bridge '%s' on this host",
+                         spec->bridge);
     if (!open_queues(spec, &tap, error))
         return FALSE;
-    if ((spec->mac && !set_mac(control, &tap, spec->mac, error)) || !set_mtu(control, &tap, spec, error) ||
+    if ((spec->mac && !set_mac(control, &tap, spec->mac, error)) ||
+        !set_mtu(control, &tap, spec, error) ||
         (spec->bridge && !plug(control, &tap, spec->bridge, error)) ||
         (!spec->is_down && !set_up(control, &tap, error)))
         return FALSE;
@@ -150,7 +157,8 @@ gboolean bridge_exists(const char *name)
     if (strlen(name) >= IFNAMSIZ || !interface_exists(name))
         return FALSE;
     socket = nl_socket_alloc();
-    if (socket && nl_connect(socket, NETLINK_ROUTE) == 0 && rtnl_link_get_kernel(socket, 0, name, &link) == 0) {
+    if (socket && nl_connect(socket, NETLINK_ROUTE) == 0 &&
+        rtnl_link_get_kernel(socket, 0, name, &link) == 0) {
         is_bridge = g_strcmp0(rtnl_link_get_type(link), "bridge") == 0;
         rtnl_link_put(link);
     }
@@ -168,15 +176,17 @@ char *network_find_bridge(const char *network, const char *const *map, GError **
             continue;
         if (bridge_exists(*row + len + 1))
             return g_strdup(*row + len + 1);
-        error_set(error, ERROR_NO_NETWORK,
-                  "network '%s' is bridge '%s' by ferryd.conf, but there is no such bridge on this host", network,
-                  *row + len + 1);
+        error_set(
+            error, ERROR_NO_NETWORK,
+            "network '%s' is bridge '%s' by ferryd.conf, but there is no such bridge on this host",
+            network, *row + len + 1);
         return NULL;
     }
     if (bridge_exists(network))
         return g_strdup(network);
     error_set(error, ERROR_NO_NETWORK,
-              "network '%s' is unknown: no line 'networks' of ferryd.conf maps it to a bridge, and this host has no "
+              "network '%s' is unknown: no line 'networks' of ferryd.conf maps it to a bridge, and "
+              "this host has no "
               "bridge of that name",
               network);
     return NULL;

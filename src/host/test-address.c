@@ -62,7 +62,8 @@ typedef struct {
 
 static const Case cases[] = {
     {"192.0.2.9", "10.0.0.2", "10.0.0.2", "eth0", "192.0.2.9", "migration_host"},
-    {"127.0.0.1", "10.0.0.2", "10.0.0.2", "eth0", "10.0.0.2", "no address that another host could use"},
+    {"127.0.0.1", "10.0.0.2", "10.0.0.2", "eth0", "10.0.0.2",
+     "no address that another host could use"},
     {NULL, "10.0.0.2", "127.0.1.1", "eth0", "10.0.0.2", "control connection arrived"},
     {NULL, "2001:db8::5", NULL, "eth0", "2001:db8::5", "control connection arrived"},
     {NULL, "127.0.0.1", "10.0.0.2", "eth0", "10.0.0.2", "127.0.0.1, which is loopback"},
@@ -76,8 +77,11 @@ static const Case cases[] = {
 
 static HostAddresses *make_host(void)
 {
-    static const char *const rows[][2] = {{"lo", "127.0.0.1"}, {"eth0", "2001:db8::6"}, {"eth0", "10.0.0.2"},
-                                          {"eth1", "fe80::7"}, {"eth1", "2001:db8::7"}};
+    static const char *const rows[][2] = {{"lo", "127.0.0.1"},
+                                          {"eth0", "2001:db8::6"},
+                                          {"eth0", "10.0.0.2"},
+                                          {"eth1", "fe80::7"},
+                                          {"eth1", "2001:db8::7"}};
     HostAddresses *addresses = g_new0(HostAddresses, 1);
 
     addresses->items = g_new0(HostAddress, G_N_ELEMENTS(rows));
@@ -139,9 +143,12 @@ static void the_addresses_of_this_host_are_its_own(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/host/address/literals-are-parsed-and-written-back", literals_are_parsed_and_written_back);
-    g_test_add_func("/host/address/kinds-of-addresses-are-told-apart", kinds_of_addresses_are_told_apart);
+    g_test_add_func("/host/address/literals-are-parsed-and-written-back",
+                    literals_are_parsed_and_written_back);
+    g_test_add_func("/host/address/kinds-of-addresses-are-told-apart",
+                    kinds_of_addresses_are_told_apart);
     g_test_add_func("/host/address/the-first-usable-way-is-taken", the_first_usable_way_is_taken);
-    g_test_add_func("/host/address/the-addresses-of-this-host-are-its-own", the_addresses_of_this_host_are_its_own);
+    g_test_add_func("/host/address/the-addresses-of-this-host-are-its-own",
+                    the_addresses_of_this_host_are_its_own);
     return g_test_run();
 }

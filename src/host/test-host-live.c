@@ -114,7 +114,8 @@ static void give_body(void *data)
     g_assert_nonnull(strstr(error->message, "/nonexistent/a.img"));
     g_clear_error(&error);
     g_assert_true(image_give_back("/nonexistent/a.img", &nobody, dir, &error));
-    g_assert_true(image_give("/dev/null", &nobody, dir, &error)); /* not a file that has an owner to change */
+    g_assert_true(
+        image_give("/dev/null", &nobody, dir, &error)); /* not a file that has an owner to change */
     g_assert_cmpint(owner_of("/dev/null"), ==, 0);
 }
 
@@ -132,8 +133,8 @@ static void chain_body(void *data)
     auto_dir char *dir = g_dir_make_tmp("ferry-chain-XXXXXX", &error);
     g_autofree char *base = g_build_filename(dir, "base.raw", NULL);
     g_autofree char *top = g_build_filename(dir, "top.qcow2", NULL);
-    const char *const make[] = {"/usr/bin/qemu-img", "create", "-q",  "-f", "qcow2", "-b",
-                                base,                "-F",     "raw", top,  NULL};
+    const char *const make[] = {
+        "/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", top, NULL};
     g_auto(CommandResult) result = {0};
     g_auto(ImageChain) chain = {0};
     ImagePlace place = IMAGE_PLACE_MISSING;
@@ -215,7 +216,9 @@ static void a_tap_lives_as_long_as_its_descriptor(void)
     g_assert_cmpstr(tap.name, ==, "vnet0");
     g_assert_true(tap_open(&spec, &second, &error));
     g_assert_cmpstr(second.name, ==, "vnet1");
-    g_assert_cmpint(system("ip -o link show vnet0 | grep -q 'mtu 1400.*master ferrytest0.*link/ether fe:54:00:01:02:03'"), ==, 0);
+    g_assert_cmpint(system("ip -o link show vnet0 | grep -q 'mtu 1400.*master "
+                           "ferrytest0.*link/ether fe:54:00:01:02:03'"),
+                    ==, 0);
     g_strlcpy(name, tap.name, sizeof name);
     tap_clear(&tap);
     g_assert_false(interface_exists(name));
@@ -231,10 +234,13 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     child_set_helper(g_getenv("FERRY_EXEC"));
     g_test_add_func("/host/live/a-command-is-bounded", a_command_is_bounded);
-    g_test_add_func("/host/live/names-are-resolved-with-a-deadline", names_are_resolved_with_a_deadline);
-    g_test_add_func("/host/live/an-image-is-given-and-given-back", an_image_is_given_and_given_back);
+    g_test_add_func("/host/live/names-are-resolved-with-a-deadline",
+                    names_are_resolved_with_a_deadline);
+    g_test_add_func("/host/live/an-image-is-given-and-given-back",
+                    an_image_is_given_and_given_back);
     g_test_add_func("/host/live/a-chain-of-images-is-read", a_chain_of_images_is_read);
     g_test_add_func("/host/live/kvm-is-tried-once", kvm_is_tried_once);
-    g_test_add_func("/host/live/a-tap-lives-as-long-as-its-descriptor", a_tap_lives_as_long_as_its_descriptor);
+    g_test_add_func("/host/live/a-tap-lives-as-long-as-its-descriptor",
+                    a_tap_lives_as_long_as_its_descriptor);
     return g_test_run();
 }

@@ -49,18 +49,22 @@ static void a_machine_of_two_sockets_is_understood(void)
 {
     auto_root char *root = make_root();
 
-    put(root, "proc/meminfo", "MemTotal:       16000 kB\nMemFree:         4000 kB\nMemAvailable:    9000 kB\n"
-                              "Buffers:            5 kB\nSwapCached:         1 kB\nCached:             7 kB\n");
-    put(root, "proc/cpuinfo", "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel\t\t: 85\nmodel name\t: Xeon\n"
-                              "cpu MHz\t\t: 2400.5\nflags\t\t: fpu sse2\n\nprocessor\t: 1\n");
+    put(root, "proc/meminfo",
+        "MemTotal:       16000 kB\nMemFree:         4000 kB\nMemAvailable:    9000 kB\n"
+        "Buffers:            5 kB\nSwapCached:         1 kB\nCached:             7 kB\n");
+    put(root, "proc/cpuinfo",
+        "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel\t\t: 85\nmodel name\t: Xeon\n"
+        "cpu MHz\t\t: 2400.5\nflags\t\t: fpu sse2\n\nprocessor\t: 1\n");
     put(root, "sys/devices/system/cpu/online", "0-7\n");
     for (unsigned i = 0; i < 8; i++) {
         put_topology(root, i, "physical_package_id", i / 4);
         put_topology(root, i, "core_id", i % 4 / 2);
     }
     put(root, "sys/devices/system/node/online", "0-1\n");
-    put(root, "sys/devices/system/node/node0/meminfo", "Node 0 MemTotal: 9000 kB\nNode 0 MemFree: 100 kB\n");
-    put(root, "sys/devices/system/node/node1/meminfo", "Node 1 MemTotal: 7000 kB\nNode 1 MemFree: 200 kB\n");
+    put(root, "sys/devices/system/node/node0/meminfo",
+        "Node 0 MemTotal: 9000 kB\nNode 0 MemFree: 100 kB\n");
+    put(root, "sys/devices/system/node/node1/meminfo",
+        "Node 1 MemTotal: 7000 kB\nNode 1 MemFree: 200 kB\n");
     put(root, "sys/devices/system/node/node0/cpulist", "0-3\n");
     put(root, "sys/devices/system/node/node1/cpulist", "4-5,6,7\n");
     put(root, "sys/devices/system/node/node1/distance", "21 10\n");
@@ -96,7 +100,8 @@ static void an_empty_proc_and_sys_give_a_modest_answer(void)
     g_autoptr(Node) node = node_read(root);
     g_assert_cmpuint(node->cpu_count, >=, 1);
     g_assert_cmpuint(node->cell_count, ==, 1);
-    g_assert_cmpuint(node->cells * node->sockets * node->cores * node->threads, ==, node->cpu_count);
+    g_assert_cmpuint(node->cells * node->sockets * node->cores * node->threads, ==,
+                     node->cpu_count);
     g_assert_cmpuint(node->memory_kib, >, 0);
 }
 
@@ -104,7 +109,8 @@ static void this_machine_is_understood(void)
 {
     g_autoptr(Node) node = node_read("");
 
-    g_assert_cmpuint(node->cells * node->sockets * node->cores * node->threads, ==, node->cpu_count);
+    g_assert_cmpuint(node->cells * node->sockets * node->cores * node->threads, ==,
+                     node->cpu_count);
     g_assert_cmpuint(node_free_memory("", -1), >, 0);
 }
 
@@ -166,8 +172,12 @@ static void a_port_is_reserved_by_its_socket(void)
 static void a_partition_is_a_slice(void)
 {
     static const char *const rows[][2] = {
-        {NULL, "machine.slice"},       {"/machine", "machine.slice"}, {"/machine/web", "machine-web.slice"},
-        {"/a b/c-d", "a\\x20b-c\\x2dd.slice"}, {"machine", NULL},         {"/", NULL},
+        {NULL, "machine.slice"},
+        {"/machine", "machine.slice"},
+        {"/machine/web", "machine-web.slice"},
+        {"/a b/c-d", "a\\x20b-c\\x2dd.slice"},
+        {"machine", NULL},
+        {"/", NULL},
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -179,11 +189,15 @@ static void a_partition_is_a_slice(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/host/node/a-machine-of-two-sockets-is-understood", a_machine_of_two_sockets_is_understood);
-    g_test_add_func("/host/node/an-empty-proc-and-sys-give-a-modest-answer", an_empty_proc_and_sys_give_a_modest_answer);
+    g_test_add_func("/host/node/a-machine-of-two-sockets-is-understood",
+                    a_machine_of_two_sockets_is_understood);
+    g_test_add_func("/host/node/an-empty-proc-and-sys-give-a-modest-answer",
+                    an_empty_proc_and_sys_give_a_modest_answer);
     g_test_add_func("/host/node/this-machine-is-understood", this_machine_is_understood);
-    g_test_add_func("/host/node/the-uuid-is-configured-or-smbios-or-kept", the_uuid_is_configured_or_smbios_or_kept);
-    g_test_add_func("/host/port/a-port-is-reserved-by-its-socket", a_port_is_reserved_by_its_socket);
+    g_test_add_func("/host/node/the-uuid-is-configured-or-smbios-or-kept",
+                    the_uuid_is_configured_or_smbios_or_kept);
+    g_test_add_func("/host/port/a-port-is-reserved-by-its-socket",
+                    a_port_is_reserved_by_its_socket);
     g_test_add_func("/host/scope/a-partition-is-a-slice", a_partition_is_a_slice);
     return g_test_run();
 }

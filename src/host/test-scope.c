@@ -10,19 +10,23 @@
 static const char interface[] =
     "<node><interface name='org.freedesktop.systemd1.Manager'><method name='StartTransientUnit'>"
     "<arg type='s' direction='in'/><arg type='s' direction='in'/><arg type='a(sv)' direction='in'/>"
-    "<arg type='a(sa(sv))' direction='in'/><arg type='o' direction='out'/></method></interface></node>";
+    "<arg type='a(sa(sv))' direction='in'/><arg type='o' "
+    "direction='out'/></method></interface></node>";
 
 static char *seen; /* the call's arguments */
 
-static void take_call(GDBusConnection *connection, const char *sender, const char *path, const char *iface,
-                      const char *method, GVariant *parameters, GDBusMethodInvocation *invocation, void *data)
+static void take_call(GDBusConnection *connection, const char *sender, const char *path,
+                      const char *iface, const char *method, GVariant *parameters,
+                      GDBusMethodInvocation *invocation, void *data)
 {
     g_free(seen);
     seen = g_variant_print(parameters, FALSE);
     if (strstr(seen, "forbidden"))
-        g_dbus_method_invocation_return_dbus_error(invocation, "org.freedesktop.systemd1.UnitExists", "no such luck");
+        g_dbus_method_invocation_return_dbus_error(
+            invocation, "org.freedesktop.systemd1.UnitExists", "no such luck");
     else
-        g_dbus_method_invocation_return_value(invocation, g_variant_new("(o)", "/org/freedesktop/systemd1/job/1"));
+        g_dbus_method_invocation_return_value(
+            invocation, g_variant_new("(o)", "/org/freedesktop/systemd1/job/1"));
 }
 
 static void enter_body(void *data)
@@ -31,9 +35,10 @@ static void enter_body(void *data)
 
     g_assert_true(scope_enter(4242, "ferry-guest-x", "QEMU of domain x", "/machine/web", &error));
     g_assert_no_error(error);
-    g_assert_cmpstr(seen, ==,
-                    "('ferry-guest-x.scope', 'fail', [('Description', <'QEMU of domain x'>), ('Slice', "
-                    "<'machine-web.slice'>), ('PIDs', <[uint32 4242]>), ('Delegate', <true>)], [])");
+    g_assert_cmpstr(
+        seen, ==,
+        "('ferry-guest-x.scope', 'fail', [('Description', <'QEMU of domain x'>), ('Slice', "
+        "<'machine-web.slice'>), ('PIDs', <[uint32 4242]>), ('Delegate', <true>)], [])");
     g_assert_false(scope_enter(4242, "forbidden", "", NULL, &error));
     g_assert_cmpstr(error->message, ==, "cannot make 'forbidden.scope': no such luck");
     g_clear_error(&error);
@@ -62,15 +67,18 @@ static void systemd_is_asked_for_a_scope(void)
     bus = g_test_dbus_new(G_TEST_DBUS_NONE);
     g_test_dbus_up(bus);
     g_setenv("DBUS_SYSTEM_BUS_ADDRESS", g_test_dbus_get_bus_address(bus), TRUE);
-    connection = g_dbus_connection_new_for_address_sync(
-        g_test_dbus_get_bus_address(bus),
-        G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL, NULL, &error);
+    connection =
+        g_dbus_connection_new_for_address_sync(g_test_dbus_get_bus_address(bus),
+                                               G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
+                                                   G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                                               NULL, NULL, &error);
     g_assert_no_error(error);
     node = g_dbus_node_info_new_for_xml(interface, &error);
-    g_dbus_connection_register_object(connection, "/org/freedesktop/systemd1", node->interfaces[0], &table, NULL, NULL,
-                                      &error);
-    reply = g_dbus_connection_call_sync(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                                        "RequestName", g_variant_new("(su)", "org.freedesktop.systemd1", 0), NULL,
+    g_dbus_connection_register_object(connection, "/org/freedesktop/systemd1", node->interfaces[0],
+                                      &table, NULL, NULL, &error);
+    reply = g_dbus_connection_call_sync(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                        "org.freedesktop.DBus", "RequestName",
+                                        g_variant_new("(su)", "org.freedesktop.systemd1", 0), NULL,
                                         G_DBUS_CALL_FLAGS_NONE, -1, NULL, &error);
     g_assert_no_error(error);
 

@@ -71,12 +71,14 @@ gboolean host_user_find(const char *user, const char *group, HostUser *ret_user,
     }
     if (!user)
         return error_set(error, ERROR_CONF_SYNTAX,
-                         "neither user 'libvirt-qemu' nor 'ferry-qemu' exists to run QEMU as; create one (useradd "
+                         "neither user 'libvirt-qemu' nor 'ferry-qemu' exists to run QEMU as; "
+                         "create one (useradd "
                          "--system ferry-qemu) or set 'user' in ferryd.conf");
     if (!find_user(user, &found.uid, &found.gid))
         return error_set(error, ERROR_CONF_SYNTAX, "user '%s' of ferryd.conf does not exist", user);
     if (group && !find_group(group, &found.gid))
-        return error_set(error, ERROR_CONF_SYNTAX, "group '%s' of ferryd.conf does not exist", group);
+        return error_set(error, ERROR_CONF_SYNTAX, "group '%s' of ferryd.conf does not exist",
+                         group);
     found.name = g_strdup(user);
     *ret_user = found;
     return TRUE;

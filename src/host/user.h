@@ -12,8 +12,8 @@ typedef struct {
     char *name; /* for messages; never NULL when is_set */
 } HostUser;
 
-/* Numbers or names from the configuration; either may be NULL.  user NULL: the first that exists of stock's
- * libvirt-qemu (group kvm) and ferry-qemu.  When the daemon is not root, *ret_user is "not set" whatever is asked.
- * Looks names up, so call it at start-up only. */
+/* Numbers or names from the configuration; either may be NULL.  user NULL: the first that exists of
+ * stock's libvirt-qemu (group kvm) and ferry-qemu.  When the daemon is not root, *ret_user is "not
+ * set" whatever is asked. Looks names up, so call it at start-up only. */
 gboolean host_user_find(const char *user, const char *group, HostUser *ret_user, GError **error);
 void host_user_clear(HostUser *user);

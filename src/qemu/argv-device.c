@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The devices of a command line, kind by kind in stock's order: the order decides what a bus without an address gets, and
- * the ids are part of the migration stream. */
+/* The devices of a command line, kind by kind in stock's order: the order decides what a bus
+ * without an address gets, and the ids are part of the migration stream. */
 #include <string.h>
 
 #include "base/error.h"
@@ -23,7 +23,8 @@ static void put_flag(json_object *object, const char *name, gboolean value)
     json_object_object_add(object, name, json_object_new_boolean(value));
 }
 
-static void put_printf(json_object *object, const char *name, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static void put_printf(json_object *object, const char *name, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 static void put_printf(json_object *object, const char *name, const char *format, ...)
 {
@@ -44,7 +45,8 @@ static json_object *new_device(const char *driver)
 }
 
 /* "bus" and "addr" of a PCI device.  A bus is named after the controller that makes it. */
-static void put_address(const ArgvBuilder *builder, json_object *device, const GuestAddress *address)
+static void put_address(const ArgvBuilder *builder, json_object *device,
+                        const GuestAddress *address)
 {
     const GuestDef *def = builder->def;
     const GuestController *controller;
@@ -123,7 +125,8 @@ static const ControllerKind controller_kinds[] = {
 };
 /* clang-format on */
 
-/* SATA on q35 and IDE on pc are part of the machine; a second one, or one on the other machine, is a device. */
+/* SATA on q35 and IDE on pc are part of the machine; a second one, or one on the other machine, is
+ * a device. */
 static const char *extra_driver(const ArgvBuilder *builder, const GuestController *controller)
 {
     gboolean is_q35 = guest_def_is_q35(builder->def);
@@ -133,20 +136,23 @@ static const char *extra_driver(const ArgvBuilder *builder, const GuestControlle
     return NULL;
 }
 
-static gboolean add_controller(ArgvBuilder *builder, const GuestController *controller, GError **error)
+static gboolean add_controller(ArgvBuilder *builder, const GuestController *controller,
+                               GError **error)
 {
     const ControllerKind *kind = NULL;
     const char *driver;
     json_object *device;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(controller_kinds); i++) {
-        if (controller_kinds[i].type == controller->type && controller_kinds[i].model == controller->model)
+        if (controller_kinds[i].type == controller->type &&
+            controller_kinds[i].model == controller->model)
             kind = &controller_kinds[i];
     }
     if (!kind)
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED, "no QEMU device is known for controller %s %d of model '%s'",
-                         enum_name(guest_controller_type_names, controller->type), controller->index,
-                         guest_controller_model_name(controller) ?: "default");
+        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                         "no QEMU device is known for controller %s %d of model '%s'",
+                         enum_name(guest_controller_type_names, controller->type),
+                         controller->index, guest_controller_model_name(controller) ?: "default");
     driver = kind->driver ? kind->driver : extra_driver(builder, controller);
     if (!driver)
         return TRUE;
@@ -163,8 +169,9 @@ static gboolean add_controller(ArgvBuilder *builder, const GuestController *cont
 
 static gboolean add_controllers(ArgvBuilder *builder, GError **error)
 {
-    static const GuestControllerType order[] = {GUEST_CONTROLLER_PCI,  GUEST_CONTROLLER_USB, GUEST_CONTROLLER_IDE,
-                                                GUEST_CONTROLLER_SATA, GUEST_CONTROLLER_FDC, GUEST_CONTROLLER_VIRTIO_SERIAL};
+    static const GuestControllerType order[] = {
+        GUEST_CONTROLLER_PCI,  GUEST_CONTROLLER_USB, GUEST_CONTROLLER_IDE,
+        GUEST_CONTROLLER_SATA, GUEST_CONTROLLER_FDC, GUEST_CONTROLLER_VIRTIO_SERIAL};
     const GuestDef *def = builder->def;
 
     for (unsigned o = 0; o < G_N_ELEMENTS(order); o++) {
@@ -207,7 +214,8 @@ static void put_cache(json_object *node, const GuestDisk *disk)
     json_object_object_add(node, "cache", cache);
 }
 
-static void add_storage_node(ArgvBuilder *builder, const GuestDisk *disk, const char *file, unsigned index)
+static void add_storage_node(ArgvBuilder *builder, const GuestDisk *disk, const char *file,
+                             unsigned index)
 {
     json_object *node = new_device("file");
 
@@ -221,9 +229,10 @@ static void add_storage_node(ArgvBuilder *builder, const GuestDisk *disk, const 
     argv_add_json(builder, "-blockdev", node);
 }
 
-/* below: what is known of the image underneath; NULL: nothing, QEMU follows the image's own word. */
-static void add_format_node(ArgvBuilder *builder, const GuestDisk *disk, GuestImageFormat format, unsigned index,
-                            gboolean is_top, const GuestBacking *below)
+/* below: what is known of the image underneath; NULL: nothing, QEMU follows the image's own word.
+ */
+static void add_format_node(ArgvBuilder *builder, const GuestDisk *disk, GuestImageFormat format,
+                            unsigned index, gboolean is_top, const GuestBacking *below)
 {
     json_object *node = json_object_new_object();
 
@@ -305,7 +314,8 @@ static gboolean add_interface(ArgvBuilder *builder, const GuestInterface *interf
     if (!tap && interface->type != GUEST_INTERFACE_USER) {
         json_object_put(netdev);
         json_object_put(device);
-        return error_set(error, ERROR_INTERNAL_ERROR, "interface '%s' has no tap", interface->alias);
+        return error_set(error, ERROR_INTERNAL_ERROR, "interface '%s' has no tap",
+                         interface->alias);
     }
     argv_add_json(builder, "-netdev", netdev);
     argv_add_json(builder, "-device", device);
@@ -327,15 +337,17 @@ static char *format_chardev(const GuestChardev *source, const char *alias, const
     case GUEST_CHARDEV_FILE:
         if (fd)
             return g_strdup_printf("file,id=char%s,path=/dev/fdset/%d,append=on", alias, fd->fd);
-        return source->append == SWITCH_ABSENT ? g_strdup_printf("file,id=char%s,path=%s", alias, path)
-                                               : g_strdup_printf("file,id=char%s,path=%s,append=%s", alias, path, append);
+        return source->append == SWITCH_ABSENT
+                   ? g_strdup_printf("file,id=char%s,path=%s", alias, path)
+                   : g_strdup_printf("file,id=char%s,path=%s,append=%s", alias, path, append);
     case GUEST_CHARDEV_UNIX:
         if (source->mode != GUEST_CHARDEV_BIND)
             return g_strdup_printf("socket,id=char%s,path=%s", alias, path);
         return fd ? g_strdup_printf("socket,id=char%s,fd=%d,server=on,wait=off", alias, fd->fd)
                   : g_strdup_printf("socket,id=char%s,path=%s,server=on,wait=off", alias, path);
     case GUEST_CHARDEV_TCP:
-        return g_strdup_printf("socket,id=char%s,host=%s,port=%s%s%s", alias, host, source->service ? source->service : "",
+        return g_strdup_printf("socket,id=char%s,host=%s,port=%s%s%s", alias, host,
+                               source->service ? source->service : "",
                                source->protocol == GUEST_CHARDEV_TELNET ? ",telnet=on" : "",
                                source->mode == GUEST_CHARDEV_BIND ? ",server=on,wait=off" : "");
     }
@@ -349,7 +361,8 @@ static void add_serial(ArgvBuilder *builder, const GuestSerial *serial)
     json_object *device = new_device("isa-serial");
 
     if (fd && serial->source.type == GUEST_CHARDEV_FILE)
-        argv_add(builder, "-add-fd", "set=%d,fd=%d,opaque=%s-source", fd->fd, fd->fd, serial->alias);
+        argv_add(builder, "-add-fd", "set=%d,fd=%d,opaque=%s-source", fd->fd, fd->fd,
+                 serial->alias);
     argv_add(builder, "-chardev", "%s", chardev);
     put_printf(device, "chardev", "char%s", serial->alias);
     put_text(device, "id", serial->alias);

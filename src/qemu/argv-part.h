@@ -12,7 +12,8 @@ typedef struct {
     GPtrArray *argv; /* of char * */
 } ArgvBuilder;
 
-void argv_add(ArgvBuilder *builder, const char *option, const char *format, ...) G_GNUC_PRINTF(3, 4);
+void argv_add(ArgvBuilder *builder, const char *option, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 /* Takes object. */
 void argv_add_json(ArgvBuilder *builder, const char *option, json_object *object);
 /* A value of a key=value option: its commas doubled.  The caller frees. */

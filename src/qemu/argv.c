@@ -7,8 +7,9 @@
 #include "base/error.h"
 #include "qemu/argv-part.h"
 
-#define RAM_BLOCK "pc.ram"
-#define VERSION_MACHINE_SWITCHES 8000000 /* hpet and acpi are properties of the machine since 8.0 */
+#define RAM_BLOCK                "pc.ram"
+#define VERSION_MACHINE_SWITCHES 8000000 /* hpet and acpi are properties of the machine since 8.0  \
+                                          */
 
 void argv_add(ArgvBuilder *builder, const char *option, const char *format, ...)
 {
@@ -25,7 +26,8 @@ void argv_add(ArgvBuilder *builder, const char *option, const char *format, ...)
 void argv_add_json(ArgvBuilder *builder, const char *option, json_object *object)
 {
     argv_add(builder, option, "%s",
-             json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+             json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+                                                        JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(object);
 }
 
@@ -131,7 +133,8 @@ static gboolean add_cpu(ArgvBuilder *builder, GError **error)
     case GUEST_CPU_HOST_PASSTHROUGH:
         if (def->virt != GUEST_VIRT_KVM)
             return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                             "CPU mode 'host-passthrough' for x86_64 qemu domain on x86_64 host is not supported by "
+                             "CPU mode 'host-passthrough' for x86_64 qemu domain on x86_64 host is "
+                             "not supported by "
                              "hypervisor; it needs domain type 'kvm'");
         g_string_append(text, "host");
         break;
@@ -189,7 +192,8 @@ static void add_monitor(ArgvBuilder *builder)
     argv_add(builder, "-display", "none");
     argv_add(builder, "-no-user-config", NULL);
     argv_add(builder, "-nodefaults", NULL);
-    argv_add(builder, "-chardev", "socket,id=charmonitor,fd=%d,server=on,wait=off", builder->plan->monitor_fd);
+    argv_add(builder, "-chardev", "socket,id=charmonitor,fd=%d,server=on,wait=off",
+             builder->plan->monitor_fd);
     argv_add(builder, "-mon", "chardev=charmonitor,id=monitor,mode=control");
 }
 
@@ -212,19 +216,22 @@ static void add_timers(ArgvBuilder *builder)
     const GuestDef *def = builder->def;
     const GuestTimer *pit = guest_clock_find_timer(&def->clock, GUEST_TIMER_PIT);
 
-    /* "delay" is what a PIT named without a policy means; QEMU's own default under KVM would be to catch up. */
+    /* "delay" is what a PIT named without a policy means; QEMU's own default under KVM would be to
+     * catch up. */
     if (pit && (pit->tick_policy == GUEST_TICK_DELAY || pit->tick_policy == GUEST_TICK_DEFAULT))
         argv_add(builder, "-global", "kvm-pit.lost_tick_policy=delay");
     else if (pit && pit->tick_policy == GUEST_TICK_DISCARD)
         argv_add(builder, "-global", "kvm-pit.lost_tick_policy=discard");
-    if (has_timer(def, GUEST_TIMER_HPET, SWITCH_OFF) && builder->plan->qemu_version < VERSION_MACHINE_SWITCHES)
+    if (has_timer(def, GUEST_TIMER_HPET, SWITCH_OFF) &&
+        builder->plan->qemu_version < VERSION_MACHINE_SWITCHES)
         argv_add(builder, "-no-hpet", NULL);
 }
 
 static void add_sleep_state(ArgvBuilder *builder, const char *name, Switch value)
 {
     if (value != SWITCH_ABSENT)
-        argv_add(builder, "-global", "%s.disable_%s=%d", guest_def_is_q35(builder->def) ? "ICH9-LPC" : "PIIX4_PM", name,
+        argv_add(builder, "-global", "%s.disable_%s=%d",
+                 guest_def_is_q35(builder->def) ? "ICH9-LPC" : "PIIX4_PM", name,
                  value == SWITCH_OFF);
 }
 
@@ -278,7 +285,8 @@ char **qemu_argv_build(const GuestDef *def, const QemuArgvPlan *plan, GError **e
     if (!argv_add_devices(&builder, error))
         return NULL;
     if (plan->has_sandbox)
-        argv_add(&builder, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+        argv_add(&builder, "-sandbox",
+                 "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     argv_add(&builder, "-msg", "timestamp=on");
     g_ptr_array_add(argv, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&argv), FALSE);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The capabilities of the host, as a document.  It promises only what a definition may really contain here. */
+/* The capabilities of the host, as a document.  It promises only what a definition may really
+ * contain here. */
 #include "qemu/capabilities.h"
 
 #include <string.h>
@@ -40,8 +41,8 @@ static void write_cpu(Caps *caps, const Node *node)
     caps_line(caps, "<arch>%s</arch>", node->arch);
     if (node->cpu_vendor)
         caps_line(caps, "<vendor>%s</vendor>", node->cpu_vendor);
-    caps_line(caps, "<topology sockets='%u' dies='1' cores='%u' threads='%u'/>", node->topology_sockets, node->cores,
-              node->threads);
+    caps_line(caps, "<topology sockets='%u' dies='1' cores='%u' threads='%u'/>",
+              node->topology_sockets, node->cores, node->threads);
     caps_line(caps, "<pages unit='KiB' size='%" G_GUINT64_FORMAT "'/>", node->page_kib);
     caps_close(caps, "cpu");
 }
@@ -62,8 +63,8 @@ static void write_cell(Caps *caps, const Node *node, const NodeCell *cell)
 
     caps_open(caps, tag);
     caps_line(caps, "<memory unit='KiB'>%" G_GUINT64_FORMAT "</memory>", cell->memory_kib);
-    caps_line(caps, "<pages unit='KiB' size='%" G_GUINT64_FORMAT "'>%" G_GUINT64_FORMAT "</pages>", node->page_kib,
-              cell->memory_kib / node->page_kib);
+    caps_line(caps, "<pages unit='KiB' size='%" G_GUINT64_FORMAT "'>%" G_GUINT64_FORMAT "</pages>",
+              node->page_kib, cell->memory_kib / node->page_kib);
     if (cell->distance_count > 0) {
         caps_open(caps, "distances");
         for (unsigned i = 0; i < cell->distance_count; i++)
@@ -75,8 +76,8 @@ static void write_cell(Caps *caps, const Node *node, const NodeCell *cell)
         const NodeCpu *cpu = find_cpu(node, cell->cpus[i]);
 
         if (cpu)
-            caps_line(caps, "<cpu id='%u' socket_id='%u' die_id='0' core_id='%u' siblings='%s'/>", cpu->id, cpu->socket,
-                      cpu->core, cpu->siblings);
+            caps_line(caps, "<cpu id='%u' socket_id='%u' die_id='0' core_id='%u' siblings='%s'/>",
+                      cpu->id, cpu->socket, cpu->core, cpu->siblings);
         else
             caps_line(caps, "<cpu id='%u'/>", cell->cpus[i]);
     }
@@ -143,11 +144,12 @@ static void write_machine(Caps *caps, const ProbeMachine *machine)
 {
     const char *deprecated = machine->is_deprecated ? " deprecated='yes'" : "";
 
-    g_string_append_printf(caps->text, "%*s<machine maxCpus='%u'%s>%s</machine>\n", caps->depth * 2, "",
-                           machine->max_cpus, deprecated, machine->name);
+    g_string_append_printf(caps->text, "%*s<machine maxCpus='%u'%s>%s</machine>\n", caps->depth * 2,
+                           "", machine->max_cpus, deprecated, machine->name);
     if (machine->alias)
-        g_string_append_printf(caps->text, "%*s<machine canonical='%s' maxCpus='%u'%s>%s</machine>\n", caps->depth * 2,
-                               "", machine->name, machine->max_cpus, deprecated, machine->alias);
+        g_string_append_printf(
+            caps->text, "%*s<machine canonical='%s' maxCpus='%u'%s>%s</machine>\n", caps->depth * 2,
+            "", machine->name, machine->max_cpus, deprecated, machine->alias);
 }
 
 /* The default comes first: a client that takes the first one has it. */
@@ -155,7 +157,8 @@ static void write_machines(Caps *caps, const Probe *probe)
 {
     for (int pass = 0; pass < 2; pass++) {
         for (unsigned i = 0; i < probe->machine_count; i++) {
-            if (caps_knows_machine(probe->machines[i].name) && probe->machines[i].is_default == (pass == 0))
+            if (caps_knows_machine(probe->machines[i].name) &&
+                probe->machines[i].is_default == (pass == 0))
                 write_machine(caps, &probe->machines[i]);
         }
     }

@@ -21,7 +21,8 @@ typedef struct {
 /* virConnectGetCapabilities' document. */
 char *capabilities_format(const CapabilitiesFacts *facts);
 
-/* virConnectGetDomainCapabilities' document.  arch, machine and virttype may be NULL: the defaults; what this host does
- * not offer is ERROR_INVALID_ARG, named. */
-char *domain_capabilities_format(const CapabilitiesFacts *facts, const char *emulator, const char *arch,
-                                 const char *machine, const char *virt_type, GError **error);
+/* virConnectGetDomainCapabilities' document.  arch, machine and virttype may be NULL: the defaults;
+ * what this host does not offer is ERROR_INVALID_ARG, named. */
+char *domain_capabilities_format(const CapabilitiesFacts *facts, const char *emulator,
+                                 const char *arch, const char *machine, const char *virt_type,
+                                 GError **error);

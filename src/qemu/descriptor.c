@@ -50,20 +50,23 @@ static void add(Descriptors *descriptors, const char *alias, int fd, int vhost_f
 /* --- interfaces --- */
 
 /* The bridge to plug into, or NULL for a tap of its own. */
-static gboolean find_bridge(const QemuEnv *env, const GuestInterface *interface, char **ret_bridge, GError **error)
+static gboolean find_bridge(const QemuEnv *env, const GuestInterface *interface, char **ret_bridge,
+                            GError **error)
 {
     *ret_bridge = NULL;
     if (interface->type == GUEST_INTERFACE_BRIDGE)
         *ret_bridge = g_strdup(interface->bridge);
     else if (interface->type == GUEST_INTERFACE_NETWORK)
-        *ret_bridge = network_find_bridge(interface->network, (const char *const *)env->network_map, error);
+        *ret_bridge =
+            network_find_bridge(interface->network, (const char *const *)env->network_map, error);
     return *ret_bridge || interface->type == GUEST_INTERFACE_ETHERNET;
 }
 
-static gboolean open_tap(Descriptors *descriptors, const QemuEnv *env, const GuestDef *def, GuestInterface *interface,
-                         GError **error)
+static gboolean open_tap(Descriptors *descriptors, const QemuEnv *env, const GuestDef *def,
+                         GuestInterface *interface, GError **error)
 {
-    gboolean is_foreign = interface->type == GUEST_INTERFACE_ETHERNET && interface->target_managed == SWITCH_OFF;
+    gboolean is_foreign =
+        interface->type == GUEST_INTERFACE_ETHERNET && interface->target_managed == SWITCH_OFF;
     gboolean is_named = interface->target_dev && !g_str_has_prefix(interface->target_dev, "vnet");
     g_autofree char *bridge = NULL;
     g_auto(Tap) tap = {0};
@@ -83,7 +86,8 @@ static gboolean open_tap(Descriptors *descriptors, const QemuEnv *env, const Gue
         return FALSE;
     }
     if (def->virt == GUEST_VIRT_KVM)
-        vhost_fd = open("/dev/vhost-net", O_RDWR | O_CLOEXEC); /* without it QEMU carries the packets itself */
+        vhost_fd = open("/dev/vhost-net",
+                        O_RDWR | O_CLOEXEC); /* without it QEMU carries the packets itself */
     g_free(interface->target_dev);
     interface->target_dev = g_strdup(tap.name);
     add(descriptors, interface->alias, fd_steal(&tap.fds[0]), vhost_fd);
@@ -113,16 +117,18 @@ static gboolean clear_place(const struct sockaddr_un *address, const char *path,
     if (lstat(address->sun_path, &status) < 0)
         return TRUE;
     auto_fd int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (!S_ISSOCK(status.st_mode) || connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ||
-        errno == EAGAIN)
+    if (!S_ISSOCK(status.st_mode) ||
+        connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN)
         return error_set(error, ERROR_OPERATION_FAILED, "cannot listen on '%s': %s", path,
-                         S_ISSOCK(status.st_mode) ? "somebody listens there already" : "it is not a socket");
+                         S_ISSOCK(status.st_mode) ? "somebody listens there already"
+                                                  : "it is not a socket");
     unlink(address->sun_path);
     return TRUE;
 }
 
 /* Folder by descriptor: the path may be longer than a socket address. */
-static gboolean find_place(const char *path, int *ret_dir, struct sockaddr_un *ret_address, GError **error)
+static gboolean find_place(const char *path, int *ret_dir, struct sockaddr_un *ret_address,
+                           GError **error)
 {
     g_autofree char *dir = g_path_get_dirname(path);
     g_autofree char *name = g_path_get_basename(path);
@@ -131,7 +137,8 @@ static gboolean find_place(const char *path, int *ret_dir, struct sockaddr_un *r
     if (!short_path)
         return FALSE;
     *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (g_strlcpy(ret_address->sun_path, short_path, sizeof ret_address->sun_path) >= sizeof ret_address->sun_path)
+    if (g_strlcpy(ret_address->sun_path, short_path, sizeof ret_address->sun_path) >=
+        sizeof ret_address->sun_path)
         return error_set(error, ERROR_INVALID_ARG, "the name of socket '%s' is too long", path);
     return TRUE;
 }
@@ -145,7 +152,8 @@ void descriptors_remove_socket(const char *path)
         clear_place(&address, path, NULL);
 }
 
-static gboolean open_socket(Descriptors *descriptors, const QemuEnv *env, const GuestSerial *serial, GError **error)
+static gboolean open_socket(Descriptors *descriptors, const QemuEnv *env, const GuestSerial *serial,
+                            GError **error)
 {
     const char *path = serial->source.path;
     struct sockaddr_un address;
@@ -168,15 +176,18 @@ static gboolean open_output(Descriptors *descriptors, const GuestSerial *serial,
     int mode = serial->source.append == SWITCH_ON ? 0 : O_TRUNC;
     /* Not blocking while it is opened: the path may be a FIFO that nobody reads. */
     auto_fd int fd =
-        open(serial->source.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | mode, 0600);
+        open(serial->source.path,
+             O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | mode, 0600);
 
     if (fd < 0 || fcntl(fd, F_SETFL, O_APPEND) < 0)
-        return error_errno(error, "cannot open '%s' for serial port %d", serial->source.path, serial->port);
+        return error_errno(error, "cannot open '%s' for serial port %d", serial->source.path,
+                           serial->port);
     add(descriptors, serial->alias, fd_steal(&fd), -1);
     return TRUE;
 }
 
-static gboolean open_serial(Descriptors *descriptors, const QemuEnv *env, const GuestSerial *serial, GError **error)
+static gboolean open_serial(Descriptors *descriptors, const QemuEnv *env, const GuestSerial *serial,
+                            GError **error)
 {
     const GuestChardev *source = &serial->source;
 
@@ -187,12 +198,14 @@ static gboolean open_serial(Descriptors *descriptors, const QemuEnv *env, const 
     return TRUE;
 }
 
-gboolean descriptors_open(Descriptors *descriptors, const QemuEnv *env, GuestDef *def, GError **error)
+gboolean descriptors_open(Descriptors *descriptors, const QemuEnv *env, GuestDef *def,
+                          GError **error)
 {
     for (unsigned i = 0; i < def->interfaces->len; i++) {
         GuestInterface *interface = guest_def_interface(def, i);
 
-        if (interface->type != GUEST_INTERFACE_USER && !open_tap(descriptors, env, def, interface, error))
+        if (interface->type != GUEST_INTERFACE_USER &&
+            !open_tap(descriptors, env, def, interface, error))
             return FALSE;
     }
     for (unsigned i = 0; i < def->serials->len; i++) {

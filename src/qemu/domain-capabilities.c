@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a definition may contain for one emulator, machine and virtualization type, as a document.  Clients take from it
- * what to offer, so what is not served yet is said to be unsupported. */
+/* What a definition may contain for one emulator, machine and virtualization type, as a document.
+ * Clients take from it what to offer, so what is not served yet is said to be unsupported. */
 #include <string.h>
 
 #include "base/error.h"
@@ -55,7 +55,8 @@ static const DeviceRow device_rows[] = {
 static const char *const feature_rows[] = { "gic", "vmcoreinfo", "genid", "backingStoreInput", "backup", "sev", "sgx", "hyperv" };
 /* clang-format on */
 
-static const Probe *find_probe(const CapabilitiesFacts *facts, const char *emulator, const char *arch, GError **error)
+static const Probe *find_probe(const CapabilitiesFacts *facts, const char *emulator,
+                               const char *arch, GError **error)
 {
     const char *wanted = arch ? arch : facts->node->arch;
 
@@ -65,15 +66,18 @@ static const Probe *find_probe(const CapabilitiesFacts *facts, const char *emula
         if (emulator ? strcmp(probe->emulator, emulator) == 0 : strcmp(probe->arch, wanted) == 0) {
             if (!arch || strcmp(probe->arch, arch) == 0)
                 return probe;
-            error_set(error, ERROR_INVALID_ARG, "architecture from emulator '%s' doesn't match given architecture '%s'",
+            error_set(error, ERROR_INVALID_ARG,
+                      "architecture from emulator '%s' doesn't match given architecture '%s'",
                       probe->arch, arch);
             return NULL;
         }
     }
     if (emulator)
-        error_set(error, ERROR_INVALID_ARG, "emulator '%s' is not available on this host", emulator);
+        error_set(error, ERROR_INVALID_ARG, "emulator '%s' is not available on this host",
+                  emulator);
     else
-        error_set(error, ERROR_CONFIG_UNSUPPORTED, "unable to find any emulator to serve '%s' architecture", wanted);
+        error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                  "unable to find any emulator to serve '%s' architecture", wanted);
     return NULL;
 }
 
@@ -87,13 +91,14 @@ static const ProbeMachine *find_machine(const Probe *probe, const char *name, GE
     }
     if (machine && caps_knows_machine(machine->name))
         return machine;
-    error_set(error, ERROR_INVALID_ARG, "the machine '%s' is not supported by emulator '%s'", name ? name : "(default)",
-              probe->emulator);
+    error_set(error, ERROR_INVALID_ARG, "the machine '%s' is not supported by emulator '%s'",
+              name ? name : "(default)", probe->emulator);
     return NULL;
 }
 
-static gboolean choose(const CapabilitiesFacts *facts, const char *emulator, const char *arch, const char *machine,
-                       const char *virt_type, Choice *ret_choice, GError **error)
+static gboolean choose(const CapabilitiesFacts *facts, const char *emulator, const char *arch,
+                       const char *machine, const char *virt_type, Choice *ret_choice,
+                       GError **error)
 {
     const Probe *probe = find_probe(facts, emulator, arch, error);
     gboolean may_kvm = probe && facts->has_kvm && probe->has_kvm;
@@ -101,8 +106,8 @@ static gboolean choose(const CapabilitiesFacts *facts, const char *emulator, con
     if (!probe)
         return FALSE;
     if (virt_type && strcmp(virt_type, "qemu") != 0 && !(may_kvm && strcmp(virt_type, "kvm") == 0))
-        return error_set(error, ERROR_INVALID_ARG, "Emulator '%s' does not support virt type '%s'", probe->emulator,
-                         virt_type);
+        return error_set(error, ERROR_INVALID_ARG, "Emulator '%s' does not support virt type '%s'",
+                         probe->emulator, virt_type);
     ret_choice->probe = probe;
     ret_choice->is_kvm = virt_type ? strcmp(virt_type, "kvm") == 0 : may_kvm;
     ret_choice->machine = find_machine(probe, machine, error);
@@ -119,7 +124,8 @@ static void write_enum(Caps *caps, const char *name, const char *const *values)
     caps_close(caps, "enum");
 }
 
-static void write_cpu_mode(Caps *caps, const char *name, const char *enum_name_, gboolean is_supported)
+static void write_cpu_mode(Caps *caps, const char *name, const char *enum_name_,
+                           gboolean is_supported)
 {
     g_autofree char *tag = g_strdup_printf("mode name='%s' supported='yes'", name);
 
@@ -144,7 +150,8 @@ static void write_cpu(Caps *caps, const Choice *choice)
         gboolean is_usable = choice->is_kvm ? cpu->is_usable_kvm : cpu->is_usable_tcg;
 
         if (!cpu->is_variant)
-            caps_line(caps, "<model usable='%s' vendor='unknown'>%s</model>", is_usable ? "yes" : "no", cpu->name);
+            caps_line(caps, "<model usable='%s' vendor='unknown'>%s</model>",
+                      is_usable ? "yes" : "no", cpu->name);
     }
     caps_close(caps, "mode");
     caps_close(caps, "cpu");
@@ -155,7 +162,8 @@ static void write_device(Caps *caps, const DeviceRow *row)
     g_autofree char *tag = g_strdup_printf("%s supported='yes'", row->element);
 
     if (!row->rows) {
-        g_string_append_printf(caps->text, "%*s<%s supported='no'/>\n", caps->depth * 2, "", row->element);
+        g_string_append_printf(caps->text, "%*s<%s supported='no'/>\n", caps->depth * 2, "",
+                               row->element);
         return;
     }
     caps_open(caps, tag);
@@ -164,8 +172,9 @@ static void write_device(Caps *caps, const DeviceRow *row)
     caps_close(caps, row->element);
 }
 
-char *domain_capabilities_format(const CapabilitiesFacts *facts, const char *emulator, const char *arch,
-                                 const char *machine, const char *virt_type, GError **error)
+char *domain_capabilities_format(const CapabilitiesFacts *facts, const char *emulator,
+                                 const char *arch, const char *machine, const char *virt_type,
+                                 GError **error)
 {
     Caps caps = {NULL, 0};
     Choice choice = {0};
@@ -193,8 +202,8 @@ char *domain_capabilities_format(const CapabilitiesFacts *facts, const char *emu
     caps_open(&caps, "features");
     for (unsigned i = 0; i < G_N_ELEMENTS(feature_rows); i++) {
         gboolean is_there = strcmp(feature_rows[i], "backingStoreInput") == 0;
-        g_string_append_printf(caps.text, "%*s<%s supported='%s'/>\n", caps.depth * 2, "", feature_rows[i],
-                               is_there ? "yes" : "no");
+        g_string_append_printf(caps.text, "%*s<%s supported='%s'/>\n", caps.depth * 2, "",
+                               feature_rows[i], is_there ? "yes" : "no");
     }
     caps_close(&caps, "features");
     caps_close(&caps, "domainCapabilities");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What every guest's QEMU shares: folders, the user, limits.  Filled by ferryd from its configuration, then constant. */
+/* What every guest's QEMU shares: folders, the user, limits.  Filled by ferryd from its
+ * configuration, then constant. */
 #pragma once
 
 #include <glib.h>
@@ -15,13 +16,15 @@ typedef struct {
     HostUser user;
     char **emulator_dirs; /* an emulator is a root-owned file in one of these */
     char **network_map;   /* "network=bridge", or NULL */
-    char *cgroup_root;    /* folder in which each guest gets a cgroup of its own, or NULL: stay in the daemon's */
-    gint64 max_fds;       /* RLIMIT_NOFILE of QEMU; 0: ours */
+    char *cgroup_root; /* folder in which each guest gets a cgroup of its own, or NULL: stay in the
+                          daemon's */
+    gint64 max_fds;    /* RLIMIT_NOFILE of QEMU; 0: ours */
     gboolean has_sandbox;
     gboolean allows_any_emulator_owner; /* tests that run without root */
     ProbeCache *probes;
 } QemuEnv;
 
-/* Folders and user may be changed until the first guest starts; everything is freed by qemu_env_clear. */
+/* Folders and user may be changed until the first guest starts; everything is freed by
+ * qemu_env_clear. */
 void qemu_env_init(QemuEnv *env);
 void qemu_env_clear(QemuEnv *env);

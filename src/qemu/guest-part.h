@@ -18,7 +18,7 @@ struct QemuGuest {
     char *log_path;
     off_t log_start; /* where this QEMU's own output begins */
     Timer *log_timer;
-    char *cgroup;    /* made for this guest, or NULL */
+    char *cgroup; /* made for this guest, or NULL */
 
     Process *process; /* NULL once it has ended */
     pid_t pid;
@@ -56,19 +56,21 @@ void guest_sweep(QemuGuest *guest);
 AWAITS gboolean guest_learn_ptys(QemuGuest *guest, GuestDef *def, GError **error);
 
 /* One command, answered within the usual time.  args is taken; *ret_value may be NULL. */
-AWAITS gboolean guest_command(QemuGuest *guest, const char *command, json_object *args, json_object **ret_value,
-                              GError **error);
+AWAITS gboolean guest_command(QemuGuest *guest, const char *command, json_object *args,
+                              json_object **ret_value, GError **error);
 #define GUEST_COMMAND_MS (60 * 1000)
 
-/* A path below run_dir as one that fits into sun_path; *ret_dir_fd is to be held open while it is used. */
+/* A path below run_dir as one that fits into sun_path; *ret_dir_fd is to be held open while it is
+ * used. */
 char *guest_socket_path(const char *dir, const char *name, int *ret_dir_fd, GError **error);
 
 /* QEMU's output: opens the log (written by QEMU, owned by us) and notes where this start begins. */
-int guest_log_open(const QemuEnv *env, const char *name, char **argv, char **ret_path, off_t *ret_start, GError **error);
+int guest_log_open(const QemuEnv *env, const char *name, char **argv, char **ret_path,
+                   off_t *ret_start, GError **error);
 /* Empties a log that has grown beyond all use. */
 gboolean guest_log_bound(const char *path, off_t *start);
-/* The last line that QEMU itself wrote after start, without its time stamp and name; "" if none.  start < 0: after the
- * last note of a start.  The caller frees. */
+/* The last line that QEMU itself wrote after start, without its time stamp and name; "" if none.
+ * start < 0: after the last note of a start.  The caller frees. */
 char *guest_log_last_words(const char *path, off_t start);
 /* The last line of a text that is worth showing; pure. */
 char *guest_log_pick(const char *text);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A running QEMU: its life as an object, what it reports, what can be asked of it.
  *
- * Two things tell of its end: the pidfd, and the monitor's end of file.  The guest is lost when both have come, in either
- * order: only a process that is gone cannot run the guest any more, and only a monitor read to its end has told all its
- * events (the last SHUTDOWN, the last MIGRATION status). */
+ * Two things tell of its end: the pidfd, and the monitor's end of file.  The guest is lost when
+ * both have come, in either order: only a process that is gone cannot run the guest any more, and
+ * only a monitor read to its end has told all its events (the last SHUTDOWN, the last MIGRATION
+ * status). */
 #include "qemu/guest.h"
 
 #include <errno.h>
@@ -19,10 +20,12 @@
 #include "qemu/guest-part.h"
 #include "qemu/migration.h"
 
-/* A QEMU that has closed its monitor is on its way out; one that stays cannot be asked or told anything any more. */
+/* A QEMU that has closed its monitor is on its way out; one that stays cannot be asked or told
+ * anything any more. */
 #define MONITOR_GONE_MS 5000
-/* A process that has ended has closed its end of the monitor; what is left in the socket is read in no time. */
-#define DRAIN_MS 2000
+/* A process that has ended has closed its end of the monitor; what is left in the socket is read in
+ * no time. */
+#define DRAIN_MS     2000
 #define LOG_CHECK_MS 60000
 
 struct QemuSubscription {
@@ -152,17 +155,17 @@ static void sweep(QemuGuest *guest)
 }
 
 /* Calls fn of every subscription that has it; handlers may drop any of them and the guest. */
-#define TELL(guest_, fn_, ...)                                                                               \
-    do {                                                                                                     \
-        g_autoptr(QemuGuest) told_ = qemu_guest_ref(guest_);                                                 \
-        told_->walks++;                                                                                      \
-        for (unsigned i_ = 0; i_ < told_->subscriptions->len; i_++) {                                        \
-            const QemuSubscription *sub_ = g_ptr_array_index(told_->subscriptions, i_);                      \
-            if (sub_ && sub_->events->fn_)                                                                   \
-                sub_->events->fn_(told_, ##__VA_ARGS__, sub_->data);                                         \
-        }                                                                                                    \
-        if (--told_->walks == 0)                                                                             \
-            sweep(told_);                                                                                    \
+#define TELL(guest_, fn_, ...)                                                                     \
+    do {                                                                                           \
+        g_autoptr(QemuGuest) told_ = qemu_guest_ref(guest_);                                       \
+        told_->walks++;                                                                            \
+        for (unsigned i_ = 0; i_ < told_->subscriptions->len; i_++) {                              \
+            const QemuSubscription *sub_ = g_ptr_array_index(told_->subscriptions, i_);            \
+            if (sub_ && sub_->events->fn_)                                                         \
+                sub_->events->fn_(told_, ##__VA_ARGS__, sub_->data);                               \
+        }                                                                                          \
+        if (--told_->walks == 0)                                                                   \
+            sweep(told_);                                                                          \
     } while (0)
 
 /* --- events --- */
@@ -263,7 +266,8 @@ static char *alias_of_path(const char *path)
 static void on_io_error(QemuGuest *guest, json_object *data)
 {
     const char *action = get_text(data, "action");
-    const char *device = get_text(data, "qom-path"); /* since QEMU 9.1; before, the device's own name */
+    const char *device =
+        get_text(data, "qom-path"); /* since QEMU 9.1; before, the device's own name */
     g_autofree char *alias = alias_of_path(device[0] ? device : get_text(data, "device"));
     QemuIoAction kind = strcmp(action, "stop") == 0     ? QEMU_IO_STOP
                         : strcmp(action, "ignore") == 0 ? QEMU_IO_IGNORE
@@ -321,7 +325,8 @@ void guest_sweep(QemuGuest *guest)
     for (unsigned i = 0; i < guest->sockets->len; i++)
         descriptors_remove_socket(g_ptr_array_index(guest->sockets, i));
     if (guest->cgroup && rmdir(guest->cgroup) < 0 && errno != ENOENT)
-        log_warning("cannot remove cgroup '%s' of domain '%s': %s", guest->cgroup, guest->name, g_strerror(errno));
+        log_warning("cannot remove cgroup '%s' of domain '%s': %s", guest->cgroup, guest->name,
+                    g_strerror(errno));
 }
 
 static void tell_lost(QemuGuest *guest)
@@ -369,8 +374,8 @@ static void on_overstay(void *data)
 
     if (guest->has_ended || !guest->process)
         return;
-    log_warning("QEMU of domain '%s' (pid %d) has closed its monitor but does not end; killing it", guest->name,
-                guest->pid);
+    log_warning("QEMU of domain '%s' (pid %d) has closed its monitor but does not end; killing it",
+                guest->name, guest->pid);
     process_kill(guest->process, SIGKILL);
 }
 
@@ -391,7 +396,8 @@ static void on_log_check(void *data)
     QemuGuest *guest = data;
 
     if (guest_log_bound(guest->log_path, &guest->log_start))
-        log_warning("QEMU of domain '%s' has filled its log '%s', which was emptied", guest->name, guest->log_path);
+        log_warning("QEMU of domain '%s' has filled its log '%s', which was emptied", guest->name,
+                    guest->log_path);
     timer_restart(guest->log_timer, LOG_CHECK_MS);
 }
 
@@ -431,7 +437,8 @@ AWAITS static gboolean wait_for_end(QemuGuest *guest, int64_t timeout_ms)
     return TRUE;
 }
 
-AWAITS gboolean qemu_guest_kill(QemuGuest *guest, gboolean is_hard, int64_t graceful_ms, GError **error)
+AWAITS gboolean qemu_guest_kill(QemuGuest *guest, gboolean is_hard, int64_t graceful_ms,
+                                GError **error)
 {
     const int64_t hard_ms = 30 * 1000;
     g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
@@ -453,13 +460,15 @@ AWAITS gboolean qemu_guest_kill(QemuGuest *guest, gboolean is_hard, int64_t grac
     if (has_ended)
         return TRUE;
     return error_set(error, ERROR_SYSTEM_ERROR,
-                     "failed to terminate process %d with SIGKILL: it does not end, probably because storage hangs",
+                     "failed to terminate process %d with SIGKILL: it does not end, probably "
+                     "because storage hangs",
                      guest->pid);
 }
 
 /* --- verbs --- */
 
-/* Why a command could not be answered: what QEMU last said is worth more than "connection closed". */
+/* Why a command could not be answered: what QEMU last said is worth more than "connection closed".
+ */
 static void explain_loss(QemuGuest *guest, GError **error)
 {
     g_autofree char *words = NULL;
@@ -468,7 +477,8 @@ static void explain_loss(QemuGuest *guest, GError **error)
         return;
     words = guest_log_last_words(guest->log_path, guest->log_start);
     if (words[0]) {
-        g_autofree char *message = g_strdup_printf("%s (QEMU's last words: %s)", (*error)->message, words);
+        g_autofree char *message =
+            g_strdup_printf("%s (QEMU's last words: %s)", (*error)->message, words);
         GError *better = g_error_new_literal((*error)->domain, (*error)->code, message);
 
         g_clear_error(error);
@@ -476,8 +486,8 @@ static void explain_loss(QemuGuest *guest, GError **error)
     }
 }
 
-AWAITS gboolean guest_command(QemuGuest *guest, const char *command, json_object *args, json_object **ret_value,
-                              GError **error)
+AWAITS gboolean guest_command(QemuGuest *guest, const char *command, json_object *args,
+                              json_object **ret_value, GError **error)
 {
     g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
 
@@ -545,12 +555,14 @@ AWAITS gboolean guest_learn_ptys(QemuGuest *guest, GuestDef *def, GError **error
 
     if (!guest_command(guest, "query-chardev", NULL, &list, error))
         return FALSE;
-    for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
+    for (size_t i = 0;
+         json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
         json_object *entry = json_object_array_get_idx(list, i);
         const char *file = get_text(entry, "filename");
 
         if (g_str_has_prefix(file, "pty:"))
-            g_hash_table_insert(guest->ptys, g_strdup(get_text(entry, "label")), g_strdup(file + 4));
+            g_hash_table_insert(guest->ptys, g_strdup(get_text(entry, "label")),
+                                g_strdup(file + 4));
     }
     for (unsigned i = 0; i < def->serials->len; i++) {
         GuestSerial *serial = guest_def_serial(def, i);
@@ -565,7 +577,8 @@ AWAITS gboolean guest_learn_ptys(QemuGuest *guest, GuestDef *def, GError **error
     return TRUE;
 }
 
-AWAITS json_object *qemu_guest_execute(QemuGuest *guest, const char *command, json_object *args, GError **error)
+AWAITS json_object *qemu_guest_execute(QemuGuest *guest, const char *command, json_object *args,
+                                       GError **error)
 {
     json_object *value = NULL;
 
@@ -574,7 +587,8 @@ AWAITS json_object *qemu_guest_execute(QemuGuest *guest, const char *command, js
     return value ? value : json_object_new_object();
 }
 
-AWAITS char *qemu_guest_monitor_command(QemuGuest *guest, const char *text, gboolean is_hmp, GError **error)
+AWAITS char *qemu_guest_monitor_command(QemuGuest *guest, const char *text, gboolean is_hmp,
+                                        GError **error)
 {
     g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
 

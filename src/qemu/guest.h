@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One running QEMU: its process, its monitor, what it reports and what can be asked of it.  Whether it may run is decided
- * above: nothing here resumes a guest by itself. */
+/* One running QEMU: its process, its monitor, what it reports and what can be asked of it.  Whether
+ * it may run is decided above: nothing here resumes a guest by itself. */
 #pragma once
 
 #include <glib.h>
@@ -17,12 +17,13 @@ typedef struct QemuGuest QemuGuest;
 
 typedef enum { QEMU_IO_REPORT, QEMU_IO_IGNORE, QEMU_IO_STOP } QemuIoAction;
 
-/* What QEMU reports, on the loop thread, at once: handlers must not await.  Any member may be NULL.  A handler may drop
- * its subscription and unref the guest. */
+/* What QEMU reports, on the loop thread, at once: handlers must not await.  Any member may be NULL.
+ * A handler may drop its subscription and unref the guest. */
 typedef struct {
     void (*stopped)(QemuGuest *guest, void *data);
     void (*resumed)(QemuGuest *guest, void *data);
-    void (*shutdown)(QemuGuest *guest, gboolean by_guest, void *data); /* QEMU stays (-no-shutdown), paused */
+    void (*shutdown)(QemuGuest *guest, gboolean by_guest,
+                     void *data); /* QEMU stays (-no-shutdown), paused */
     void (*powerdown)(QemuGuest *guest, void *data);
     void (*reset)(QemuGuest *guest, gboolean by_guest, void *data);
     void (*panicked)(QemuGuest *guest, void *data);
@@ -31,37 +32,41 @@ typedef struct {
     void (*watchdog)(QemuGuest *guest, const char *action, void *data);
     void (*rtc_changed)(QemuGuest *guest, gint64 offset_seconds, void *data);
     void (*balloon_changed)(QemuGuest *guest, guint64 actual_bytes, void *data);
-    void (*io_error)(QemuGuest *guest, const char *device /* alias of the disk */, QemuIoAction action,
-                     gboolean is_out_of_space, const char *reason, void *data);
+    void (*io_error)(QemuGuest *guest, const char *device /* alias of the disk */,
+                     QemuIoAction action, gboolean is_out_of_space, const char *reason, void *data);
     void (*migration_status)(QemuGuest *guest, int status /* QemuMigrationStatus */, void *data);
     void (*migration_pass)(QemuGuest *guest, guint64 pass, void *data);
     /* Every event as QEMU sent it, before the typed ones; event is the whole message, borrowed. */
     void (*any)(QemuGuest *guest, const char *name, json_object *event, void *data);
-    /* The process has ended, or its monitor is gone for good; called once, and nothing comes after it.  wait_status is -1
-     * when QEMU is not our child.  last_words: QEMU's last line of output of its own, or "". */
+    /* The process has ended, or its monitor is gone for good; called once, and nothing comes after
+     * it.  wait_status is -1 when QEMU is not our child.  last_words: QEMU's last line of output of
+     * its own, or "". */
     void (*lost)(QemuGuest *guest, int wait_status, const char *last_words, void *data);
 } QemuGuestEvents;
 
 typedef struct QemuSubscription QemuSubscription;
-QemuSubscription *qemu_guest_subscribe(QemuGuest *guest, const QemuGuestEvents *events, void *data); /* borrows events */
+QemuSubscription *qemu_guest_subscribe(QemuGuest *guest, const QemuGuestEvents *events,
+                                       void *data); /* borrows events */
 void qemu_guest_unsubscribe(QemuSubscription *subscription);
 
 typedef struct {
-    const QemuEnv *env;   /* borrowed; outlives the guest */
-    /* Filled and live; borrowed for the start.  What is only known now (pty paths, tap names, socket paths) is written
-     * into it. */
+    const QemuEnv *env; /* borrowed; outlives the guest */
+    /* Filled and live; borrowed for the start.  What is only known now (pty paths, tap names,
+     * socket paths) is written into it. */
     GuestDef *def;
     int id;               /* of the domain: names per-start files as clients expect */
     gboolean is_incoming; /* -incoming defer, capabilities late-block-activate and return-path */
 } QemuStartSpec;
 
-/* Starts QEMU with the guest stopped (-S) and its monitor ready.  The caller has given images to QEMU's user.  On failure
- * no process and no tap is left, and the error ends with QEMU's last words. */
+/* Starts QEMU with the guest stopped (-S) and its monitor ready.  The caller has given images to
+ * QEMU's user.  On failure no process and no tap is left, and the error ends with QEMU's last
+ * words. */
 AWAITS QemuGuest *qemu_guest_start(const QemuStartSpec *spec, GError **error);
 
-/* Finds a QEMU that an earlier daemon started, by its monitor socket in run_dir/UUID.  pid and start_time are what
- * qemu_guest_pid and qemu_guest_start_time said then. */
-AWAITS QemuGuest *qemu_guest_reattach(const QemuEnv *env, GuestDef *def, pid_t pid, guint64 start_time, GError **error);
+/* Finds a QEMU that an earlier daemon started, by its monitor socket in run_dir/UUID.  pid and
+ * start_time are what qemu_guest_pid and qemu_guest_start_time said then. */
+AWAITS QemuGuest *qemu_guest_reattach(const QemuEnv *env, GuestDef *def, pid_t pid,
+                                      guint64 start_time, GError **error);
 
 QemuGuest *qemu_guest_ref(QemuGuest *guest);
 void qemu_guest_unref(QemuGuest *guest); /* the last one closes the monitor; QEMU itself goes on */
@@ -83,20 +88,27 @@ AWAITS gboolean qemu_guest_reset(QemuGuest *guest, GError **error);
 AWAITS gboolean qemu_guest_set_balloon(QemuGuest *guest, guint64 bytes, GError **error);
 AWAITS gboolean qemu_guest_query_balloon(QemuGuest *guest, guint64 *ret_bytes, GError **error);
 
-/* SIGTERM, at once SIGKILL if is_hard; after graceful_ms SIGKILL.  Waits for the end of the process and for no reply of
- * its monitor.  true also if it has gone already; false if even SIGKILL does not end it (state D), with an error. */
-AWAITS gboolean qemu_guest_kill(QemuGuest *guest, gboolean is_hard, int64_t graceful_ms, GError **error);
+/* SIGTERM, at once SIGKILL if is_hard; after graceful_ms SIGKILL.  Waits for the end of the process
+ * and for no reply of its monitor.  true also if it has gone already; false if even SIGKILL does
+ * not end it (state D), with an error. */
+AWAITS gboolean qemu_guest_kill(QemuGuest *guest, gboolean is_hard, int64_t graceful_ms,
+                                GError **error);
 /* Only sends it: never waits.  The end comes as `lost`. */
 void qemu_guest_signal_end(QemuGuest *guest, gboolean is_hard);
 
 /* The pty of a chardev ("charserial0"), as asked at the start, or NULL. */
 const char *qemu_guest_pty(const QemuGuest *guest, const char *chardev);
 
-/* Any command, for what has no verb.  args is taken (may be NULL); the result is the caller's (json_object_put). */
-AWAITS json_object *qemu_guest_execute(QemuGuest *guest, const char *command, json_object *args, GError **error);
-/* qemu-monitor-command: text in, text out, whole reply as QEMU sent it; is_hmp: through human-monitor-command. */
-AWAITS char *qemu_guest_monitor_command(QemuGuest *guest, const char *text, gboolean is_hmp, GError **error);
-guint64 qemu_guest_command_count(const QemuGuest *guest); /* QMP commands since the start, for the bench */
+/* Any command, for what has no verb.  args is taken (may be NULL); the result is the caller's
+ * (json_object_put). */
+AWAITS json_object *qemu_guest_execute(QemuGuest *guest, const char *command, json_object *args,
+                                       GError **error);
+/* qemu-monitor-command: text in, text out, whole reply as QEMU sent it; is_hmp: through
+ * human-monitor-command. */
+AWAITS char *qemu_guest_monitor_command(QemuGuest *guest, const char *text, gboolean is_hmp,
+                                        GError **error);
+guint64
+qemu_guest_command_count(const QemuGuest *guest); /* QMP commands since the start, for the bench */
 
 /* Times of a running guest, from /proc, in nanoseconds. */
 typedef struct {
@@ -111,11 +123,13 @@ void qemu_times_clear(QemuTimes *times);
 
 typedef struct {
     char *device; /* alias, "virtio-disk0" */
-    guint64 read_requests, read_bytes, read_ns, write_requests, write_bytes, write_ns, flush_requests, flush_ns;
+    guint64 read_requests, read_bytes, read_ns, write_requests, write_bytes, write_ns,
+        flush_requests, flush_ns;
     guint64 allocation, capacity, physical;
 } QemuBlockStats;
 /* query-blockstats for all disks: an array of *ret_count, freed with qemu_block_stats_free. */
-AWAITS QemuBlockStats *qemu_guest_block_stats(QemuGuest *guest, unsigned *ret_count, GError **error);
+AWAITS QemuBlockStats *qemu_guest_block_stats(QemuGuest *guest, unsigned *ret_count,
+                                              GError **error);
 void qemu_block_stats_free(QemuBlockStats *stats, unsigned count);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QemuGuest, qemu_guest_unref)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The file that takes what QEMU itself writes.  Every start notes its arguments in it; the last line behind them is what
- * QEMU had to say when it died. */
+/* The file that takes what QEMU itself writes.  Every start notes its arguments in it; the last
+ * line behind them is what QEMU had to say when it died. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -13,10 +13,11 @@
 #include "qemu/guest-part.h"
 
 #define TAIL_MAX (64 * 1024)
-#define LOG_MAX (8 * 1024 * 1024) /* a guest can make its QEMU complain without end */
-#define NOTE ": starting up: "
+#define LOG_MAX  (8 * 1024 * 1024) /* a guest can make its QEMU complain without end */
+#define NOTE     ": starting up: "
 
-int guest_log_open(const QemuEnv *env, const char *name, char **argv, char **ret_path, off_t *ret_start, GError **error)
+int guest_log_open(const QemuEnv *env, const char *name, char **argv, char **ret_path,
+                   off_t *ret_start, GError **error)
 {
     g_autofree char *encoded = name_encode(name);
     g_autofree char *path = g_strdup_printf("%s/%s.log", env->log_dir, encoded);
@@ -57,7 +58,8 @@ static const char *strip(const char *line)
 /* What a healthy QEMU says as well. */
 static gboolean is_small_talk(const char *words)
 {
-    return !words[0] || g_str_has_prefix(words, "warning: ") || g_str_has_prefix(words, "char device redirected to ");
+    return !words[0] || g_str_has_prefix(words, "warning: ") ||
+           g_str_has_prefix(words, "char device redirected to ");
 }
 
 char *guest_log_pick(const char *text)

@@ -24,17 +24,28 @@ static const EnumName status_names[] = {
     {"device", QEMU_MIGRATION_DEVICE},
     {"wait-unplug", QEMU_MIGRATION_WAIT_UNPLUG},
     {"postcopy-recover-setup", QEMU_MIGRATION_POSTCOPY_RECOVER}, /* since 9.1 */
-    {"postcopy-device", QEMU_MIGRATION_DEVICE},                  /* since 10.2: not handed over yet */
+    {"postcopy-device", QEMU_MIGRATION_DEVICE}, /* since 10.2: not handed over yet */
     {NULL},
 };
 
-/* What a host decides upon for each migration, in the order in which stock sends it.  "events" is not among them: it is
- * switched on at the start and stays. */
+/* What a host decides upon for each migration, in the order in which stock sends it.  "events" is
+ * not among them: it is switched on at the start and stays. */
 static const char *const managed[] = {
-    "xbzrle",         "auto-converge",       "rdma-pin-all", "postcopy-ram",  "compress",    "pause-before-switchover",
-    "late-block-activate", "multifd",        "dirty-bitmaps", "return-path", "zero-copy-send",
+    "xbzrle",
+    "auto-converge",
+    "rdma-pin-all",
+    "postcopy-ram",
+    "compress",
+    "pause-before-switchover",
+    "late-block-activate",
+    "multifd",
+    "dirty-bitmaps",
+    "return-path",
+    "zero-copy-send",
     /* not used by stock */
-    "postcopy-preempt", "switchover-ack", "validate-uuid",
+    "postcopy-preempt",
+    "switchover-ack",
+    "validate-uuid",
 };
 
 const char *qemu_migration_status_name(QemuMigrationStatus status)
@@ -124,8 +135,10 @@ static char *read_blocked(json_object *list)
 {
     g_autoptr(GString) text = g_string_new(NULL);
 
-    for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++)
-        g_string_append_printf(text, "%s%s", i ? "; " : "", json_object_get_string(json_object_array_get_idx(list, i)));
+    for (size_t i = 0;
+         json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++)
+        g_string_append_printf(text, "%s%s", i ? "; " : "",
+                               json_object_get_string(json_object_array_get_idx(list, i)));
     return text->len > 0 ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
 }
 
@@ -139,7 +152,8 @@ AWAITS gboolean qemu_query_migrate(QemuGuest *guest, QemuMigrationInfo *ret_info
     if (!guest_command(guest, "query-migrate", NULL, &value, error))
         return FALSE;
     status = get(value, "status"); /* absent: there has been no migration */
-    info.status = status ? qemu_migration_status_find(json_object_get_string(status)) : QEMU_MIGRATION_NONE;
+    info.status =
+        status ? qemu_migration_status_find(json_object_get_string(status)) : QEMU_MIGRATION_NONE;
     info.error_desc = g_strdup(json_object_get_string(get(value, "error-desc")));
     info.blocked_reasons = read_blocked(get(value, "blocked-reasons"));
     info.has_total_time = get_number(value, "total-time", &info.total_time_ms);
@@ -174,8 +188,10 @@ AWAITS static gboolean learn_capabilities(QemuGuest *guest, GError **error)
         return TRUE;
     if (!guest_command(guest, "query-migrate-capabilities", NULL, &list, error))
         return FALSE;
-    for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
-        const char *name = json_object_get_string(get(json_object_array_get_idx(list, i), "capability"));
+    for (size_t i = 0;
+         json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
+        const char *name =
+            json_object_get_string(get(json_object_array_get_idx(list, i), "capability"));
 
         if (name)
             g_ptr_array_add(names, g_strdup(name));
@@ -211,7 +227,8 @@ static gboolean is_managed(const char *name)
     return FALSE;
 }
 
-AWAITS gboolean qemu_migrate_set_capabilities(QemuGuest *guest, const char *const *enabled, GError **error)
+AWAITS gboolean qemu_migrate_set_capabilities(QemuGuest *guest, const char *const *enabled,
+                                              GError **error)
 {
     static const char *const none[] = {NULL};
     json_object *list, *args;
@@ -296,8 +313,7 @@ AWAITS Params *qemu_migrate_get_parameters(QemuGuest *guest, GError **error)
     if (!guest_command(guest, "query-migrate-parameters", NULL, &value, error))
         return NULL;
     params = params_new();
-    json_object_object_foreach(value, name, entry)
-        add_parameter(params, name, entry);
+    json_object_object_foreach(value, name, entry) add_parameter(params, name, entry);
     return params;
 }
 
@@ -317,7 +333,8 @@ AWAITS gboolean qemu_getfd(QemuGuest *guest, const char *name, int fd, GError **
 
     if (!guest->monitor || guest->is_monitor_lost)
         return error_set(error, ERROR_OPERATION_INVALID, "domain is not running");
-    return monitor_execute(guest->monitor, "getfd", fd_args(name), fd, GUEST_COMMAND_MS, NULL, error);
+    return monitor_execute(guest->monitor, "getfd", fd_args(name), fd, GUEST_COMMAND_MS, NULL,
+                           error);
 }
 
 AWAITS gboolean qemu_closefd(QemuGuest *guest, const char *name, GError **error)
@@ -353,9 +370,10 @@ AWAITS gboolean qemu_migrate_incoming(QemuGuest *guest, const char *uri, GError 
     return guest_command(guest, "migrate-incoming", incoming_args(uri), NULL, error);
 }
 
-/* Hands fd over and uses it, both commands on their way at once.  If the second is refused, the name is given up again. */
-AWAITS static gboolean with_fd(QemuGuest *guest, const char *command, json_object *args, const char *name, int fd,
-                               GError **error)
+/* Hands fd over and uses it, both commands on their way at once.  If the second is refused, the
+ * name is given up again. */
+AWAITS static gboolean with_fd(QemuGuest *guest, const char *command, json_object *args,
+                               const char *name, int fd, GError **error)
 {
     g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
     g_autoptr(MonitorCommand) give = NULL;

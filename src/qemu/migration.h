@@ -34,7 +34,7 @@ QemuMigrationStatus qemu_migration_status_find(const char *name);
 /* query-migrate.  has_…: QEMU gave that group. */
 typedef struct {
     QemuMigrationStatus status;
-    char *error_desc; /* or NULL */
+    char *error_desc;      /* or NULL */
     char *blocked_reasons; /* joined with "; ", or NULL: may migrate */
     gboolean has_total_time, has_setup_time, has_downtime, has_expected_downtime;
     uint64_t total_time_ms, setup_time_ms, downtime_ms, expected_downtime_ms;
@@ -62,10 +62,13 @@ typedef struct {
 void qemu_migration_info_clear(QemuMigrationInfo *info);
 AWAITS gboolean qemu_query_migrate(QemuGuest *guest, QemuMigrationInfo *ret_info, GError **error);
 
-/* Switches on those named, and off all others that this QEMU has of the ones a host manages ("events" stays on).  A name
- * that this QEMU lacks is ERROR_ARGUMENT_UNSUPPORTED: "Migration option 'X' is not supported by QEMU binary". */
-AWAITS gboolean qemu_migrate_set_capabilities(QemuGuest *guest, const char *const *enabled, GError **error);
-/* Names and values as QMP has them ("max-bandwidth" ullong, "tls-creds" string, "multifd-channels" int …). */
+/* Switches on those named, and off all others that this QEMU has of the ones a host manages
+ * ("events" stays on).  A name that this QEMU lacks is ERROR_ARGUMENT_UNSUPPORTED: "Migration
+ * option 'X' is not supported by QEMU binary". */
+AWAITS gboolean qemu_migrate_set_capabilities(QemuGuest *guest, const char *const *enabled,
+                                              GError **error);
+/* Names and values as QMP has them ("max-bandwidth" ullong, "tls-creds" string, "multifd-channels"
+ * int …). */
 AWAITS gboolean qemu_migrate_set_parameters(QemuGuest *guest, const Params *params, GError **error);
 /* All that QEMU reports, to be written back at the end.  The caller frees. */
 AWAITS Params *qemu_migrate_get_parameters(QemuGuest *guest, GError **error);

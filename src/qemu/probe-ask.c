@@ -15,9 +15,9 @@
 #include "qmp/monitor.h"
 
 #define ASK_TIMEOUT_MS (20 * 1000)
-#define REAP_MS 2000
-#define COMPLAINT_MAX 4096
-#define NOTE_PREFIX "asking-"
+#define REAP_MS        2000
+#define COMPLAINT_MAX  4096
+#define NOTE_PREFIX    "asking-"
 
 typedef struct {
     const char *member; /* of the answers */
@@ -41,7 +41,7 @@ typedef struct {
     Monitor *monitor;
     Process *process;
     Await *ended;
-    char *note; /* file that tells the next daemon of this process, should ours end before it */
+    char *note;     /* file that tells the next daemon of this process, should ours end before it */
     int complaints; /* memfd with what it wrote to stderr */
 } Asking;
 
@@ -95,8 +95,8 @@ static char *last_complaint(int fd)
     return g_strdup(line ? line + 1 : text);
 }
 
-AWAITS static gboolean asking_begin(Asking *asking, const QemuEnv *env, const char *emulator, const char *accel,
-                                    GError **error)
+AWAITS static gboolean asking_begin(Asking *asking, const QemuEnv *env, const char *emulator,
+                                    const char *accel, GError **error)
 {
     int ends[2];
 
@@ -107,8 +107,11 @@ AWAITS static gboolean asking_begin(Asking *asking, const QemuEnv *env, const ch
     auto_fd int theirs = ends[1];
     g_autofree char *chardev = g_strdup_printf("socket,id=mon,fd=%d", theirs);
     g_autofree char *machine = g_strdup_printf("none,accel=%s", accel);
-    const char *argv[] = {emulator,   "-S",     "-no-user-config", "-nodefaults", "-display",       "none", "-machine",
-                          machine,    "-chardev", chardev,         "-mon",        "chardev=mon,mode=control", NULL};
+    const char *argv[] = {emulator,      "-S",       "-no-user-config",
+                          "-nodefaults", "-display", "none",
+                          "-machine",    machine,    "-chardev",
+                          chardev,       "-mon",     "chardev=mon,mode=control",
+                          NULL};
     ChildSpec spec = {.argv = argv, .fds = &theirs, .fd_count = 1, .stderr_fd = asking->complaints};
     pid_t pid;
 
@@ -128,9 +131,11 @@ AWAITS static gboolean asking_begin(Asking *asking, const QemuEnv *env, const ch
 }
 
 /* All questions at once, then all answers. */
-AWAITS static gboolean ask_all(Asking *asking, const Question *list, unsigned count, json_object *answers, GError **error)
+AWAITS static gboolean ask_all(Asking *asking, const Question *list, unsigned count,
+                               json_object *answers, GError **error)
 {
-    g_autoptr(GPtrArray) commands = g_ptr_array_new_with_free_func((GDestroyNotify)monitor_command_unref);
+    g_autoptr(GPtrArray) commands =
+        g_ptr_array_new_with_free_func((GDestroyNotify)monitor_command_unref);
 
     for (unsigned i = 0; i < count; i++) {
         json_object *args = list[i].args ? json_tokener_parse(list[i].args) : NULL;
@@ -147,15 +152,17 @@ AWAITS static gboolean ask_all(Asking *asking, const Question *list, unsigned co
     return TRUE;
 }
 
-AWAITS static gboolean ask_under(const QemuEnv *env, const char *emulator, const char *accel, const Question *list,
-                                 unsigned count, json_object *answers, GError **error)
+AWAITS static gboolean ask_under(const QemuEnv *env, const char *emulator, const char *accel,
+                                 const Question *list, unsigned count, json_object *answers,
+                                 GError **error)
 {
     Asking asking = {.complaints = -1};
     gboolean is_done = asking_begin(&asking, env, emulator, accel, error) &&
                        ask_all(&asking, list, count, answers, error);
 
     if (!is_done) {
-        g_autofree char *complaint = asking.complaints < 0 ? g_strdup("") : last_complaint(asking.complaints);
+        g_autofree char *complaint =
+            asking.complaints < 0 ? g_strdup("") : last_complaint(asking.complaints);
 
         g_prefix_error(error, "cannot learn what emulator '%s' can do: %s%s", emulator, complaint,
                        complaint[0] ? ": " : "");
@@ -164,7 +171,8 @@ AWAITS static gboolean ask_under(const QemuEnv *env, const char *emulator, const
     return is_done;
 }
 
-AWAITS json_object *probe_ask(const QemuEnv *env, const char *emulator, gboolean with_kvm, GError **error)
+AWAITS json_object *probe_ask(const QemuEnv *env, const char *emulator, gboolean with_kvm,
+                              GError **error)
 {
     json_object *answers = json_object_new_object();
 

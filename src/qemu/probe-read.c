@@ -7,14 +7,16 @@
 #include "qemu/probe-part.h"
 
 #define MACHINES_MAX 4096
-#define CPUS_MAX 4096
-#define NAMES_MAX 65536
+#define CPUS_MAX     4096
+#define NAMES_MAX    65536
 
 static json_object *get(json_object *object, const char *name, json_type type)
 {
     json_object *value;
 
-    return json_object_object_get_ex(object, name, &value) && json_object_is_type(value, type) ? value : NULL;
+    return json_object_object_get_ex(object, name, &value) && json_object_is_type(value, type)
+               ? value
+               : NULL;
 }
 
 static const char *get_text(json_object *object, const char *name)
@@ -44,7 +46,8 @@ static json_object *get_list(json_object *answers, const char *name, size_t max,
 
     if (list && json_object_array_length(list) <= max)
         return list;
-    error_set(error, ERROR_INTERNAL_ERROR, "the emulator's answer about '%s' is missing or too long", name);
+    error_set(error, ERROR_INTERNAL_ERROR,
+              "the emulator's answer about '%s' is missing or too long", name);
     return NULL;
 }
 
@@ -56,9 +59,10 @@ static gboolean read_version(Probe *probe, json_object *answers, GError **error)
     const char *arch = target ? get_text(target, "arch") : NULL;
 
     if (!numbers || !arch)
-        return error_set(error, ERROR_INTERNAL_ERROR, "the emulator does not tell its version or architecture");
-    probe->version = get_number(numbers, "major", 0) * 1000000 + get_number(numbers, "minor", 0) * 1000 +
-                     get_number(numbers, "micro", 0);
+        return error_set(error, ERROR_INTERNAL_ERROR,
+                         "the emulator does not tell its version or architecture");
+    probe->version = get_number(numbers, "major", 0) * 1000000 +
+                     get_number(numbers, "minor", 0) * 1000 + get_number(numbers, "micro", 0);
     probe->package = g_strdup(get_text(version, "package") ?: "");
     probe->arch = g_strdup(strcmp(arch, "i386") == 0 ? "i686" : arch);
     return TRUE;
@@ -80,7 +84,8 @@ static char **read_blockers(json_object *entry)
     g_autoptr(GPtrArray) names = g_ptr_array_new();
 
     for (size_t i = 0; list && i < json_object_array_length(list); i++)
-        g_ptr_array_add(names, g_strdup(json_object_get_string(json_object_array_get_idx(list, i))));
+        g_ptr_array_add(names,
+                        g_strdup(json_object_get_string(json_object_array_get_idx(list, i))));
     if (names->len == 0)
         return NULL;
     g_ptr_array_add(names, NULL);
@@ -241,7 +246,8 @@ void probe_free(Probe *probe)
 const ProbeMachine *probe_find_machine(const Probe *probe, const char *name)
 {
     for (unsigned i = 0; i < probe->machine_count; i++) {
-        if (strcmp(probe->machines[i].name, name) == 0 || g_strcmp0(probe->machines[i].alias, name) == 0)
+        if (strcmp(probe->machines[i].name, name) == 0 ||
+            g_strcmp0(probe->machines[i].alias, name) == 0)
             return &probe->machines[i];
     }
     return NULL;

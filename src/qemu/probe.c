@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The cache of probes, and which files may be emulators.
  *
- * An answer is true of one file: the path with its inode, size and time of change, under one kernel (which decides what
- * KVM can give).  On disk it is the emulator's own words with that key in front; anything that does not fit is asked
- * again. */
+ * An answer is true of one file: the path with its inode, size and time of change, under one kernel
+ * (which decides what KVM can give).  On disk it is the emulator's own words with that key in
+ * front; anything that does not fit is asked again. */
 #include "qemu/probe.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include "qmp/lines.h"
 
 #define FILE_VERSION "1"
-#define FILE_MAX (16 * 1024 * 1024)
+#define FILE_MAX     (16 * 1024 * 1024)
 
 typedef struct {
     char *key;
@@ -88,20 +88,25 @@ gboolean probe_check_emulator(const QemuEnv *env, const char *emulator, GError *
     char resolved[PATH_MAX];
 
     if (!realpath(emulator, resolved))
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED, "emulator '%s' cannot be used: %s", emulator,
-                         g_strerror(errno));
+        return error_set(error, ERROR_CONFIG_UNSUPPORTED, "emulator '%s' cannot be used: %s",
+                         emulator, g_strerror(errno));
     if (emulator[0] != '/' || !is_in_dirs(env, emulator) || !is_in_dirs(env, resolved)) {
         g_autofree char *dirs = g_strjoinv(", ", env->emulator_dirs);
 
         return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "emulator '%s' does not lie in one of the folders of 'emulator_dirs' in ferryd.conf (%s)",
+                         "emulator '%s' does not lie in one of the folders of 'emulator_dirs' in "
+                         "ferryd.conf (%s)",
                          emulator, dirs);
     }
     if (stat(resolved, &status) < 0 || !S_ISREG(status.st_mode) || !(status.st_mode & S_IXOTH))
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED, "emulator '%s' is not a program", emulator);
-    if (!env->allows_any_emulator_owner && (status.st_uid != 0 || (status.st_mode & (S_IWGRP | S_IWOTH))))
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "emulator '%s' may be changed by others than root; give it to root, mode 0755", emulator);
+        return error_set(error, ERROR_CONFIG_UNSUPPORTED, "emulator '%s' is not a program",
+                         emulator);
+    if (!env->allows_any_emulator_owner &&
+        (status.st_uid != 0 || (status.st_mode & (S_IWGRP | S_IWOTH))))
+        return error_set(
+            error, ERROR_CONFIG_UNSUPPORTED,
+            "emulator '%s' may be changed by others than root; give it to root, mode 0755",
+            emulator);
     return TRUE;
 }
 
@@ -115,8 +120,9 @@ char *probe_default_emulator(const QemuEnv *env, const char *arch, GError **erro
         if (g_file_test(path, G_FILE_TEST_IS_EXECUTABLE))
             return g_steal_pointer(&path);
     }
-    error_set(error, ERROR_CONFIG_UNSUPPORTED, "no emulator found for arch '%s' in the folders of 'emulator_dirs'; install "
-                                               "qemu-system-x86 or the like",
+    error_set(error, ERROR_CONFIG_UNSUPPORTED,
+              "no emulator found for arch '%s' in the folders of 'emulator_dirs'; install "
+              "qemu-system-x86 or the like",
               arch);
     return NULL;
 }
@@ -146,19 +152,22 @@ static char *make_key(const char *emulator, gboolean with_kvm)
 
     if (stat(emulator, &status) < 0 || uname(&kernel) < 0)
         return NULL;
-    return g_strdup_printf(FILE_VERSION " %s %llu %lld %lld.%09ld %s%s", emulator, (unsigned long long)status.st_ino,
-                           (long long)status.st_size, (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
-                           kernel.release, with_kvm ? " kvm" : "");
+    return g_strdup_printf(FILE_VERSION " %s %llu %lld %lld.%09ld %s%s", emulator,
+                           (unsigned long long)status.st_ino, (long long)status.st_size,
+                           (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec, kernel.release,
+                           with_kvm ? " kvm" : "");
 }
 
 static char *file_of(const ProbeCache *cache, const char *emulator, gboolean with_kvm)
 {
     g_autofree char *name = name_encode(emulator);
 
-    return cache->dir ? g_strdup_printf("%s/%s%s.json", cache->dir, name, with_kvm ? "-kvm" : "") : NULL;
+    return cache->dir ? g_strdup_printf("%s/%s%s.json", cache->dir, name, with_kvm ? "-kvm" : "")
+                      : NULL;
 }
 
-static Probe *load(const ProbeCache *cache, const char *emulator, gboolean with_kvm, const char *key)
+static Probe *load(const ProbeCache *cache, const char *emulator, gboolean with_kvm,
+                   const char *key)
 {
     g_autofree char *path = file_of(cache, emulator, with_kvm);
     g_autofree char *text = path ? file_read(path, FILE_MAX, NULL, NULL) : NULL;
@@ -175,8 +184,8 @@ static Probe *load(const ProbeCache *cache, const char *emulator, gboolean with_
     return probe;
 }
 
-AWAITS static void save(const ProbeCache *cache, const char *emulator, gboolean with_kvm, const char *key,
-                        json_object *answers)
+AWAITS static void save(const ProbeCache *cache, const char *emulator, gboolean with_kvm,
+                        const char *key, json_object *answers)
 {
     g_autofree char *path = file_of(cache, emulator, with_kvm);
     g_autoptr(GError) error = NULL;
@@ -184,13 +193,15 @@ AWAITS static void save(const ProbeCache *cache, const char *emulator, gboolean 
 
     if (!path)
         return;
-    g_autofree char *text =
-        g_strdup_printf("%s\n%s\n", key, json_object_to_json_string_ext(answers, JSON_C_TO_STRING_PLAIN));
+    g_autofree char *text = g_strdup_printf(
+        "%s\n%s\n", key, json_object_to_json_string_ext(answers, JSON_C_TO_STRING_PLAIN));
     off_floor {
-        is_saved = dir_make(cache->dir, 0755, &error) && file_write_atomic(path, text, strlen(text), 0644, &error);
+        is_saved = dir_make(cache->dir, 0755, &error) &&
+                   file_write_atomic(path, text, strlen(text), 0644, &error);
     }
     if (!is_saved)
-        log_warning("%s; emulator '%s' will be asked again at the next start", error->message, emulator);
+        log_warning("%s; emulator '%s' will be asked again at the next start", error->message,
+                    emulator);
 }
 
 /* --- the cache --- */
@@ -221,12 +232,14 @@ static const Probe *keep(Entry *entry, char *key, Probe *probe)
 const Probe *probe_peek(ProbeCache *cache, const char *emulator)
 {
     Entry *entry = g_hash_table_lookup(cache->entries, emulator);
-    g_autofree char *key = entry && entry->probe ? make_key(emulator, kvm_is_known_to_work()) : NULL;
+    g_autofree char *key =
+        entry && entry->probe ? make_key(emulator, kvm_is_known_to_work()) : NULL;
 
     return key && strcmp(key, entry->key) == 0 ? entry->probe : NULL;
 }
 
-AWAITS static const Probe *ask(ProbeCache *cache, Entry *entry, const char *emulator, GError **error)
+AWAITS static const Probe *ask(ProbeCache *cache, Entry *entry, const char *emulator,
+                               GError **error)
 {
     gboolean with_kvm = kvm_is_known_to_work(); /* no waiting for it: see prefill_body */
     g_autofree char *key = make_key(emulator, with_kvm);
@@ -243,8 +256,9 @@ AWAITS static const Probe *ask(ProbeCache *cache, Entry *entry, const char *emul
         if (!probe)
             return NULL;
         save(cache, emulator, with_kvm, key, answers);
-        log_info("emulator '%s' is QEMU %u.%u.%u with %u machine types", emulator, probe->version / 1000000,
-                 probe->version / 1000 % 1000, probe->version % 1000, probe->machine_count);
+        log_info("emulator '%s' is QEMU %u.%u.%u with %u machine types", emulator,
+                 probe->version / 1000000, probe->version / 1000 % 1000, probe->version % 1000,
+                 probe->machine_count);
     }
     return keep(entry, g_steal_pointer(&key), g_steal_pointer(&probe));
 }

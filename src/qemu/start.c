@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Starts a QEMU, or finds one that an earlier daemon has started.
  *
- * QEMU inherits the monitor as a listening socket, bound to a name in the guest's run folder.  We connect to it before
- * QEMU even runs, so nothing is waited for and nothing is polled; a daemon that comes later connects by the name. */
+ * QEMU inherits the monitor as a listening socket, bound to a name in the guest's run folder.  We
+ * connect to it before QEMU even runs, so nothing is waited for and nothing is polled; a daemon
+ * that comes later connects by the name. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -21,8 +22,8 @@
 #include "qemu/guest-part.h"
 #include "qemu/note.h"
 
-#define MONITOR_NAME "monitor.sock"
-#define GREET_MS (30 * 1000)
+#define MONITOR_NAME  "monitor.sock"
+#define GREET_MS      (30 * 1000)
 #define LAST_WORDS_MS 3000
 
 /* --- the monitor's socket --- */
@@ -61,8 +62,8 @@ static int listen_monitor(const char *run_dir, GError **error)
     if (!path || !fill_address(path, &address, error))
         return -1;
     unlink(path); /* of an earlier run; nobody else writes into this folder */
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || chmod(path, 0600) < 0 ||
-        listen(fd, 1) < 0) {
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+        chmod(path, 0600) < 0 || listen(fd, 1) < 0) {
         error_errno(error, "cannot make monitor '%s/" MONITOR_NAME "'", run_dir);
         return -1;
     }
@@ -73,11 +74,13 @@ static int listen_monitor(const char *run_dir, GError **error)
 
 static char **make_environment(const QemuGuest *guest)
 {
-    static const char *const names[] = {"HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"};
+    static const char *const names[] = {"HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME",
+                                        "XDG_CONFIG_HOME"};
     g_autoptr(GPtrArray) list = g_ptr_array_new();
 
     g_ptr_array_add(list, g_strdup("LC_ALL=C"));
-    g_ptr_array_add(list, g_strdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+    g_ptr_array_add(list,
+                    g_strdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
     for (unsigned i = 0; i < G_N_ELEMENTS(names); i++)
         g_ptr_array_add(list, g_strdup_printf("%s=%s", names[i], guest->run_dir));
     g_ptr_array_add(list, NULL);
@@ -90,7 +93,8 @@ static gboolean make_cgroup(QemuGuest *guest, GError **error)
 
     if (!guest->env->cgroup_root)
         return TRUE;
-    guest->cgroup = g_strdup_printf("%s/guest-%s", guest->env->cgroup_root, uuid_format(&guest->uuid, text));
+    guest->cgroup =
+        g_strdup_printf("%s/guest-%s", guest->env->cgroup_root, uuid_format(&guest->uuid, text));
     return dir_make(guest->cgroup, 0755, error);
 }
 
@@ -98,7 +102,8 @@ static gboolean spawn(QemuGuest *guest, char **argv, const Descriptors *descript
 {
     const QemuEnv *env = guest->env;
     g_auto(GStrv) environment = make_environment(guest);
-    auto_fd int log = guest_log_open(env, guest->name, argv, &guest->log_path, &guest->log_start, error);
+    auto_fd int log =
+        guest_log_open(env, guest->name, argv, &guest->log_path, &guest->log_start, error);
     pid_t pid;
 
     if (log < 0 || !make_cgroup(guest, error))
@@ -183,10 +188,12 @@ static gboolean has_pty(const GuestDef *def)
     return FALSE;
 }
 
-/* All commands are on their way before the first answer is read.  Nothing is asked that the probe knows. */
+/* All commands are on their way before the first answer is read.  Nothing is asked that the probe
+ * knows. */
 AWAITS static gboolean converse(QemuGuest *guest, const QemuStartSpec *spec, GError **error)
 {
-    g_autoptr(GPtrArray) commands = g_ptr_array_new_with_free_func((GDestroyNotify)monitor_command_unref);
+    g_autoptr(GPtrArray) commands =
+        g_ptr_array_new_with_free_func((GDestroyNotify)monitor_command_unref);
 
     if (!monitor_greet(guest->monitor, GREET_MS, error))
         return FALSE;
@@ -216,7 +223,8 @@ AWAITS static void give_up(QemuGuest *guest, GError **error)
     words = guest_log_last_words(guest->log_path, guest->log_start);
     if (guest->has_ended && error && *error && error_code(*error) != ERROR_OPERATION_ABORTED) {
         g_clear_error(error);
-        error_set(error, ERROR_INTERNAL_ERROR, "internal error: process exited while connecting to monitor: %s",
+        error_set(error, ERROR_INTERNAL_ERROR,
+                  "internal error: process exited while connecting to monitor: %s",
                   words[0] ? words : "it said nothing");
     }
     if (qemu_guest_kill(guest, TRUE, 0, NULL))
@@ -231,7 +239,8 @@ AWAITS static const Probe *find_probe(const QemuStartSpec *spec, GError **error)
     const Probe *probe;
 
     if (spec->def->virt == GUEST_VIRT_KVM && !kvm_works(&reason)) {
-        error_set(error, ERROR_CONFIG_UNSUPPORTED, "domain type 'kvm' cannot run on this host: %s", reason);
+        error_set(error, ERROR_CONFIG_UNSUPPORTED, "domain type 'kvm' cannot run on this host: %s",
+                  reason);
         return NULL;
     }
     if (!probe_check_emulator(spec->env, emulator, error))
@@ -239,15 +248,16 @@ AWAITS static const Probe *find_probe(const QemuStartSpec *spec, GError **error)
     probe = probe_peek(cache, emulator);
     probe = probe ? probe : probe_get(cache, emulator, error);
     if (probe && !probe_find_machine(probe, spec->def->os.machine)) {
-        error_set(error, ERROR_CONFIG_UNSUPPORTED, "emulator '%s' does not support machine type '%s'", emulator,
+        error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                  "emulator '%s' does not support machine type '%s'", emulator,
                   spec->def->os.machine);
         return NULL;
     }
     return probe;
 }
 
-static char **build_argv(const QemuStartSpec *spec, const Probe *probe, const Descriptors *descriptors, int monitor_fd,
-                         GError **error)
+static char **build_argv(const QemuStartSpec *spec, const Probe *probe,
+                         const Descriptors *descriptors, int monitor_fd, GError **error)
 {
     const ProbeMachine *machine = probe_find_machine(probe, spec->def->os.machine);
     QemuArgvPlan plan = {
@@ -271,7 +281,8 @@ AWAITS static gboolean launch(QemuGuest *guest, const QemuStartSpec *spec, GErro
     int listener, monitor;
 
     descriptors_init(&descriptors);
-    if (!descriptors_open(&descriptors, spec->env, spec->def, error) || !dir_make(guest->run_dir, 0711, error))
+    if (!descriptors_open(&descriptors, spec->env, spec->def, error) ||
+        !dir_make(guest->run_dir, 0711, error))
         return FALSE;
     listener = listen_monitor(guest->run_dir, error);
     if (listener < 0)
@@ -311,7 +322,8 @@ AWAITS static void scope_body(void *data)
         log_warning("%s, continuing in the daemon's own unit", error->message);
 }
 
-/* So that the guest outlives ferryd's unit.  Beside the start: no guest waits for the service manager. */
+/* So that the guest outlives ferryd's unit.  Beside the start: no guest waits for the service
+ * manager. */
 static void wish_for_scope(const QemuGuest *guest, const GuestDef *def)
 {
     char uuid[UUID_TEXT_SIZE];
@@ -337,7 +349,8 @@ AWAITS QemuGuest *qemu_guest_start(const QemuStartSpec *spec, GError **error)
     guest = guest_new(spec->env, spec->def);
     guest->probe = probe;
     guest->migration_capabilities = g_strdupv(probe->migration_capabilities);
-    /* launch closes our copies of what QEMU inherited: a QEMU that dies now is heard of by its monitor. */
+    /* launch closes our copies of what QEMU inherited: a QEMU that dies now is heard of by its
+     * monitor. */
     if (!launch(guest, spec, error)) {
         guest_sweep(guest);
         return NULL;
@@ -361,7 +374,8 @@ AWAITS static gboolean meet_again(QemuGuest *guest, GuestDef *def, GError **erro
     return status && (!has_pty(def) || guest_learn_ptys(guest, def, error));
 }
 
-AWAITS QemuGuest *qemu_guest_reattach(const QemuEnv *env, GuestDef *def, pid_t pid, guint64 start_time, GError **error)
+AWAITS QemuGuest *qemu_guest_reattach(const QemuEnv *env, GuestDef *def, pid_t pid,
+                                      guint64 start_time, GError **error)
 {
     g_autoptr(QemuGuest) guest = guest_new(env, def);
     g_autofree char *encoded = name_encode(def->name);
@@ -370,7 +384,8 @@ AWAITS QemuGuest *qemu_guest_reattach(const QemuEnv *env, GuestDef *def, pid_t p
 
     guest->log_path = g_strdup_printf("%s/%s.log", env->log_dir, encoded);
     if (env->cgroup_root)
-        guest->cgroup = g_strdup_printf("%s/guest-%s", env->cgroup_root, uuid_format(&def->uuid, text));
+        guest->cgroup =
+            g_strdup_printf("%s/guest-%s", env->cgroup_root, uuid_format(&def->uuid, text));
     if (!guest_watch(guest, pid, start_time, error))
         return NULL;
     monitor = connect_monitor(guest->run_dir, error);

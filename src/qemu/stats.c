@@ -8,7 +8,7 @@
 #include "base/number.h"
 #include "qemu/guest-part.h"
 
-#define VCPUS_MAX 4096
+#define VCPUS_MAX     4096
 #define NS_PER_SECOND 1000000000ULL
 
 static char *read_proc(pid_t pid, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -49,7 +49,8 @@ static void find_vcpu_threads(QemuGuest *guest)
         g_clear_pointer(&guest->vcpu_threads, g_array_unref);
 }
 
-/* Fields 14 and 15 of /proc/PID/stat; the name in field 2 may hold anything but ends with the last ')'. */
+/* Fields 14 and 15 of /proc/PID/stat; the name in field 2 may hold anything but ends with the last
+ * ')'. */
 static gboolean read_process_times(pid_t pid, QemuTimes *times)
 {
     g_autofree char *text = read_proc(pid, "stat");
@@ -58,7 +59,9 @@ static gboolean read_process_times(pid_t pid, QemuTimes *times)
     uint64_t ns_per_tick = NS_PER_SECOND / (uint64_t)sysconf(_SC_CLK_TCK);
     long long resident_pages;
 
-    if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %*u %*u %lld",
+    if (!rest || sscanf(rest,
+                        ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d "
+                        "%*d %*d %*u %*u %lld",
                         &user, &system, &resident_pages) != 3)
         return FALSE;
     times->user_ns = user * ns_per_tick;
@@ -79,8 +82,8 @@ gboolean qemu_guest_times(QemuGuest *guest, QemuTimes *ret_times)
     times.vcpu_ns = g_new0(guint64, times.vcpu_count);
     times.vcpu_wait_ns = g_new0(guint64, times.vcpu_count);
     for (unsigned i = 0; i < times.vcpu_count; i++) {
-        g_autofree char *text =
-            read_proc(guest->pid, "task/%d/schedstat", g_array_index(guest->vcpu_threads, pid_t, i));
+        g_autofree char *text = read_proc(guest->pid, "task/%d/schedstat",
+                                          g_array_index(guest->vcpu_threads, pid_t, i));
         unsigned long long run, wait;
 
         if (!text || sscanf(text, "%llu %llu", &run, &wait) != 2)
@@ -123,10 +126,14 @@ static void read_stats(QemuBlockStats *stats, json_object *entry)
         const char *name;
         guint64 *value;
     } rows[] = {
-        {"rd_operations", &stats->read_requests},  {"rd_bytes", &stats->read_bytes},
-        {"rd_total_time_ns", &stats->read_ns},     {"wr_operations", &stats->write_requests},
-        {"wr_bytes", &stats->write_bytes},         {"wr_total_time_ns", &stats->write_ns},
-        {"flush_operations", &stats->flush_requests}, {"flush_total_time_ns", &stats->flush_ns},
+        {"rd_operations", &stats->read_requests},
+        {"rd_bytes", &stats->read_bytes},
+        {"rd_total_time_ns", &stats->read_ns},
+        {"wr_operations", &stats->write_requests},
+        {"wr_bytes", &stats->write_bytes},
+        {"wr_total_time_ns", &stats->write_ns},
+        {"flush_operations", &stats->flush_requests},
+        {"flush_total_time_ns", &stats->flush_ns},
         {"wr_highest_offset", &stats->allocation},
     };
 
@@ -136,7 +143,8 @@ static void read_stats(QemuBlockStats *stats, json_object *entry)
 
 static void read_sizes(QemuBlockStats *stats, unsigned count, json_object *list)
 {
-    for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
+    for (size_t i = 0;
+         json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
         json_object *entry = json_object_array_get_idx(list, i);
         json_object *image = get(get(entry, "inserted"), "image");
         g_autofree char *alias = alias_of(entry);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Against a real QEMU: a life from start to end, deaths, finding it again, a move from one to another. */
+/* Against a real QEMU: a life from start to end, deaths, finding it again, a move from one to
+ * another. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 #include "qemu/migration.h"
 
 #define EMULATOR "/usr/bin/qemu-system-x86_64"
-#define WAIT_MS 60000
+#define WAIT_MS  60000
 
 static char *dir;
 static QemuEnv env;
@@ -35,7 +36,8 @@ static void env_open(void)
     g_free(env.log_dir);
     g_free(env.state_dir);
     /* Longer than sun_path: nobody may depend on a short one. */
-    env.run_dir = g_strdup_printf("%s/a-folder-with-a-long-name-so-that-no-socket-address-could-hold-it-at-all/run", dir);
+    env.run_dir = g_strdup_printf(
+        "%s/a-folder-with-a-long-name-so-that-no-socket-address-could-hold-it-at-all/run", dir);
     env.log_dir = g_build_filename(dir, "log", NULL);
     env.state_dir = g_build_filename(dir, "state", NULL);
     cache = g_build_filename(dir, "cache", NULL);
@@ -62,9 +64,11 @@ static GuestDef *make_def(const char *name, const char *devices)
 
     machine = g_strdup(probe_find_machine(probe, "q35")->name);
     g_autofree char *xml = g_strdup_printf(
-        "<domain type='qemu'><name>%s</name><memory unit='MiB'>32</memory><currentMemory unit='MiB'>24</currentMemory>"
+        "<domain type='qemu'><name>%s</name><memory unit='MiB'>32</memory><currentMemory "
+        "unit='MiB'>24</currentMemory>"
         "<vcpu>2</vcpu><os><type arch='x86_64' machine='%s'>hvm</type><kernel>%s</kernel>"
-        "<cmdline>tick=20 set=1 touch=1</cmdline></os><features><acpi/></features><devices>%s</devices></domain>",
+        "<cmdline>tick=20 set=1 "
+        "touch=1</cmdline></os><features><acpi/></features><devices>%s</devices></domain>",
         name, machine, g_getenv("FERRY_TEST_GUEST"), devices);
     def = guest_def_parse(xml, strlen(xml), GUEST_PARSE_INACTIVE, &error);
     g_assert_no_error(error);
@@ -137,8 +141,8 @@ static void seen_clear(Seen *seen)
     g_free(seen->words);
 }
 
-#define WAIT_FOR(seen_, what_)                                                                               \
-    while (!(what_))                                                                                         \
+#define WAIT_FOR(seen_, what_)                                                                     \
+    while (!(what_))                                                                               \
     g_assert_true(condition_wait((seen_)->changed, WAIT_MS, NULL))
 
 static QemuGuest *start(GuestDef *def, gboolean is_incoming)
@@ -210,7 +214,8 @@ static void probe_body(void *data)
     g_autofree char *folder = g_build_filename(dir, "cache", NULL);
     g_autoptr(ProbeCache) second = probe_cache_new(&env, folder);
     g_assert_nonnull(probe_get(second, EMULATOR, &error));
-    g_autofree char *file = g_build_filename(folder, "%2Fusr%2Fbin%2Fqemu-system-x86_64.json", NULL);
+    g_autofree char *file =
+        g_build_filename(folder, "%2Fusr%2Fbin%2Fqemu-system-x86_64.json", NULL);
     g_assert_true(g_file_test(file, G_FILE_TEST_EXISTS));
     g_assert_true(g_file_set_contents(file, "1 nonsense\n{}", -1, NULL));
     g_autoptr(ProbeCache) third = probe_cache_new(&env, folder);
@@ -239,11 +244,12 @@ static void life_body(void *data)
 
     prepare();
     socket_path = g_build_filename(dir, "serial.sock", NULL);
-    devices = g_strdup_printf("<serial type='pty'/><serial type='unix'><source mode='bind' path='%s'/></serial>"
-                              "<serial type='file'><source path='%s/out.txt'/></serial><interface type='user'>"
-                              "<model type='virtio'/><link state='down'/></interface><rng model='virtio'>"
-                              "<backend model='random'>/dev/urandom</backend></rng>",
-                              socket_path, dir);
+    devices = g_strdup_printf(
+        "<serial type='pty'/><serial type='unix'><source mode='bind' path='%s'/></serial>"
+        "<serial type='file'><source path='%s/out.txt'/></serial><interface type='user'>"
+        "<model type='virtio'/><link state='down'/></interface><rng model='virtio'>"
+        "<backend model='random'>/dev/urandom</backend></rng>",
+        socket_path, dir);
     def = make_def("life", devices);
     guest = start(def, FALSE);
     subscription = qemu_guest_subscribe(guest, &events, &seen);
@@ -263,7 +269,8 @@ static void life_body(void *data)
     g_assert_cmpuint(times.vcpu_count, ==, 2);
     qemu_block_stats_free(qemu_guest_block_stats(guest, &count, &error), count);
     g_assert_no_error(error);
-    g_autofree char *reply = qemu_guest_monitor_command(guest, "{\"execute\":\"query-name\"}", FALSE, &error);
+    g_autofree char *reply =
+        qemu_guest_monitor_command(guest, "{\"execute\":\"query-name\"}", FALSE, &error);
     g_assert_nonnull(strstr(reply, "life"));
 
     g_assert_true(qemu_guest_stop(guest, &error));
@@ -309,12 +316,15 @@ static void refusal_body(void *data)
     QemuStartSpec spec = {.env = &env};
 
     prepare();
-    def = make_def("refusal", "<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
-                              "<source file='/nonexistent/disk.img'/><target dev='vda' bus='virtio'/></disk>");
+    def = make_def("refusal",
+                   "<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
+                   "<source file='/nonexistent/disk.img'/><target dev='vda' bus='virtio'/></disk>");
     spec.def = def;
     g_assert_null(qemu_guest_start(&spec, &error));
-    g_assert_true(g_str_has_prefix(error->message, "internal error: process exited while connecting to monitor: "));
-    g_assert_true(g_str_has_suffix(error->message, "Could not open '/nonexistent/disk.img': No such file or directory"));
+    g_assert_true(g_str_has_prefix(error->message,
+                                   "internal error: process exited while connecting to monitor: "));
+    g_assert_true(g_str_has_suffix(
+        error->message, "Could not open '/nonexistent/disk.img': No such file or directory"));
     env_close();
 }
 
@@ -347,7 +357,8 @@ static void again_body(void *data)
     g_assert_nonnull(qemu_guest_pty(guest, "charserial0"));
     g_assert_true(qemu_migrate_set_capabilities(guest, wanted, &error));
     g_assert_false(qemu_migrate_set_capabilities(guest, unknown, &error));
-    g_assert_nonnull(strstr(error->message, "'no-such-capability' is not supported by QEMU binary"));
+    g_assert_nonnull(
+        strstr(error->message, "'no-such-capability' is not supported by QEMU binary"));
     g_clear_error(&error);
     g_assert_true(qemu_guest_kill(guest, TRUE, 0, &error));
     WAIT_FOR(&seen, seen.lost == 1);

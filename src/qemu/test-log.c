@@ -11,7 +11,8 @@ static void the_last_words_are_qemus_own(void)
     static const char *const rows[][2] = {
         {"", ""},
         {"one\ntwo\n", "two"},
-        {"2026-11-23T05:13:01.361000Z qemu-system-x86_64: Failed to get \"write\" lock\nIs another process using it?\n",
+        {"2026-11-23T05:13:01.361000Z qemu-system-x86_64: Failed to get \"write\" lock\nIs another "
+         "process using it?\n",
          "Is another process using it?"},
         {"2026-11-23T05:13:01.361000Z qemu-system-x86_64: -blockdev {}: Could not open 'x'\n\n",
          "-blockdev {}: Could not open 'x'"},
