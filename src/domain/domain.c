@@ -81,6 +81,8 @@ void domain_set_state(Domain *domain, DomainState state, int reason)
         return;
     domain->state = state;
     domain->reason = reason;
+    if (state != DOMAIN_PAUSED || (reason != PAUSED_MIGRATION && reason != PAUSED_STARTING_UP))
+        domain->is_incoming = FALSE; /* it has arrived, or it never will */
     domain->state_since_ms = clock_wall_ms();
     log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", domain->name), "domain '%s' is %s (%s)",
               domain->name, state_name(state), state_reason_name(state, reason));

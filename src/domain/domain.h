@@ -40,7 +40,7 @@ typedef struct Domain {
     QemuGuest *guest; /* NULL: no QEMU */
     QemuSubscription *reports;
     gboolean is_starting, is_incoming;
-    gboolean has_images;      /* they were given to QEMU's user and are to be given back */
+    gboolean has_images, has_boot_files; /* given to QEMU's user, to be given back */
     int planned_end;          /* ShutoffReason for the coming death of QEMU, -1: none expected */
     gboolean is_powering_off; /* SHUTDOWN was reported: a STOP is not a pause */
     gboolean wants_restart;   /* a reboot was asked for: power off means reset and go on */

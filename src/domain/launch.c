@@ -40,16 +40,31 @@ static void add_file(GArray *files, const char *path, gboolean is_returned)
         g_free(file.path);
 }
 
-static GArray *list_files(const GuestDef *def)
+static GArray *new_list(void)
 {
     GArray *files = g_array_new(FALSE, FALSE, sizeof(GuestFile));
 
     g_array_set_clear_func(files, guest_file_clear);
+    return files;
+}
+
+static GArray *list_images(const GuestDef *def)
+{
+    GArray *files = new_list();
+
     for (unsigned i = 0; i < def->disks->len; i++) {
         const GuestDisk *disk = guest_def_disk(def, i);
 
         add_file(files, disk->file, !disk->is_readonly && !disk->is_shareable);
     }
+    return files;
+}
+
+/* Read at the start by source and destination alike, each its own copy as a rule. */
+static GArray *list_boot_files(const GuestDef *def)
+{
+    GArray *files = new_list();
+
     add_file(files, def->os.kernel, TRUE);
     add_file(files, def->os.initrd, TRUE);
     return files;
@@ -70,10 +85,10 @@ static AWAITS void give_back_files(void *data)
     }
 }
 
-AWAITS gboolean domain_give_images(Domain *domain, GError **error)
+/* All or none. */
+static AWAITS gboolean give_files(GArray *files, GError **error)
 {
     const QemuEnv *env = registry_settings()->qemu;
-    g_autoptr(GArray) files = list_files(domain->live);
 
     for (unsigned i = 0; i < files->len; i++) {
         const GuestFile *file = &g_array_index(files, GuestFile, i);
@@ -84,19 +99,25 @@ AWAITS gboolean domain_give_images(Domain *domain, GError **error)
         give_back_files(files);
         return FALSE;
     }
-    domain->has_images = TRUE;
     return TRUE;
+}
+
+AWAITS gboolean domain_give_images(Domain *domain, GError **error)
+{
+    g_autoptr(GArray) images = list_images(domain->live);
+
+    domain->has_images = give_files(images, error);
+    return domain->has_images;
 }
 
 /* On a task of its own: a file server that hangs must not hold up the news that the guest has
  * ended. */
-static void return_images(Domain *domain)
+static void return_files(GArray *files)
 {
-    if (!domain->has_images)
-        return;
-    domain->has_images = FALSE;
-    task_spawn("give-back-images", give_back_files, list_files(domain->live),
-               (GDestroyNotify)g_array_unref);
+    if (files->len)
+        task_spawn("give-back-files", give_back_files, files, (GDestroyNotify)g_array_unref);
+    else
+        g_array_unref(files);
 }
 
 /* --- start --- */
@@ -108,6 +129,11 @@ static AWAITS gboolean start_qemu(Domain *domain, gboolean is_incoming, GError *
                                 .id = domain->id,
                                 .is_incoming = is_incoming};
 
+    g_autoptr(GArray) boot_files = list_boot_files(domain->live);
+
+    if (!give_files(boot_files, error))
+        return FALSE;
+    domain->has_boot_files = TRUE;
     if (!is_incoming && !domain_give_images(domain, error))
         return FALSE;
     domain->guest = qemu_guest_start(&spec, error);
@@ -248,9 +274,11 @@ void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_
 
     g_clear_pointer(&domain->reports, qemu_guest_unsubscribe);
     remove_run_dir(domain);
-    if (domain->live && reason != SHUTOFF_MIGRATED)
-        return_images(domain);
-    domain->has_images = FALSE;
+    if (domain->live && domain->has_images && reason != SHUTOFF_MIGRATED)
+        return_files(list_images(domain->live));
+    if (domain->live && domain->has_boot_files)
+        return_files(list_boot_files(domain->live));
+    domain->has_images = domain->has_boot_files = FALSE;
     domain->is_incoming = domain->is_powering_off = domain->wants_restart = FALSE;
     domain->planned_end = -1;
     registry_release_id(domain);

@@ -69,6 +69,7 @@ static Domain *restore_domain(StoredStatus *status)
     domain->wants_paused = status->wants_paused;
     domain->wants_restart = status->wants_restart;
     domain->has_images = status->has_images;
+    domain->has_boot_files = status->has_boot_files;
     domain->planned_end = status->planned_end;
     domain_expect(domain, status->stop_reason, status->resume_reason);
     return g_steal_pointer(&domain);

@@ -162,22 +162,35 @@ static char *status_path(const Uuid *uuid)
                            uuid_format(uuid, text));
 }
 
-/* One row per number, so that reading and writing cannot drift apart. */
+/* One row per number, so that reading and writing cannot drift apart.  A daemon that was replaced
+ * by a newer one has not written all of them: then the fallback holds. */
 typedef struct {
     const char *key;
     size_t offset;
+    int fallback;
 } IntRow;
 
-#define INT_ROW(field)                                                                             \
+#define INT_ROW(field, fallback)                                                                   \
     {                                                                                              \
-#field, offsetof(StoredStatus, field)                                                      \
+#field, offsetof(StoredStatus, field), fallback                                            \
     }
+/* clang-format off */
 static const IntRow int_rows[] = {
-    INT_ROW(id),           INT_ROW(pid),           INT_ROW(state),
-    INT_ROW(reason),       INT_ROW(is_incoming),   INT_ROW(is_powering_off),
-    INT_ROW(wants_paused), INT_ROW(wants_restart), INT_ROW(has_images),
-    INT_ROW(stop_reason),  INT_ROW(resume_reason), INT_ROW(planned_end),
+    INT_ROW(id, -1),
+    INT_ROW(pid, 0),
+    INT_ROW(state, -1),
+    INT_ROW(reason, 0),
+    INT_ROW(is_incoming, FALSE),
+    INT_ROW(is_powering_off, FALSE),
+    INT_ROW(wants_paused, FALSE),
+    INT_ROW(wants_restart, FALSE),
+    INT_ROW(has_images, FALSE),
+    INT_ROW(has_boot_files, FALSE),
+    INT_ROW(stop_reason, -1),
+    INT_ROW(resume_reason, -1),
+    INT_ROW(planned_end, -1),
 };
+/* clang-format on */
 
 char *status_format(const StoredStatus *status)
 {
@@ -232,9 +245,12 @@ static gboolean fill_status(StoredStatus *status, json_object *top, GError **err
                          version, STATUS_VERSION);
     if (!uuid || !uuid_parse(uuid, &status->uuid) || !name || !live)
         return error_set(error, ERROR_INTERNAL_ERROR, "uuid, name or live definition is missing");
-    for (unsigned i = 0; i < G_N_ELEMENTS(int_rows); i++)
-        if (!get_int(top, int_rows[i].key, (int *)((char *)status + int_rows[i].offset)))
-            return error_set(error, ERROR_INTERNAL_ERROR, "'%s' is missing", int_rows[i].key);
+    for (unsigned i = 0; i < G_N_ELEMENTS(int_rows); i++) {
+        int *field = (int *)((char *)status + int_rows[i].offset);
+
+        if (!get_int(top, int_rows[i].key, field))
+            *field = int_rows[i].fallback;
+    }
     if (!json_object_object_get_ex(top, "start_time", &start_time) || status->pid <= 1 ||
         !state_is_valid(status->state, status->reason))
         return error_set(error, ERROR_INTERNAL_ERROR, "its numbers make no sense");
@@ -296,6 +312,7 @@ AWAITS gboolean store_write_status(const Domain *domain, GError **error)
         .wants_paused = domain->wants_paused,
         .wants_restart = domain->wants_restart,
         .has_images = domain->has_images,
+        .has_boot_files = domain->has_boot_files,
         .stop_reason = domain->stop_reason,
         .resume_reason = domain->resume_reason,
         .planned_end = domain->planned_end,

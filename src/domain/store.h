@@ -39,7 +39,7 @@ typedef struct {
     pid_t pid;
     guint64 start_time;
     int state, reason;
-    gboolean is_incoming, is_powering_off, wants_paused, wants_restart, has_images;
+    gboolean is_incoming, is_powering_off, wants_paused, wants_restart, has_images, has_boot_files;
     int stop_reason, resume_reason;
     int planned_end;
     GuestDef *live;
