@@ -186,6 +186,8 @@ static void on_job_completed(const FerryEvent *event, void *data)
         return;
     migration->has_stats = TRUE;
     migration_stats_from_params(event->params->list, JOB_TYPE_COMPLETED, &migration->stats);
+    g_free(migration->p2p_address);
+    migration->p2p_address = g_strdup(params_get_string(event->params->list, PHASE_PARAM_ADDRESS));
 }
 
 static gboolean check_p2p(Migration *migration, GError **error)
@@ -297,6 +299,8 @@ bool ferry_domain_migrate(FerryDomain *domain, const FerryMigration *wanted, Fer
         ok = wanted->flags & MIGRATE_PEER2PEER ? migrate_p2p(&migration, params, error)
                                                : migrate_led(&migration, params, &result.address, &result.notice, error);
     fill_result(&migration, &result);
+    result.address = result.address ?: g_steal_pointer(&migration.p2p_address);
+    g_free(migration.p2p_address);
     phase_run_clear(&migration.run);
     g_clear_pointer(&migration.c2, g_bytes_unref);
     if (ret_result)

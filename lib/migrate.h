@@ -19,6 +19,7 @@ typedef struct {
     gboolean is_dest_ferry;  /* the destination is a ferryd */
     gboolean has_stats;
     MigrationStats stats; /* the last that were heard */
+    char *p2p_address;    /* as the source told at the end; NULL: not told */
     int64_t started_ms;
 } Migration;
 

@@ -50,6 +50,9 @@ typedef struct {
     int32_t auto_converge_throttle; /* percent */
 } MigrationStats;
 
+/* Beside the numbers of a completed job, a string: where the memory went.  Stock clients skip names that they do not know. */
+#define PHASE_PARAM_ADDRESS "ferry.address"
+
 /* Adds them in the order and with the presence of stock.  is_completed (type COMPLETED) also gives the *_net times. */
 void migration_stats_to_params(const MigrationStats *stats, Params *params);
 /* The reverse; names that are unknown or of another type are left alone. */
