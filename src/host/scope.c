@@ -72,17 +72,19 @@ static gboolean request_work(void *data, GError **error)
     __attribute__((cleanup(sd_bus_error_free))) sd_bus_error bus_error = SD_BUS_ERROR_NULL;
     int status = sd_bus_open_system(&bus);
 
+    /* clang-format off */
     if (status >= 0)
-        status =
-            sd_bus_call_method(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-                               "org.freedesktop.systemd1.Manager", "StartTransientUnit", &bus_error,
-                               NULL, "ssa(sv)a(sa(sv))", request->unit, "fail", /* unit, mode */
-                               4,                                               /* properties */
-                               "Description", "s", request->description,        /**/
-                               "Slice", "s", request->slice,                    /**/
-                               "PIDs", "au", 1, request->pid,                   /**/
-                               "Delegate", "b", 1,                              /**/
-                               0); /* auxiliary units */
+        status = sd_bus_call_method(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                                    "org.freedesktop.systemd1.Manager", "StartTransientUnit",
+                                    &bus_error, NULL, "ssa(sv)a(sa(sv))",
+                                    request->unit, "fail", /* mode: no second one of that name */
+                                    4,                     /* properties */
+                                    "Description", "s", request->description,
+                                    "Slice", "s", request->slice,
+                                    "PIDs", "au", 1, request->pid,
+                                    "Delegate", "b", 1,
+                                    0); /* auxiliary units */
+    /* clang-format on */
     return status >= 0 || call_failed(request, &bus_error, status, error);
 }
 #endif

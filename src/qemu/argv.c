@@ -7,9 +7,10 @@
 #include "base/error.h"
 #include "qemu/argv-part.h"
 
-#define RAM_BLOCK                "pc.ram"
-#define VERSION_MACHINE_SWITCHES 8000000 /* hpet and acpi are properties of the machine since 8.0  \
-                                          */
+#define RAM_BLOCK "pc.ram"
+#define VERSION_MACHINE_SWITCHES                                                                   \
+    8000000 /* hpet and acpi are properties of the machine since 8.0                               \
+             */
 
 void argv_add(ArgvBuilder *builder, const char *option, const char *format, ...)
 {

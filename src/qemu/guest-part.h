@@ -45,6 +45,8 @@ struct QemuGuest {
     unsigned walks;
 };
 
+/* They outlive the guest as handles that mean nothing. */
+void guest_drop_subscriptions(QemuGuest *guest);
 QemuGuest *guest_new(const QemuEnv *env, const GuestDef *def);
 /* Watches the process; from now on its end is noticed. */
 gboolean guest_watch(QemuGuest *guest, pid_t pid, guint64 start_time, GError **error);

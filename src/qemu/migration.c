@@ -6,6 +6,7 @@
 
 #include "base/enum.h"
 #include "base/error.h"
+#include "qemu/answer.h"
 #include "qemu/guest-part.h"
 
 static const EnumName status_names[] = {
@@ -65,16 +66,9 @@ QemuMigrationStatus qemu_migration_status_find(const char *name)
 
 /* --- query-migrate --- */
 
-static json_object *get(json_object *object, const char *name)
-{
-    json_object *value;
-
-    return object && json_object_object_get_ex(object, name, &value) ? value : NULL;
-}
-
 static gboolean get_number(json_object *object, const char *name, uint64_t *ret_value)
 {
-    json_object *value = get(object, name);
+    json_object *value = answer_get(object, name);
 
     if (!value)
         return FALSE;
@@ -109,7 +103,7 @@ static void read_ram(QemuMigrationInfo *info, json_object *ram)
     info->has_ram = ram != NULL;
     for (unsigned i = 0; ram && i < G_N_ELEMENTS(rows); i++)
         get_number(ram, rows[i].name, rows[i].value);
-    info->ram.mbps = json_object_get_double(get(ram, "mbps"));
+    info->ram.mbps = json_object_get_double(answer_get(ram, "mbps"));
 }
 
 static void read_disk(QemuMigrationInfo *info, json_object *disk)
@@ -118,7 +112,7 @@ static void read_disk(QemuMigrationInfo *info, json_object *disk)
     get_number(disk, "total", &info->disk.total);
     get_number(disk, "transferred", &info->disk.transferred);
     get_number(disk, "remaining", &info->disk.remaining);
-    info->disk.mbps = json_object_get_double(get(disk, "mbps"));
+    info->disk.mbps = json_object_get_double(answer_get(disk, "mbps"));
 }
 
 static void read_xbzrle(QemuMigrationInfo *info, json_object *xbzrle)
@@ -151,20 +145,20 @@ AWAITS gboolean qemu_query_migrate(QemuGuest *guest, QemuMigrationInfo *ret_info
 
     if (!guest_command(guest, "query-migrate", NULL, &value, error))
         return FALSE;
-    status = get(value, "status"); /* absent: there has been no migration */
+    status = answer_get(value, "status"); /* absent: there has been no migration */
     info.status =
         status ? qemu_migration_status_find(json_object_get_string(status)) : QEMU_MIGRATION_NONE;
-    info.error_desc = g_strdup(json_object_get_string(get(value, "error-desc")));
-    info.blocked_reasons = read_blocked(get(value, "blocked-reasons"));
+    info.error_desc = g_strdup(json_object_get_string(answer_get(value, "error-desc")));
+    info.blocked_reasons = read_blocked(answer_get(value, "blocked-reasons"));
     info.has_total_time = get_number(value, "total-time", &info.total_time_ms);
     info.has_setup_time = get_number(value, "setup-time", &info.setup_time_ms);
     info.has_downtime = get_number(value, "downtime", &info.downtime_ms);
     info.has_expected_downtime = get_number(value, "expected-downtime", &info.expected_downtime_ms);
     info.has_throttle = get_number(value, "cpu-throttle-percentage", &percentage);
     info.cpu_throttle_percentage = (unsigned)percentage;
-    read_ram(&info, get(value, "ram"));
-    read_disk(&info, get(value, "disk"));
-    read_xbzrle(&info, get(value, "xbzrle-cache"));
+    read_ram(&info, answer_get(value, "ram"));
+    read_disk(&info, answer_get(value, "disk"));
+    read_xbzrle(&info, answer_get(value, "xbzrle-cache"));
     *ret_info = info;
     return TRUE;
 }
@@ -191,7 +185,7 @@ AWAITS static gboolean learn_capabilities(QemuGuest *guest, GError **error)
     for (size_t i = 0;
          json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
         const char *name =
-            json_object_get_string(get(json_object_array_get_idx(list, i), "capability"));
+            json_object_get_string(answer_get(json_object_array_get_idx(list, i), "capability"));
 
         if (name)
             g_ptr_array_add(names, g_strdup(name));

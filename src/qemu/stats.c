@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/number.h"
+#include "qemu/answer.h"
 #include "qemu/guest-part.h"
 
 #define VCPUS_MAX     4096
@@ -104,20 +105,11 @@ void qemu_times_clear(QemuTimes *times)
 
 /* --- block devices --- */
 
-static json_object *get(json_object *object, const char *name)
-{
-    json_object *value;
-
-    return object && json_object_object_get_ex(object, name, &value) ? value : NULL;
-}
-
-/* "/machine/peripheral/virtio-disk0/virtio-backend" → "virtio-disk0" */
 static char *alias_of(json_object *entry)
 {
-    const char *path = json_object_get_string(get(entry, "qdev"));
-    const char *name = path && g_str_has_prefix(path, "/machine/peripheral/") ? path + 20 : path;
+    const char *path = answer_text(entry, "qdev");
 
-    return name ? g_strndup(name, strcspn(name, "/")) : NULL;
+    return path[0] ? answer_alias(path) : NULL;
 }
 
 static void read_stats(QemuBlockStats *stats, json_object *entry)
@@ -138,7 +130,7 @@ static void read_stats(QemuBlockStats *stats, json_object *entry)
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++)
-        *rows[i].value = json_object_get_uint64(get(entry, rows[i].name));
+        *rows[i].value = json_object_get_uint64(answer_get(entry, rows[i].name));
 }
 
 static void read_sizes(QemuBlockStats *stats, unsigned count, json_object *list)
@@ -146,14 +138,14 @@ static void read_sizes(QemuBlockStats *stats, unsigned count, json_object *list)
     for (size_t i = 0;
          json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
         json_object *entry = json_object_array_get_idx(list, i);
-        json_object *image = get(get(entry, "inserted"), "image");
+        json_object *image = answer_get(answer_get(entry, "inserted"), "image");
         g_autofree char *alias = alias_of(entry);
 
         for (unsigned j = 0; alias && j < count; j++) {
             if (strcmp(stats[j].device, alias) != 0)
                 continue;
-            stats[j].capacity = json_object_get_uint64(get(image, "virtual-size"));
-            stats[j].physical = json_object_get_uint64(get(image, "actual-size"));
+            stats[j].capacity = json_object_get_uint64(answer_get(image, "virtual-size"));
+            stats[j].physical = json_object_get_uint64(answer_get(image, "actual-size"));
         }
     }
 }
@@ -177,7 +169,7 @@ AWAITS QemuBlockStats *qemu_guest_block_stats(QemuGuest *guest, unsigned *ret_co
         if (!alias)
             continue;
         stats[count].device = alias;
-        read_stats(&stats[count], get(entry, "stats"));
+        read_stats(&stats[count], answer_get(entry, "stats"));
         count++;
     }
     read_sizes(stats, count, images);
