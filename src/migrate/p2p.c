@@ -113,6 +113,8 @@ AWAITS static gboolean prepare_tunnel(P2p *p2p, const RemoteDomainMigratePrepare
                                    &ret, -1, error);
     if (!p2p->stream)
         return FALSE;
+    p2p->migration->journal->address =
+        g_strdup_printf("%s, tunnelled", peer_remote_address(p2p->peer) ?: p2p->dconnuri);
     phase_run_set_cookie(run, g_bytes_new(ret.cookie_out, ret.cookie_out_len));
     return TRUE;
 }
