@@ -5,12 +5,17 @@
  *
  *   ferry-exec [--keep-fd=N]… [--user=UID --group=GID] [--cgroup=FOLDER] [--max-fds=N]
  * [--max-core=N]
- *              [--net-namespace=FILE] [--mount-namespace=FILE] -- PROGRAM [ARGUMENT]…
+ *              [--net-namespace=FILE] [--mount-namespace=FILE] [--note=FILE --parent=PID]
+ *              -- PROGRAM [ARGUMENT]…
  *
  * Exit status before the program runs: 125 for bad options or anything that could not be done, 126
  * for a program that cannot be run, 127 for one that is not there.  The order of the steps matters:
  * what needs privileges comes before the user is changed, the cgroup before the limits of the old
- * one could hurt, namespaces before all paths. */
+ * one could hurt, namespaces before all paths.
+ *
+ * --note writes "PID START-TIME" first of all; then the program runs only if the parent still
+ * lives. So a daemon that is killed at any moment leaves either no program or one that its
+ * successor finds by the note. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -42,6 +47,8 @@ typedef struct {
     const char *cgroup;
     const char *net_namespace;
     const char *mount_namespace;
+    const char *note;
+    long long parent;
 } Options;
 
 static Options options = {.user = -1, .group = -1, .max_fds = -1, .max_core = -1};
@@ -88,6 +95,8 @@ static void parse(int argc, char **argv)
         {"max-core", required_argument, NULL, 'r'},
         {"net-namespace", required_argument, NULL, 'N'},
         {"mount-namespace", required_argument, NULL, 'M'},
+        {"note", required_argument, NULL, 'o'},
+        {"parent", required_argument, NULL, 'p'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -118,6 +127,12 @@ static void parse(int argc, char **argv)
         case 'M':
             options.mount_namespace = optarg;
             break;
+        case 'o':
+            options.note = optarg;
+            break;
+        case 'p':
+            options.parent = number("parent", optarg, 0x7fffffff);
+            break;
         default:
             exit(EXIT_SETUP); /* getopt has spoken */
         }
@@ -126,6 +141,37 @@ static void parse(int argc, char **argv)
         die(EXIT_SETUP, "no program with an absolute path behind the options");
     if ((options.user < 0) != (options.group < 0))
         die(EXIT_SETUP, "--user and --group go together");
+}
+
+/* Field 22 of /proc/self/stat, counted behind the name, which may hold anything. */
+static unsigned long long own_start_time(void)
+{
+    char text[1024] = "";
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    const char *p = size < 0 ? NULL : strrchr(text, ')');
+
+    if (fd >= 0)
+        close(fd);
+    for (int field = 2; p && field < 22; field++)
+        p = strchr(p + 1, ' ');
+    return p ? strtoull(p + 1, NULL, 10) : 0;
+}
+
+static void leave_note(void)
+{
+    char text[64];
+    int fd, size;
+
+    if (!options.note)
+        return;
+    size = snprintf(text, sizeof text, "%d %llu", (int)getpid(), own_start_time());
+    fd = open(options.note, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || write(fd, text, (size_t)size) != size)
+        die(EXIT_SETUP, "cannot write '%s': %s", options.note, strerror(errno));
+    close(fd);
+    if (getppid() != (pid_t)options.parent)
+        die(EXIT_SETUP, "the daemon has ended");
 }
 
 static void enter_namespace(const char *path, int kind)
@@ -256,6 +302,7 @@ int main(int argc, char **argv)
 
     parse(argc, argv);
     program = argv + optind;
+    leave_note();
     enter_cgroup(options.cgroup);
     enter_namespace(options.mount_namespace, CLONE_NEWNS);
     enter_namespace(options.net_namespace, CLONE_NEWNET);

@@ -19,6 +19,9 @@ typedef struct {
     const char *cgroup; /* folder of the cgroup to enter, or NULL */
     gint64 max_fds;     /* RLIMIT_NOFILE; 0: inherited */
     gint64 max_core;    /* RLIMIT_CORE; <0: inherited */
+    /* File that names the process (pid and start time) before the program runs, or NULL.  Should we
+     * end meanwhile, there is either no program or a note of it. */
+    const char *note;
 } ChildSpec;
 
 /* Path of ferry-exec; set once at start-up. */

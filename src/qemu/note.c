@@ -8,14 +8,6 @@
 #include "base/number.h"
 #include "loop/child.h"
 
-void note_write(const char *path, pid_t pid)
-{
-    g_autofree char *text =
-        g_strdup_printf("%d %" G_GUINT64_FORMAT, (int)pid, process_start_time(pid));
-
-    g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL);
-}
-
 void note_end(const char *path)
 {
     g_autofree char *text = NULL;

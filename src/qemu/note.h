@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Notes of processes that nobody else knows of yet.  QEMU outlives its monitor and its daemon, so a
  * daemon that ends in the middle of a start or of a question would leave one for ever.  A note lies
- * in run_dir from the moment the process exists until somebody has taken charge of it. */
+ * in run_dir, written by ferry-exec before the program runs, until somebody has taken charge of it.
+ */
 #pragma once
 
 #include <glib.h>
-#include <sys/types.h>
 
 /* In run_dir/UUID: a guest whose start has not been taken charge of. */
 #define NOTE_STARTING "starting"
 
-/* Not synced, and without a way to fail: what cannot be noted is only not found again. */
-void note_write(const char *path, pid_t pid);
 /* Kills the process that the note speaks of, unless it has gone, and removes the note. */
 void note_end(const char *path);

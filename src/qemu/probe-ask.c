@@ -37,6 +37,8 @@ static const Question questions[] = {
 /* The second time, under KVM: only what depends on it. */
 static const Question kvm_questions[] = {{"cpus-kvm", "query-cpu-definitions", NULL}};
 
+static unsigned askings;
+
 typedef struct {
     Monitor *monitor;
     Process *process;
@@ -112,7 +114,12 @@ AWAITS static gboolean asking_begin(Asking *asking, const QemuEnv *env, const ch
                           "-machine",    machine,    "-chardev",
                           chardev,       "-mon",     "chardev=mon,mode=control",
                           NULL};
-    ChildSpec spec = {.argv = argv, .fds = &theirs, .fd_count = 1, .stderr_fd = asking->complaints};
+    asking->note = g_strdup_printf("%s/" NOTE_PREFIX "%u", env->run_dir, ++askings);
+    ChildSpec spec = {.argv = argv,
+                      .fds = &theirs,
+                      .fd_count = 1,
+                      .stderr_fd = asking->complaints,
+                      .note = asking->note};
     pid_t pid;
 
     asking->monitor = monitor_new(ends[0]);
@@ -123,8 +130,6 @@ AWAITS static gboolean asking_begin(Asking *asking, const QemuEnv *env, const ch
     }
     if (!child_spawn(&spec, &pid, error))
         return FALSE;
-    asking->note = g_strdup_printf("%s/" NOTE_PREFIX "%d", env->run_dir, (int)pid);
-    note_write(asking->note, pid);
     asking->process = process_watch(pid, 0, on_end, asking, error);
     fd_clear(&theirs);
     return asking->process && monitor_greet(asking->monitor, ASK_TIMEOUT_MS, error);

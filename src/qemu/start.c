@@ -108,6 +108,7 @@ static gboolean spawn(QemuGuest *guest, char **argv, const Descriptors *descript
 
     if (log < 0 || !make_cgroup(guest, error))
         return FALSE;
+    g_autofree char *note = g_build_filename(guest->run_dir, NOTE_STARTING, NULL);
     ChildSpec spec = {
         .argv = (const char *const *)argv,
         .env = (const char *const *)environment,
@@ -121,12 +122,9 @@ static gboolean spawn(QemuGuest *guest, char **argv, const Descriptors *descript
         .cgroup = guest->cgroup,
         .max_fds = env->max_fds,
         .max_core = -1,
+        .note = note,
     };
-    if (!child_spawn(&spec, &pid, error))
-        return FALSE;
-    g_autofree char *note = g_build_filename(guest->run_dir, NOTE_STARTING, NULL);
-    note_write(note, pid);
-    return guest_watch(guest, pid, 0, error);
+    return child_spawn(&spec, &pid, error) && guest_watch(guest, pid, 0, error);
 }
 
 /* --- the conversation at the start --- */
