@@ -330,6 +330,7 @@ static char *format_chardev(const GuestChardev *source, const char *alias, const
     const char *append = source->append == SWITCH_OFF ? "off" : "on";
     g_autofree char *path = argv_escape(source->path ? source->path : "");
     g_autofree char *host = argv_escape(source->host ? source->host : "");
+    g_autofree char *service = argv_escape(source->service ? source->service : "");
 
     switch (source->type) {
     case GUEST_CHARDEV_PTY:
@@ -346,8 +347,7 @@ static char *format_chardev(const GuestChardev *source, const char *alias, const
         return fd ? g_strdup_printf("socket,id=char%s,fd=%d,server=on,wait=off", alias, fd->fd)
                   : g_strdup_printf("socket,id=char%s,path=%s,server=on,wait=off", alias, path);
     case GUEST_CHARDEV_TCP:
-        return g_strdup_printf("socket,id=char%s,host=%s,port=%s%s%s", alias, host,
-                               source->service ? source->service : "",
+        return g_strdup_printf("socket,id=char%s,host=%s,port=%s%s%s", alias, host, service,
                                source->protocol == GUEST_CHARDEV_TELNET ? ",telnet=on" : "",
                                source->mode == GUEST_CHARDEV_BIND ? ",server=on,wait=off" : "");
     }

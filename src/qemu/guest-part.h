@@ -66,6 +66,8 @@ AWAITS gboolean guest_command(QemuGuest *guest, const char *command, json_object
  * used. */
 char *guest_socket_path(const char *dir, const char *name, int *ret_dir_fd, GError **error);
 
+/* Where the output of that guest's QEMU goes.  The caller frees. */
+char *guest_log_path(const QemuEnv *env, const char *name);
 /* QEMU's output: opens the log (written by QEMU, owned by us) and notes where this start begins. */
 int guest_log_open(const QemuEnv *env, const char *name, char **argv, char **ret_path,
                    off_t *ret_start, GError **error);

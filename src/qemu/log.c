@@ -14,13 +14,26 @@
 
 #define TAIL_MAX (64 * 1024)
 #define LOG_MAX  (8 * 1024 * 1024) /* a guest can make its QEMU complain without end */
+/* A name of 255 bytes may be three times as long when encoded, and no file's name is. */
+#define STEM_MAX 240
+#define STEM_CUT 180
 #define NOTE     ": starting up: "
+
+char *guest_log_path(const QemuEnv *env, const char *name)
+{
+    g_autofree char *encoded = name_encode(name);
+    g_autofree char *digest = NULL;
+
+    if (strlen(encoded) <= STEM_MAX)
+        return g_strdup_printf("%s/%s.log", env->log_dir, encoded);
+    digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, name, -1);
+    return g_strdup_printf("%s/%.*s~%.32s.log", env->log_dir, STEM_CUT, encoded, digest);
+}
 
 int guest_log_open(const QemuEnv *env, const char *name, char **argv, char **ret_path,
                    off_t *ret_start, GError **error)
 {
-    g_autofree char *encoded = name_encode(name);
-    g_autofree char *path = g_strdup_printf("%s/%s.log", env->log_dir, encoded);
+    g_autofree char *path = guest_log_path(env, name);
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
     g_autofree char *time = g_date_time_format(now, "%F %T.%f%z");
     g_autofree char *words = g_strjoinv(" ", argv);

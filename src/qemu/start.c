@@ -376,11 +376,10 @@ AWAITS QemuGuest *qemu_guest_reattach(const QemuEnv *env, GuestDef *def, pid_t p
                                       guint64 start_time, GError **error)
 {
     g_autoptr(QemuGuest) guest = guest_new(env, def);
-    g_autofree char *encoded = name_encode(def->name);
     char text[UUID_TEXT_SIZE];
     int monitor;
 
-    guest->log_path = g_strdup_printf("%s/%s.log", env->log_dir, encoded);
+    guest->log_path = guest_log_path(env, def->name);
     if (env->cgroup_root)
         guest->cgroup =
             g_strdup_printf("%s/guest-%s", env->cgroup_root, uuid_format(&def->uuid, text));

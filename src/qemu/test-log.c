@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -56,10 +57,25 @@ static void a_log_does_not_grow_without_end(void)
     g_rmdir(dir);
 }
 
+static void every_name_has_a_log(void)
+{
+    QemuEnv env = {.log_dir = (char *)"/logs"};
+    g_autofree char *plain = guest_log_path(&env, "web 1");
+    g_autofree char *a = g_strnfill(255, '/');
+    g_autofree char *b = g_strnfill(254, '/');
+    g_autofree char *long_a = guest_log_path(&env, a);
+    g_autofree char *long_b = guest_log_path(&env, b);
+
+    g_assert_cmpstr(plain, ==, "/logs/web%201.log");
+    g_assert_cmpuint(strlen(long_a), <, 255);
+    g_assert_cmpstr(long_a, !=, long_b);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qemu/log/the-last-words-are-qemus-own", the_last_words_are_qemus_own);
     g_test_add_func("/qemu/log/a-log-does-not-grow-without-end", a_log_does_not_grow_without_end);
+    g_test_add_func("/qemu/log/every-name-has-a-log", every_name_has_a_log);
     return g_test_run();
 }
