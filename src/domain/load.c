@@ -173,9 +173,10 @@ AWAITS gboolean load_domains(GError **error)
     if (owner_hooks()->recover) {
         g_autoptr(GPtrArray) all = registry_list(0);
 
+        /* Without a QEMU there is only a record to look at, and mostly none: not worth a task for each. */
         for (unsigned i = 0; i < all->len; i++)
             if (!g_hash_table_contains(running, all->pdata[i]))
-                start_recovery(&recovery, all->pdata[i], NULL);
+                owner_hooks()->recover(all->pdata[i]);
     }
     return --recovery.pending == 0 || await(all_done, -1, error);
 }

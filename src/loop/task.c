@@ -21,7 +21,7 @@
 #include "loop/loop-private.h"
 
 #define STACK_BYTES       (256 * 1024)
-#define IDLE_CARRIERS_MAX 64
+#define IDLE_CARRIERS_MAX 8 /* each keeps some 40 KiB of stack warm */
 #define LEND_US           10000 /* per turn of the loop */
 
 typedef enum { WAIT_PENDING, WAIT_DONE, WAIT_TIMED_OUT, WAIT_CANCELLED } WaitState;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -305,6 +306,9 @@ AWAITS static void prefill_body(void *data)
     ask_each(data);
     if (kvm_works(NULL))
         ask_each(data);
+#ifdef __GLIBC__
+    malloc_trim(0); /* an emulator's description of itself is some megabyte of JSON, and is read once */
+#endif
 }
 
 void probe_prefill(ProbeCache *cache)
