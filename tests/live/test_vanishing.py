@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Whoever vanishes while memory moves: client, daemon, guest, network.  The guest is never lost and never twice there."""
+import os
+import signal
+import time
+
+import pytest
+from conftest import make_lab
+from lab.lab import end, wait_until
+from lab.moves import traces
+
+SLOW = "set=4 touch=40 check=500"       # at 4 MiB/s it takes ten seconds
+MODES = {"direct": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"]}
+
+
+@pytest.fixture(scope="module")
+def lab():
+    lab = make_lab(["ferryd", "ferryd"])
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(autouse=True)
+def all_alive(lab):
+    """Both daemons, whatever the test before did."""
+    for host in lab.hosts:
+        if not host.daemon_pid("ferryd"):
+            host.restart_ferryd()
+    yield
+    lab.hosts[1].run(["nft", "flush", "ruleset"])
+
+
+@pytest.fixture(params=MODES)
+def moving(request, lab, started):
+    """(running guest, the client's process) while memory is on its way."""
+    one, two = lab.hosts
+    running = started(one, append=SLOW, memory_mib=64)
+    process = one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", "--bandwidth", "4", *MODES[request.param], "qemu", two.tcp_uri],
+                        stdout=-1, stderr=-2, text=True)
+
+    def is_moving():
+        assert process.poll() is None, process.stdout.read()
+        job = one.virsh("domjobinfo", "qemu", check=False).stdout
+        return "Memory processed" in job and "Memory processed: 0.000 B" not in job
+
+    wait_until(is_moving, "memory is moving", 30)
+    yield running, process
+    if process.poll() is None:
+        end(process, signal.SIGKILL)
+
+
+def is_led_by_client(request):
+    return "direct" in request.node.name
+
+
+def assert_at_home(lab, running, within_s=15):
+    """The guest ticks on at the source; nothing is left at the destination."""
+    one, two = lab.hosts
+    since = running.ticks.mark()
+    running.ticks.wait(one.name, more=10)
+    verdict = running.ticks.verdict(since)
+    assert verdict.is_sound, verdict.complaint()
+    wait_until(lambda: one.virsh("domstate", "qemu").stdout.strip() == "running", "it runs", within_s)
+    wait_until(lambda: not two.qemus() and traces(two, running.guest) == [], "nothing is left over there", within_s)
+    wait_until(lambda: not two.listening(), "released ports", 5)
+    assert len(one.qemus()) == 1
+
+
+def can_move(lab, running):
+    """Whatever happened, the next attempt succeeds."""
+    one, two = lab.hosts
+    since = running.ticks.mark()
+    done = one.run(["virsh", "-c", one.socket_uri, "migrate", "--live", "--p2p", "qemu", two.tcp_uri], check=False, timeout_s=90)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{one.log()[-3000:]}\n---\n{two.log()[-3000:]}"
+    running.ticks.wait(two.name, more=10)
+    verdict = running.ticks.verdict(since)
+    assert verdict.is_sound, verdict.complaint()
+
+
+@pytest.mark.limit(150)
+def test_the_client_vanishes(lab, moving, request):
+    """Peer-to-peer goes on without it; a migration that it leads is given up."""
+    running, process = moving
+    one, two = lab.hosts
+    end(process, signal.SIGKILL)
+    if is_led_by_client(request):
+        assert_at_home(lab, running)
+        can_move(lab, running)
+        return
+    # the client's end ends the call; either way there is one guest, and it is well
+    running.ticks.wait(more=10, timeout_s=60)
+    wait_until(lambda: len(one.qemus()) + len(two.qemus()) == 1, "one guest", 60)
+    running.ticks.wait(more=10)
+
+
+@pytest.mark.limit(150)
+def test_the_destinations_daemon_dies(lab, moving, request):
+    running, process = moving
+    one, two = lab.hosts
+    began = time.monotonic()
+    two.kill_daemon()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    if is_led_by_client(request):
+        # the memory went over beside the daemon; only when its answer stayed out did anybody notice
+        assert one.virsh("domstate", "--reason", "qemu").stdout.strip() == "paused (migrating)"
+        assert "outcome unknown: may run on" in one.virsh("resume", "qemu", check=False).stderr
+        two.restart_ferryd()
+        wait_until(lambda: not two.qemus(), "the copy over there has been given up", 20)
+        one.ferry("migration", "resolve", "qemu", "--here", "--confirm", two.name)
+    else:
+        assert time.monotonic() - began < 20, output
+        running.ticks.wait(one.name, more=10)
+        two.restart_ferryd()
+    assert_at_home(lab, running)
+    can_move(lab, running)
+
+
+@pytest.mark.limit(150)
+def test_the_sources_daemon_dies(lab, moving):
+    running, process = moving
+    one, two = lab.hosts
+    one.kill_daemon()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    one.restart_ferryd()
+    assert_at_home(lab, running, within_s=40)
+    can_move(lab, running)
+
+
+@pytest.mark.limit(150)
+def test_the_guest_dies(lab, moving):
+    running, process = moving
+    one, two = lab.hosts
+    os.kill(one.qemus()[0][0], signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    wait_until(lambda: not one.qemus() and not two.qemus(), "both QEMUs have gone", 20)
+    wait_until(lambda: traces(one, running.guest) == [] and traces(two, running.guest) == [], "it is gone everywhere", 20)
+    assert not two.listening()
+
+
+@pytest.mark.limit(200)
+def test_the_network_falls_silent(lab, moving):
+    """Noticed within half a minute (a stock client that leads takes its own 35 s); then the guest is where it was."""
+    running, process = moving
+    one, two = lab.hosts
+    began = time.monotonic()
+    two.drop(f"ip saddr {one.address}")
+    output, _ = process.communicate(timeout=120)
+    took = time.monotonic() - began
+    assert process.returncode == 1, output
+    assert took < 45, f"{took:.0f} s: {output}"
+    running.ticks.wait(one.name, more=10)
+    assert one.virsh("domstate", "qemu").stdout.strip() == "running"
+    two.undrop()
+    assert_at_home(lab, running, within_s=60)
+    can_move(lab, running)
