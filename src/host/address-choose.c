@@ -141,7 +141,8 @@ gboolean address_choose(const AddressFacts *facts, char **ret_literal, char **re
     g_autofree char *skipped = g_string_free(choice.skipped, FALSE);
     if (!found)
         return error_set(error, ERROR_OPERATION_FAILED,
-                         "no address of this host is known that a source could connect to (%s); "
+                         "operation failed: no address of this host is known that a source could "
+                         "connect to (%s); "
                          "set migration_host in "
                          "ferryd.conf",
                          skipped);

@@ -31,8 +31,8 @@ static gboolean read_layers(json_object *list, const char *path, ImageChain *cha
 
     if (count == 0 || count > IMAGE_CHAIN_MAX)
         return error_set(error, ERROR_OPERATION_FAILED,
-                         "'%s' has a chain of %zu images; 1 to %d are understood", path, count,
-                         IMAGE_CHAIN_MAX);
+                         "operation failed: '%s' has a chain of %zu images; 1 to %d are understood",
+                         path, count, IMAGE_CHAIN_MAX);
     chain->layers = g_new0(ImageLayer, count);
     for (size_t i = 0; i < count; i++) {
         json_object *entry = json_object_array_get_idx(list, i);
@@ -40,8 +40,9 @@ static gboolean read_layers(json_object *list, const char *path, ImageChain *cha
         const char *format = get_text(entry, "format");
 
         if (!name || !format)
-            return error_set(error, ERROR_OPERATION_FAILED,
-                             "qemu-img's answer about '%s' names no file or format", path);
+            return error_set(
+                error, ERROR_OPERATION_FAILED,
+                "operation failed: qemu-img's answer about '%s' names no file or format", path);
         chain->layers[chain->count++] =
             (ImageLayer){g_strdup(name), g_strdup(format), get_number(entry, "virtual-size"),
                          get_number(entry, "actual-size")};
@@ -60,7 +61,8 @@ AWAITS gboolean image_chain_read(const char *path, const char *format, const Hos
     g_auto(ImageChain) chain = {0};
 
     if (path[0] != '/')
-        return error_set(error, ERROR_INVALID_ARG, "image '%s' is not an absolute path", path);
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: image '%s' is not an absolute path", path);
     if (format) {
         argv[n++] = "-f";
         argv[n++] = format;
@@ -75,7 +77,8 @@ AWAITS gboolean image_chain_read(const char *path, const char *format, const Hos
         const char *why = g_str_has_prefix(result.complaint, "qemu-img: ") ? result.complaint + 10
                                                                            : result.complaint;
 
-        return error_set(error, ERROR_OPERATION_FAILED, "cannot read image '%s': %s", path, why);
+        return error_set(error, ERROR_OPERATION_FAILED,
+                         "operation failed: cannot read image '%s': %s", path, why);
     }
 
     json_object *list = json_tokener_parse(result.output);

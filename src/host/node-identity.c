@@ -57,8 +57,9 @@ static gboolean read_or_make(const char *state_dir, Uuid *ret_uuid, GError **err
             return FALSE;
         if (uuid_parse(g_strstrip(text), ret_uuid))
             return TRUE;
-        return error_set(error, ERROR_OPERATION_FAILED,
-                         "'%s' does not hold a UUID; remove it to have a new one made", path);
+        return error_set(
+            error, ERROR_OPERATION_FAILED,
+            "operation failed: '%s' does not hold a UUID; remove it to have a new one made", path);
     }
     uuid_generate(ret_uuid);
     uuid_format(ret_uuid, line);

@@ -249,7 +249,8 @@ gboolean node_memory_stats(const char *root, NodeMemory *ret_memory, GError **er
     g_autofree char *text = read_text(root, "/proc/meminfo");
 
     if (!text)
-        return error_set(error, ERROR_OPERATION_FAILED, "cannot read %s/proc/meminfo", root);
+        return error_set(error, ERROR_OPERATION_FAILED,
+                         "operation failed: cannot read %s/proc/meminfo", root);
     ret_memory->total_kib = find_kib(text, "MemTotal");
     ret_memory->free_kib = find_kib(text, "MemFree");
     ret_memory->buffers_kib = find_kib(text, "Buffers");

@@ -75,7 +75,7 @@ gboolean port_listen(const struct sockaddr_storage *address, uint16_t port, Port
             return error_errno(error, "cannot listen on %s, port %u", where, number);
     }
     return error_set(error, ERROR_OPERATION_FAILED,
-                     "all migration ports from %u to %u are in use on %s; widen "
+                     "operation failed: all migration ports from %u to %u are in use on %s; widen "
                      "migration_port_min/max in ferryd.conf or "
                      "wait for a migration to end",
                      first, last, where);

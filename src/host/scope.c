@@ -95,8 +95,10 @@ AWAITS gboolean scope_enter(pid_t pid, const char *name, const char *description
     g_autofree char *slice = scope_slice_name(partition);
 
     if (!slice)
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "resource partition '%s' is not a path like /machine/web", partition);
+        return error_set(
+            error, ERROR_CONFIG_UNSUPPORTED,
+            "unsupported configuration: resource partition '%s' is not a path like /machine/web",
+            partition);
 #ifdef HAVE_SYSTEMD
     Request *request = g_new0(Request, 1);
 

@@ -20,8 +20,9 @@
 static gboolean set_name(struct ifreq *request, const char *name, GError **error)
 {
     if (strlen(name) >= IFNAMSIZ)
-        return error_set(error, ERROR_INVALID_ARG, "interface name '%s' is longer than %d bytes",
-                         name, IFNAMSIZ - 1);
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: interface name '%s' is longer than %d bytes", name,
+                         IFNAMSIZ - 1);
     g_strlcpy(request->ifr_name, name, IFNAMSIZ);
     return TRUE;
 }
@@ -32,7 +33,8 @@ static gboolean open_queues(const TapSpec *spec, Tap *tap, GError **error)
     struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
 
     if (count > TAP_QUEUES_MAX)
-        return error_set(error, ERROR_INVALID_ARG, "an interface has at most %d queues, not %u",
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: an interface has at most %d queues, not %u",
                          TAP_QUEUES_MAX, count);
     if (spec->wants_vnet_header)
         request.ifr_flags |= IFF_VNET_HDR;
@@ -120,8 +122,8 @@ gboolean tap_open(const TapSpec *spec, Tap *ret_tap, GError **error)
     if (control < 0)
         return error_errno(error, "cannot open a socket for network control");
     if (spec->bridge && !bridge_exists(spec->bridge))
-        return error_set(error, ERROR_OPERATION_FAILED, "there is no bridge '%s' on this host",
-                         spec->bridge);
+        return error_set(error, ERROR_OPERATION_FAILED,
+                         "operation failed: there is no bridge '%s' on this host", spec->bridge);
     if (!open_queues(spec, &tap, error))
         return FALSE;
     if ((spec->mac && !set_mac(control, &tap, spec->mac, error)) ||
@@ -185,7 +187,8 @@ char *network_find_bridge(const char *network, const char *const *map, GError **
     if (bridge_exists(network))
         return g_strdup(network);
     error_set(error, ERROR_NO_NETWORK,
-              "network '%s' is unknown: no line 'networks' of ferryd.conf maps it to a bridge, and "
+              "Network not found: network '%s' is unknown: no row of 'network_map' in ferryd.conf "
+              "maps it to a bridge, and "
               "this host has no "
               "bridge of that name",
               network);

@@ -204,7 +204,8 @@ static void a_tap_lives_as_long_as_its_descriptor(void)
         return;
     }
     g_assert_false(tap_open(&spec, &tap, &error));
-    g_assert_cmpstr(error->message, ==, "there is no bridge 'ferrytest0' on this host");
+    g_assert_cmpstr(error->message, ==,
+                    "operation failed: there is no bridge 'ferrytest0' on this host");
     g_clear_error(&error);
     if (system("ip link add ferrytest0 type bridge && ip link set ferrytest0 mtu 1400 up") != 0) {
         g_test_skip("needs ip and bridges");

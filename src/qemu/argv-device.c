@@ -149,10 +149,11 @@ static gboolean add_controller(ArgvBuilder *builder, const GuestController *cont
             kind = &controller_kinds[i];
     }
     if (!kind)
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "no QEMU device is known for controller %s %d of model '%s'",
-                         enum_name(guest_controller_type_names, controller->type),
-                         controller->index, guest_controller_model_name(controller) ?: "default");
+        return error_set(
+            error, ERROR_CONFIG_UNSUPPORTED,
+            "unsupported configuration: no QEMU device is known for controller %s %d of model '%s'",
+            enum_name(guest_controller_type_names, controller->type), controller->index,
+            guest_controller_model_name(controller) ?: "default");
     driver = kind->driver ? kind->driver : extra_driver(builder, controller);
     if (!driver)
         return TRUE;
@@ -314,7 +315,7 @@ static gboolean add_interface(ArgvBuilder *builder, const GuestInterface *interf
     if (!tap && interface->type != GUEST_INTERFACE_USER) {
         json_object_put(netdev);
         json_object_put(device);
-        return error_set(error, ERROR_INTERNAL_ERROR, "interface '%s' has no tap",
+        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: interface '%s' has no tap",
                          interface->alias);
     }
     argv_add_json(builder, "-netdev", netdev);

@@ -134,7 +134,8 @@ static gboolean add_cpu(ArgvBuilder *builder, GError **error)
     case GUEST_CPU_HOST_PASSTHROUGH:
         if (def->virt != GUEST_VIRT_KVM)
             return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                             "CPU mode 'host-passthrough' for x86_64 qemu domain on x86_64 host is "
+                             "unsupported configuration: CPU mode 'host-passthrough' for x86_64 "
+                             "qemu domain on x86_64 host is "
                              "not supported by "
                              "hypervisor; it needs domain type 'kvm'");
         g_string_append(text, "host");

@@ -119,9 +119,9 @@ static gboolean clear_place(const struct sockaddr_un *address, const char *path,
     auto_fd int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (!S_ISSOCK(status.st_mode) ||
         connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN)
-        return error_set(error, ERROR_OPERATION_FAILED, "cannot listen on '%s': %s", path,
-                         S_ISSOCK(status.st_mode) ? "somebody listens there already"
-                                                  : "it is not a socket");
+        return error_set(
+            error, ERROR_OPERATION_FAILED, "operation failed: cannot listen on '%s': %s", path,
+            S_ISSOCK(status.st_mode) ? "somebody listens there already" : "it is not a socket");
     unlink(address->sun_path);
     return TRUE;
 }
@@ -139,7 +139,8 @@ static gboolean find_place(const char *path, int *ret_dir, struct sockaddr_un *r
     *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (g_strlcpy(ret_address->sun_path, short_path, sizeof ret_address->sun_path) >=
         sizeof ret_address->sun_path)
-        return error_set(error, ERROR_INVALID_ARG, "the name of socket '%s' is too long", path);
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: the name of socket '%s' is too long", path);
     return TRUE;
 }
 

@@ -67,17 +67,20 @@ static const Probe *find_probe(const CapabilitiesFacts *facts, const char *emula
             if (!arch || strcmp(probe->arch, arch) == 0)
                 return probe;
             error_set(error, ERROR_INVALID_ARG,
-                      "architecture from emulator '%s' doesn't match given architecture '%s'",
+                      "invalid argument: architecture from emulator '%s' doesn't match given "
+                      "architecture '%s'",
                       probe->arch, arch);
             return NULL;
         }
     }
     if (emulator)
-        error_set(error, ERROR_INVALID_ARG, "emulator '%s' is not available on this host",
-                  emulator);
+        error_set(error, ERROR_INVALID_ARG,
+                  "invalid argument: emulator '%s' is not available on this host", emulator);
     else
-        error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                  "unable to find any emulator to serve '%s' architecture", wanted);
+        error_set(
+            error, ERROR_CONFIG_UNSUPPORTED,
+            "unsupported configuration: unable to find any emulator to serve '%s' architecture",
+            wanted);
     return NULL;
 }
 
@@ -91,7 +94,8 @@ static const ProbeMachine *find_machine(const Probe *probe, const char *name, GE
     }
     if (machine && caps_knows_machine(machine->name))
         return machine;
-    error_set(error, ERROR_INVALID_ARG, "the machine '%s' is not supported by emulator '%s'",
+    error_set(error, ERROR_INVALID_ARG,
+              "invalid argument: the machine '%s' is not supported by emulator '%s'",
               name ? name : "(default)", probe->emulator);
     return NULL;
 }
@@ -106,7 +110,8 @@ static gboolean choose(const CapabilitiesFacts *facts, const char *emulator, con
     if (!probe)
         return FALSE;
     if (virt_type && strcmp(virt_type, "qemu") != 0 && !(may_kvm && strcmp(virt_type, "kvm") == 0))
-        return error_set(error, ERROR_INVALID_ARG, "Emulator '%s' does not support virt type '%s'",
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: Emulator '%s' does not support virt type '%s'",
                          probe->emulator, virt_type);
     ret_choice->probe = probe;
     ret_choice->is_kvm = virt_type ? strcmp(virt_type, "kvm") == 0 : may_kvm;

@@ -177,7 +177,8 @@ AWAITS gboolean guest_command(QemuGuest *guest, const char *command, json_object
 
     if (!guest->monitor || guest->is_monitor_lost) {
         json_object_put(args);
-        return error_set(error, ERROR_OPERATION_INVALID, "domain is not running");
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain is not running");
     }
     if (monitor_execute(guest->monitor, command, args, -1, GUEST_COMMAND_MS, ret_value, error))
         return TRUE;
@@ -277,7 +278,8 @@ AWAITS char *qemu_guest_monitor_command(QemuGuest *guest, const char *text, gboo
     g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
 
     if (!guest->monitor || guest->is_monitor_lost) {
-        error_set(error, ERROR_OPERATION_INVALID, "domain is not running");
+        error_set(error, ERROR_OPERATION_INVALID,
+                  "Requested operation is not valid: domain is not running");
         return NULL;
     }
     return is_hmp ? monitor_execute_hmp(guest->monitor, text, GUEST_COMMAND_MS, error)

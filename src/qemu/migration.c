@@ -232,8 +232,10 @@ AWAITS gboolean qemu_migrate_set_capabilities(QemuGuest *guest, const char *cons
         return FALSE;
     for (const char *const *name = enabled; *name; name++) {
         if (!has_capability(guest, *name))
-            return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
-                             "Migration option '%s' is not supported by QEMU binary", *name);
+            return error_set(
+                error, ERROR_ARGUMENT_UNSUPPORTED,
+                "argument unsupported: Migration option '%s' is not supported by QEMU binary",
+                *name);
     }
     list = json_object_new_array();
     for (unsigned i = 0; i < G_N_ELEMENTS(managed); i++) {
@@ -326,7 +328,8 @@ AWAITS gboolean qemu_getfd(QemuGuest *guest, const char *name, int fd, GError **
     g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
 
     if (!guest->monitor || guest->is_monitor_lost)
-        return error_set(error, ERROR_OPERATION_INVALID, "domain is not running");
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain is not running");
     return monitor_execute(guest->monitor, "getfd", fd_args(name), fd, GUEST_COMMAND_MS, NULL,
                            error);
 }
@@ -375,7 +378,8 @@ AWAITS static gboolean with_fd(QemuGuest *guest, const char *command, json_objec
 
     if (!guest->monitor || guest->is_monitor_lost) {
         json_object_put(args);
-        return error_set(error, ERROR_OPERATION_INVALID, "domain is not running");
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain is not running");
     }
     give = monitor_send(guest->monitor, "getfd", fd_args(name), fd);
     use = monitor_send(guest->monitor, command, args, -1);

@@ -47,7 +47,7 @@ static json_object *get_list(json_object *answers, const char *name, size_t max,
     if (list && json_object_array_length(list) <= max)
         return list;
     error_set(error, ERROR_INTERNAL_ERROR,
-              "the emulator's answer about '%s' is missing or too long", name);
+              "internal error: the emulator's answer about '%s' is missing or too long", name);
     return NULL;
 }
 
@@ -60,7 +60,7 @@ static gboolean read_version(Probe *probe, json_object *answers, GError **error)
 
     if (!numbers || !arch)
         return error_set(error, ERROR_INTERNAL_ERROR,
-                         "the emulator does not tell its version or architecture");
+                         "internal error: the emulator does not tell its version or architecture");
     probe->version = get_number(numbers, "major", 0) * 1000000 +
                      get_number(numbers, "minor", 0) * 1000 + get_number(numbers, "micro", 0);
     probe->package = g_strdup(get_text(version, "package") ?: "");

@@ -89,19 +89,21 @@ gboolean probe_check_emulator(const QemuEnv *env, const char *emulator, GError *
     char resolved[PATH_MAX];
 
     if (!realpath(emulator, resolved))
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED, "emulator '%s' cannot be used: %s",
-                         emulator, g_strerror(errno));
+        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                         "unsupported configuration: emulator '%s' cannot be used: %s", emulator,
+                         g_strerror(errno));
     if (emulator[0] != '/' || !is_in_dirs(env, emulator) || !is_in_dirs(env, resolved)) {
         g_autofree char *dirs = g_strjoinv(", ", env->emulator_dirs);
 
         return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "emulator '%s' does not lie in one of the folders of 'emulator_dirs' in "
+                         "unsupported configuration: emulator '%s' does not lie in one of the "
+                         "folders of 'emulator_dirs' in "
                          "ferryd.conf (%s)",
                          emulator, dirs);
     }
     if (stat(resolved, &status) < 0 || !S_ISREG(status.st_mode) || !(status.st_mode & S_IXOTH))
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED, "emulator '%s' is not a program",
-                         emulator);
+        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                         "unsupported configuration: emulator '%s' is not a program", emulator);
     if (!env->allows_any_emulator_owner &&
         (status.st_uid != 0 || (status.st_mode & (S_IWGRP | S_IWOTH))))
         return error_set(
@@ -122,7 +124,8 @@ char *probe_default_emulator(const QemuEnv *env, const char *arch, GError **erro
             return g_steal_pointer(&path);
     }
     error_set(error, ERROR_CONFIG_UNSUPPORTED,
-              "no emulator found for arch '%s' in the folders of 'emulator_dirs'; install "
+              "unsupported configuration: no emulator found for arch '%s' in the folders of "
+              "'emulator_dirs'; install "
               "qemu-system-x86 or the like",
               arch);
     return NULL;

@@ -32,7 +32,8 @@ static gboolean fill_address(const char *path, struct sockaddr_un *address, GErr
 {
     address->sun_family = AF_UNIX;
     if (g_strlcpy(address->sun_path, path, sizeof address->sun_path) >= sizeof address->sun_path)
-        return error_set(error, ERROR_INTERNAL_ERROR, "socket path '%s' is too long", path);
+        return error_set(error, ERROR_INTERNAL_ERROR,
+                         "internal error: socket path '%s' is too long", path);
     return TRUE;
 }
 
@@ -237,7 +238,8 @@ AWAITS static const Probe *find_probe(const QemuStartSpec *spec, GError **error)
     const Probe *probe;
 
     if (spec->def->virt == GUEST_VIRT_KVM && !kvm_works(&reason)) {
-        error_set(error, ERROR_CONFIG_UNSUPPORTED, "domain type 'kvm' cannot run on this host: %s",
+        error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                  "unsupported configuration: domain type 'kvm' cannot run on this host: %s",
                   reason);
         return NULL;
     }
@@ -247,8 +249,8 @@ AWAITS static const Probe *find_probe(const QemuStartSpec *spec, GError **error)
     probe = probe ? probe : probe_get(cache, emulator, error);
     if (probe && !probe_find_machine(probe, spec->def->os.machine)) {
         error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                  "emulator '%s' does not support machine type '%s'", emulator,
-                  spec->def->os.machine);
+                  "unsupported configuration: emulator '%s' does not support machine type '%s'",
+                  emulator, spec->def->os.machine);
         return NULL;
     }
     return probe;

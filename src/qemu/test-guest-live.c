@@ -160,7 +160,8 @@ static void prepare(void)
     g_autoptr(GError) error = NULL;
 
     env_open();
-    g_assert_nonnull(probe_get(env.probes, EMULATOR, &error));
+    probe_get(env.probes, EMULATOR, &error);
+    g_assert_no_error(error);
 }
 
 /* Documents that a client can read, and refusals by name. */
