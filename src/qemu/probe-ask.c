@@ -103,6 +103,8 @@ AWAITS static gboolean asking_begin(Asking *asking, const QemuEnv *env, const ch
     int ends[2];
 
     asking->ended = await_new("the end of a probed emulator");
+    if (!dir_make(env->run_dir, 0755, error)) /* for the note */
+        return FALSE;
     asking->complaints = memfd_create("ferry-probe", MFD_CLOEXEC);
     if (asking->complaints < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return error_errno(error, "cannot prepare to ask '%s'", emulator);
