@@ -95,25 +95,42 @@ void domain_expect(Domain *domain, int stop_reason, int resume_reason)
     domain->resume_reason = resume_reason < 0 ? RUNNING_UNPAUSED : resume_reason;
 }
 
-/* Writes until nothing is due: what changes during a write makes another one. */
+/* One writer at a time, or an older state could be renamed over a newer one.  A guest that ends
+ * meanwhile takes its folder with it: then there is nothing to write, and nothing may be left. */
+AWAITS gboolean domain_write_status(Domain *domain, GError **error)
+{
+    g_autoptr(QemuGuest) guest = NULL;
+
+    while (domain->is_status_saving)
+        task_yield();
+    if (!domain->guest || !domain->live)
+        return error_set(error, ERROR_OPERATION_FAILED, "domain '%s': QEMU has ended",
+                         domain->name);
+    guest = qemu_guest_ref(domain->guest);
+    domain->is_status_saving = TRUE;
+    domain->is_status_due = FALSE;
+    const gboolean ok = store_write_status(domain, error);
+    domain->is_status_saving = FALSE;
+    if (domain->guest != guest) {
+        if (!domain->guest && !domain->is_starting)
+            store_remove_folder(domain);
+        g_clear_error(error);
+        return error_set(error, ERROR_OPERATION_FAILED, "domain '%s': QEMU has ended",
+                         domain->name);
+    }
+    return ok;
+}
+
 static AWAITS void save_status(void *data)
 {
     Domain *domain = data;
+    g_autoptr(GError) error = NULL;
 
-    while (domain->is_status_due) {
-        g_autoptr(GError) error = NULL;
-
-        domain->is_status_due = FALSE;
-        if (!domain->guest || !domain->live || qemu_guest_is_lost(domain->guest))
-            break;
-        if (!store_write_status(domain, &error))
-            log_warning("the status of domain '%s' could not be written, a restart will find an "
-                        "older one: %s",
-                        domain->name, error->message);
-        else if (!domain->guest)
-            store_remove_status(domain);
-    }
-    domain->is_status_saving = FALSE;
+    domain->is_status_task = FALSE;
+    if (domain->is_status_due && !domain_write_status(domain, &error) && domain->guest)
+        log_warning(
+            "the status of domain '%s' could not be written, a restart will find an older one: %s",
+            domain->name, error->message);
 }
 
 void domain_save_status(Domain *domain)
@@ -121,9 +138,9 @@ void domain_save_status(Domain *domain)
     if (!domain->guest)
         return;
     domain->is_status_due = TRUE;
-    if (domain->is_status_saving)
+    if (domain->is_status_task)
         return;
-    domain->is_status_saving = TRUE;
+    domain->is_status_task = TRUE;
     task_spawn("save-status", save_status, domain_ref(domain), (GDestroyNotify)domain_unref);
 }
 

@@ -51,8 +51,9 @@ typedef struct Domain {
     uint64_t migration_mib;  /* speed of the next migration, MiB/s; 0: unlimited */
     Params *completed_stats; /* job statistics of the last successful migration; NULL: none */
     GPtrArray *messages;     /* char *: for domain_get_messages, until the next start */
-    gboolean is_status_due,
-        is_status_saving; /* the status file is to be written; a task is at it */
+    gboolean is_status_due;  /* the status file is to be written */
+    gboolean is_status_task; /* and a task will do it */
+    gboolean is_status_saving;
 } Domain;
 
 /* Made by the registry only.  A new reference. */
@@ -148,6 +149,8 @@ AWAITS gboolean domain_set_persistent(Domain *domain, GuestDef *definition, GErr
 AWAITS gboolean domain_drop_persistent(Domain *domain, GError **error);
 /* Writes the status file soon, from what is in memory then (live definition, state, id). */
 void domain_save_status(Domain *domain);
+/* At once: the guest must be findable before it may run.  FALSE too if QEMU has ended meanwhile. */
+AWAITS gboolean domain_write_status(Domain *domain, GError **error);
 
 void domain_add_message(Domain *domain, const char *format, ...) G_GNUC_PRINTF(2, 3);
 

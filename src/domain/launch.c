@@ -140,12 +140,14 @@ static AWAITS gboolean start_qemu(Domain *domain, gboolean is_incoming, GError *
     if (!domain->guest)
         return FALSE;
     report_subscribe(domain);
-    return store_write_status(domain, error) && store_take_charge(domain);
+    return domain_write_status(domain, error) && store_take_charge(domain);
 }
 
 AWAITS gboolean domain_launch(Domain *domain, const LaunchSpec *spec, GError **error)
 {
     g_assert(domain->live && !domain->guest);
+    while (domain->is_status_saving) /* of the QEMU before, whose folder this one will use */
+        task_yield();
     domain->live->id = registry_assign_id(domain);
     guest_def_assign_aliases(domain->live);
     domain->is_starting = TRUE;
@@ -250,22 +252,6 @@ void domain_release(Domain *domain, ShutoffReason reason)
     domain_close_guest(domain, reason, stopped_detail(reason), FALSE);
 }
 
-/* Status, monitor, whatever sockets: all of it belonged to that QEMU.  It is root's folder, so it
- * is small. */
-static void remove_run_dir(const Domain *domain)
-{
-    g_autofree char *path = domain_run_dir(domain);
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-
-    for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        g_autofree char *file = g_build_filename(path, name, NULL);
-
-        unlink(file);
-    }
-    if (dir)
-        rmdir(path);
-}
-
 void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_detail,
                         gboolean keep)
 {
@@ -273,7 +259,7 @@ void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_
     g_autoptr(QemuGuest) guest = g_steal_pointer(&domain->guest);
 
     g_clear_pointer(&domain->reports, qemu_guest_unsubscribe);
-    remove_run_dir(domain);
+    store_remove_folder(domain);
     if (domain->live && domain->has_images && reason != SHUTOFF_MIGRATED)
         return_files(list_images(domain->live));
     if (domain->live && domain->has_boot_files)

@@ -92,7 +92,7 @@ static AWAITS gboolean attach(Domain *domain, const StoredStatus *status, GError
               "domain '%s' was found again: pid %d, %s", domain->name, (int)status->pid, word);
     /* Nobody waits any more for the end that an earlier daemon began. */
     if (domain->guest == guest && domain->planned_end >= 0)
-        qemu_guest_signal_end(guest, FALSE);
+        domain_kill(domain, domain->planned_end, FALSE, NULL);
     return TRUE;
 }
 
@@ -173,7 +173,8 @@ AWAITS gboolean load_domains(GError **error)
     if (owner_hooks()->recover) {
         g_autoptr(GPtrArray) all = registry_list(0);
 
-        /* Without a QEMU there is only a record to look at, and mostly none: not worth a task for each. */
+        /* Without a QEMU there is only a record to look at, and mostly none: not worth a task for
+         * each. */
         for (unsigned i = 0; i < all->len; i++)
             if (!g_hash_table_contains(running, all->pdata[i]))
                 owner_hooks()->recover(all->pdata[i]);

@@ -78,6 +78,16 @@ static AWAITS void restart_guest(void *data)
     }
 }
 
+static AWAITS void end_guest(void *data)
+{
+    Domain *domain = data;
+    g_autoptr(GError) error = NULL;
+
+    if (domain->guest && domain->planned_end >= 0 &&
+        !domain_kill(domain, domain->planned_end, FALSE, &error))
+        log_error("domain '%s': %s", domain->name, error->message);
+}
+
 static void end_or_restart(Domain *domain, GuestAction action, ShutoffReason reason)
 {
     switch (action) {
@@ -90,7 +100,7 @@ static void end_or_restart(Domain *domain, GuestAction action, ShutoffReason rea
     default:
         domain->planned_end = reason;
         domain_save_status(domain);
-        qemu_guest_signal_end(domain->guest, FALSE);
+        task_spawn("end-guest", end_guest, domain_ref(domain), (GDestroyNotify)domain_unref);
     }
 }
 

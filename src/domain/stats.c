@@ -208,7 +208,8 @@ static AWAITS void collect_block(Domain *domain, gboolean may_wait, Params *para
     QemuBlockStats *stats = NULL;
     g_autoptr(GError) error = NULL;
 
-    if (may_wait && domain->guest && !domain->is_incoming && !qemu_guest_is_lost(domain->guest)) {
+    if (may_wait && domain->guest && !domain->is_incoming && domain->planned_end < 0 &&
+        !qemu_guest_is_lost(domain->guest)) {
         g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
 
         stats = qemu_guest_block_stats(guest, &count, &error);

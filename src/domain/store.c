@@ -344,11 +344,18 @@ gboolean store_take_charge(const Domain *domain)
     return TRUE;
 }
 
-void store_remove_status(const Domain *domain)
+void store_remove_folder(const Domain *domain)
 {
-    g_autofree char *path = status_path(&domain->uuid);
+    g_autofree char *path = domain_run_dir(domain);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
 
-    unlink(path);
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        g_autofree char *file = g_build_filename(path, name, NULL);
+
+        unlink(file);
+    }
+    if (dir)
+        rmdir(path);
 }
 
 static StoredStatus *read_status(const char *path)

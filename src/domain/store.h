@@ -48,11 +48,12 @@ char *status_format(const StoredStatus *status); /* pure; the caller frees */
 StoredStatus *status_parse(const char *text, size_t len, GError **error);
 void status_free(StoredStatus *status);
 
-/* run_dir/UUID/status.  At once: the guest must be findable before it may run. */
+/* run_dir/UUID/status.  One at a time: domain_write_status sees to that. */
 AWAITS gboolean store_write_status(const Domain *domain, GError **error);
 /* Once the status speaks of the guest, the note of its start is in the way.  TRUE. */
 gboolean store_take_charge(const Domain *domain);
-void store_remove_status(const Domain *domain);
+/* run_dir/UUID: status, monitor, whatever sockets.  It is root's folder, so it is small. */
+void store_remove_folder(const Domain *domain);
 /* All of this boot.  A guest whose start its daemon did not live to see never ran: it is ended.  A
  * status that cannot be read is logged and left alone. */
 GPtrArray *store_read_statuses(void);

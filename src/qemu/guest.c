@@ -14,6 +14,8 @@
 #include "qemu/answer.h"
 #include "qemu/guest-part.h"
 
+#define QUIT_MS 1000
+
 /* --- the object --- */
 
 QemuGuest *guest_new(const QemuEnv *env, const GuestDef *def)
@@ -121,6 +123,19 @@ AWAITS static gboolean wait_for_end(QemuGuest *guest, int64_t timeout_ms)
     return TRUE;
 }
 
+/* By command first: QEMU 7.2 can hang for ever in its clean-up when a signal ends it while another
+ * command is on its way; `quit` comes behind that one in the same queue. */
+AWAITS static gboolean quit(QemuGuest *guest)
+{
+    MonitorCommand *command;
+
+    if (!guest->monitor || guest->is_monitor_lost)
+        return FALSE;
+    command = monitor_send(guest->monitor, "quit", NULL, -1);
+    monitor_command_unref(command);
+    return wait_for_end(guest, QUIT_MS);
+}
+
 AWAITS gboolean qemu_guest_kill(QemuGuest *guest, gboolean is_hard, int64_t graceful_ms,
                                 GError **error)
 {
@@ -132,7 +147,9 @@ AWAITS gboolean qemu_guest_kill(QemuGuest *guest, gboolean is_hard, int64_t grac
         return TRUE;
     task_shield();
     has_ended = FALSE;
-    if (!is_hard) {
+    if (!is_hard)
+        has_ended = quit(guest);
+    if (!is_hard && !has_ended) {
         qemu_guest_signal_end(guest, FALSE);
         has_ended = wait_for_end(guest, graceful_ms);
     }

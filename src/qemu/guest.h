@@ -88,7 +88,7 @@ AWAITS gboolean qemu_guest_reset(QemuGuest *guest, GError **error);
 AWAITS gboolean qemu_guest_set_balloon(QemuGuest *guest, guint64 bytes, GError **error);
 AWAITS gboolean qemu_guest_query_balloon(QemuGuest *guest, guint64 *ret_bytes, GError **error);
 
-/* SIGTERM, at once SIGKILL if is_hard; after graceful_ms SIGKILL.  Waits for the end of the process
+/* `quit`, then SIGTERM; at once SIGKILL if is_hard; after graceful_ms SIGKILL.  Waits for the end of the process
  * and for no reply of its monitor.  true also if it has gone already; false if even SIGKILL does
  * not end it (state D), with an error. */
 AWAITS gboolean qemu_guest_kill(QemuGuest *guest, gboolean is_hard, int64_t graceful_ms,

@@ -110,3 +110,35 @@ def code_or_none(domain, connection):
         return problem.get_error_code()
     stream.abort()
     return None
+
+
+def test_many_clients_and_guests_at_once(daemon, connection):
+    """Starts and ends of twelve guests interleave, with questions in between: nothing hangs, nothing is left."""
+    problems = []
+
+    def live(number):
+        client = libvirt.open(daemon.uri)
+        try:
+            domain = client.defineXML(daemon.xml(f"g{number}", append="tick=200"))
+            for _ in range(3):
+                domain.create()
+                domain.suspend()
+                client.getAllDomainStats()
+                domain.resume()
+                domain.destroy()
+            domain.undefine()
+        except libvirt.libvirtError as problem:
+            problems.append((number, str(problem)))
+        client.close()
+
+    began = time.monotonic()
+    threads = [threading.Thread(target=live, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    assert time.monotonic() - began < 60
+    assert connection.listAllDomains() == [] and daemon.qemus() == []
+    assert [p.name for p in (daemon.root / "run/ferry").iterdir() if p.is_dir()] == []
+    assert " warning " not in daemon.log() and " error " not in daemon.log()
