@@ -303,3 +303,24 @@ def test_a_start_that_its_daemon_did_not_live_to_see(daemon):
         if running:
             daemon.virsh("destroy", vm)
         assert daemon.qemus() == []
+
+
+def test_strange_names(daemon):
+    import xml.sax.saxutils
+    for number, name in enumerate(["two words", "Grüße % & <x>", "%2e%2e", ".hidden", "x" * 255, "-o"]):
+        text = daemon.xml(f"n{number}").replace(f"<name>{daemon.name(f'n{number}')}</name>",
+                                                f"<name>{xml.sax.saxutils.escape(name)}</name>")
+        daemon.virsh("define", daemon.write(text))
+        daemon.virsh("start", "--domain", name)
+        assert daemon.virsh("domstate", "--domain", name) == "running"
+        uuid = daemon.virsh("domuuid", "--domain", name)
+        daemon.virsh("destroy", uuid)
+    daemon.stop()
+    daemon.start()
+    assert len(daemon.virsh("list", "--all", "--name").splitlines()) == 6
+    for line in daemon.virsh("list", "--all", "--uuid").split():
+        daemon.virsh("undefine", line)
+    assert not list((daemon.root / "var/lib/ferry/domains").iterdir())
+    for name in ("a/b", "..", "", "y" * 256, "a&#10;b"):
+        bad = daemon.xml().replace(daemon.name(), name)
+        assert daemon.virsh("define", daemon.write(bad), expect=1)
