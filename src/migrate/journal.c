@@ -2,6 +2,7 @@
 /* The journal.  One table of fields reads and writes the file. */
 #include "migrate/journal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
@@ -273,4 +274,74 @@ void attempt_free(Attempt *attempt)
     g_free(attempt->id);
     g_free(attempt->peer);
     g_free(attempt);
+}
+
+/* --- history --- */
+
+static gboolean is_pointed_to(const char *domains, const Journal *journal)
+{
+    g_autofree char *path = attempt_path(domains, &journal->uuid);
+    g_autoptr(Attempt) attempt = attempt_read(domains, &journal->uuid);
+
+    return attempt ? strcmp(attempt->id, journal->id) == 0 : access(path, F_OK) == 0;
+}
+
+/* Open, but without a word: the daemon ended between the two, and nothing was announced yet. */
+static gboolean was_never_announced(const char *owner_path, const Journal *journal)
+{
+    return journal_is_open(journal) && access(owner_path, F_OK) < 0 && errno == ENOENT;
+}
+
+/* The word first: history without its word is found again at the next start, a word alone would lie there for ever. */
+static gboolean attempt_remove(const char *dir, const char *id)
+{
+    g_autofree char *owner = g_strdup_printf("%s/%s.owner", dir, id);
+    g_autofree char *path = journal_path(dir, id);
+
+    return (unlink(owner) == 0 || errno == ENOENT) && unlink(path) == 0;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const Journal *left = *(Journal *const *)a, *right = *(Journal *const *)b;
+
+    return left->ended_ms < right->ended_ms ? 1 : left->ended_ms > right->ended_ms ? -1 : 0;
+}
+
+/* What a save was writing when the daemon ended. */
+static void remove_unfinished(const char *dir)
+{
+    g_autoptr(GDir) folder = g_dir_open(dir, 0, NULL);
+    const char *name;
+
+    while (folder && (name = g_dir_read_name(folder))) {
+        g_autofree char *path = g_build_filename(dir, name, NULL);
+
+        if (g_str_has_suffix(name, ".json.new"))
+            unlink(path);
+    }
+}
+
+unsigned journal_prune(const char *dir, const char *domains, unsigned keep)
+{
+    g_autoptr(GPtrArray) ids = journal_list(dir);
+    g_autoptr(GPtrArray) ended = g_ptr_array_new_with_free_func((GDestroyNotify)journal_free);
+    unsigned removed = 0;
+
+    remove_unfinished(dir);
+    for (unsigned i = 0; i < ids->len; i++) {
+        g_autoptr(Journal) journal = journal_load(dir, ids->pdata[i], NULL);
+        g_autofree char *owner = g_strdup_printf("%s/%s.owner", dir, (const char *)ids->pdata[i]);
+
+        if (!journal || strcmp(journal->id, ids->pdata[i]) != 0 || is_pointed_to(domains, journal))
+            continue;
+        if (was_never_announced(owner, journal))
+            removed += attempt_remove(dir, journal->id);
+        else if (!journal_is_open(journal))
+            g_ptr_array_add(ended, g_steal_pointer(&journal));
+    }
+    g_ptr_array_sort(ended, newest_first);
+    for (unsigned i = keep; i < ended->len; i++)
+        removed += attempt_remove(dir, ((Journal *)ended->pdata[i])->id);
+    return removed;
 }

@@ -65,5 +65,13 @@ gboolean attempt_write(const char *dir, const Uuid *uuid, const Journal *journal
 Attempt *attempt_read(const char *dir, const Uuid *uuid); /* NULL: none */
 void attempt_free(Attempt *attempt);
 
+/* How many ended attempts a host remembers beyond those that guests refer to. */
+#define JOURNAL_HISTORY_MAX 1000
+
+/* Removes from dir …/migrations ended attempts but the newest `keep`, and what a crash left of attempts that were never
+ * announced.  What a UUID.attempt in `domains` points to stays, and so does what cannot be read.  For start-up, before
+ * anything migrates; blocks.  Returns how many attempts it removed. */
+unsigned journal_prune(const char *dir, const char *domains, unsigned keep);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Journal, journal_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Attempt, attempt_free)

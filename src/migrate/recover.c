@@ -126,11 +126,25 @@ AWAITS static void recover_orphan(const char *id)
         registry_remove(domain);
 }
 
+AWAITS static void forget_history(const char *dir)
+{
+    g_autofree char *domains = migrate_domains_dir();
+    unsigned removed = 0;
+
+    off_floor {
+        removed = journal_prune(dir, domains, JOURNAL_HISTORY_MAX);
+    }
+    if (removed)
+        log_info("forgot %u migrations, older than the last %d", removed, JOURNAL_HISTORY_MAX);
+}
+
 AWAITS void recover_orphans(void)
 {
     g_autofree char *dir = migrate_dir();
-    g_autoptr(GPtrArray) ids = journal_list(dir);
+    g_autoptr(GPtrArray) ids = NULL;
 
+    forget_history(dir);
+    ids = journal_list(dir);
     for (unsigned i = 0; i < ids->len; i++)
         recover_orphan(ids->pdata[i]);
 }

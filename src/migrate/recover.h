@@ -12,7 +12,7 @@ Migration *recover_attach(Domain *domain);
 
 /* The hook of domain/owner: settles a migration that was found open, by its record alone. */
 AWAITS void recover_domain(Domain *domain);
-/* Then: open migrations of guests that no definition and no status speaks of. */
+/* Then: open migrations of guests that no definition and no status speaks of.  Forgets old history on the way. */
 AWAITS void recover_orphans(void);
 
 /* `ferry migration resolve`: a person knows.  is_here FALSE: it runs on the other host.  Taken down as forced, with the

@@ -71,11 +71,84 @@ static void attempt_is_found_again(void)
     g_assert_true(g_spawn_command_line_sync(remove, NULL, NULL, NULL, NULL));
 }
 
+static gboolean is_there(const char *dir, const char *id, const char *suffix)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s%s", dir, id, suffix);
+
+    return g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
+/* An attempt as it lies on disk; ended_ms 0: open.  Returns its id. */
+static char *leave(const char *dir, const Uuid *uuid, int64_t ended_ms, gboolean has_word, gboolean is_last)
+{
+    g_autoptr(Journal) journal = journal_new(SIDE_SOURCE, uuid, "guest", 1);
+    g_autofree char *owner = g_strdup_printf("%s/%s.owner", dir, journal->id);
+
+    journal->ended_ms = ended_ms;
+    g_assert_true(journal_save(journal, dir, NULL));
+    g_assert_true(!has_word || g_file_set_contents(owner, "word", -1, NULL));
+    g_assert_true(!is_last || attempt_write(dir, uuid, journal, NULL));
+    return g_strdup(journal->id);
+}
+
+static void history_is_bounded(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("ferry-XXXXXX", NULL);
+    g_autofree char *remove = g_strdup_printf("rm -r %s", dir);
+    Uuid here, gone;
+
+    uuid_generate(&here);
+    uuid_generate(&gone);
+    {
+        g_autofree char *pointed = leave(dir, &here, 1, TRUE, TRUE);
+        g_autofree char *oldest = leave(dir, &gone, 2, TRUE, FALSE);
+        g_autofree char *older = leave(dir, &here, 3, TRUE, FALSE);
+        g_autofree char *newer = leave(dir, &gone, 5, TRUE, FALSE);
+        g_autofree char *newest = leave(dir, &here, 6, TRUE, FALSE);
+        g_autofree char *open = leave(dir, &gone, 0, TRUE, FALSE);
+        g_autofree char *unsaid = leave(dir, &gone, 0, FALSE, FALSE);
+        g_autofree char *broken = g_strdup_printf("%s/%032d.json", dir, 7);
+        g_autofree char *half = g_strdup_printf("%s/%s.json.new", dir, open);
+
+        g_assert_true(g_file_set_contents(broken, "{", -1, NULL) && g_file_set_contents(half, "{", -1, NULL));
+        g_assert_cmpuint(journal_prune(dir, dir, 2), ==, 3);
+        g_assert_true(is_there(dir, pointed, ".json") && is_there(dir, pointed, ".owner"));
+        g_assert_true(is_there(dir, newer, ".json") && is_there(dir, newest, ".json"));
+        g_assert_true(is_there(dir, open, ".json") && is_there(dir, open, ".owner"));
+        g_assert_false(is_there(dir, oldest, ".json") || is_there(dir, oldest, ".owner"));
+        g_assert_false(is_there(dir, older, ".json") || is_there(dir, older, ".owner"));
+        g_assert_false(is_there(dir, unsaid, ".json"));
+        g_assert_true(g_file_test(broken, G_FILE_TEST_EXISTS));
+        g_assert_false(g_file_test(half, G_FILE_TEST_EXISTS));
+        g_assert_cmpuint(journal_prune(dir, dir, 2), ==, 0);
+    }
+    g_assert_true(g_spawn_command_line_sync(remove, NULL, NULL, NULL, NULL));
+}
+
+static void an_unreadable_pointer_keeps_the_history_of_its_guest(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("ferry-XXXXXX", NULL);
+    g_autofree char *remove = g_strdup_printf("rm -r %s", dir), *id = NULL, *path = NULL;
+    char text[UUID_TEXT_SIZE];
+    Uuid uuid;
+
+    uuid_generate(&uuid);
+    id = leave(dir, &uuid, 1, TRUE, FALSE);
+    path = g_strdup_printf("%s/%s.attempt", dir, uuid_format(&uuid, text));
+    g_assert_true(g_file_set_contents(path, "{\"attempt\"", -1, NULL));
+    g_assert_cmpuint(journal_prune(dir, dir, 0), ==, 0);
+    g_assert_true(is_there(dir, id, ".json"));
+    g_assert_true(g_spawn_command_line_sync(remove, NULL, NULL, NULL, NULL));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/migrate/journal/text-comes-back", text_comes_back);
     g_test_add_func("/migrate/journal/malformed-is-refused", malformed_is_refused);
     g_test_add_func("/migrate/journal/attempt-is-found-again", attempt_is_found_again);
+    g_test_add_func("/migrate/journal/history-is-bounded", history_is_bounded);
+    g_test_add_func("/migrate/journal/an-unreadable-pointer-keeps-the-history-of-its-guest",
+                    an_unreadable_pointer_keeps_the_history_of_its_guest);
     return g_test_run();
 }
