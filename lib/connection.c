@@ -11,6 +11,8 @@
 #define DEFAULT_URI "qemu:///system"
 /* Where a firewall drops, the kernel itself would wait for more than two minutes. */
 #define CONNECT_TIMEOUT_MS 15000
+/* A command (ssh) may ask its user for a password, so it has no limit of ours. */
+#define LOGIN_TIMEOUT_MS 20000
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT 6
 
@@ -125,11 +127,16 @@ static gboolean log_in(FerryConnection *conn, gboolean is_readonly, GError **err
 {
     const RemoteConnectOpenArgs args = {.name = conn->uri->open_name, .flags = is_readonly};
 
+    if (conn->link->kind != LINK_KIND_COMMAND)
+        conn->login_deadline_ms = clock_now_ms() + LOGIN_TIMEOUT_MS;
     if (!authenticate(conn, error))
         return FALSE;
     if (ferry_connection_has_feature(conn, FEATURE_KEEPALIVE))
         rpc_connection_start_keepalive(conn->rpc, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT, clock_now_ms());
-    return CALL(conn, CONNECT_OPEN, &args, NULL, NULL, error);
+    if (!CALL(conn, CONNECT_OPEN, &args, NULL, NULL, error))
+        return FALSE;
+    conn->login_deadline_ms = INT64_MAX;
+    return TRUE;
 }
 
 FerryConnection *ferry_connection_open(const char *uri, unsigned flags, FerryError **error)
@@ -144,6 +151,7 @@ FerryConnection *ferry_connection_open(const char *uri, unsigned flags, FerryErr
     if (!uri || !*uri)
         uri = DEFAULT_URI;
     conn->uri_text = g_strdup(uri);
+    conn->login_deadline_ms = INT64_MAX;
     conn->watches = g_ptr_array_new_with_free_func(watch_free);
     conn->uri = uri_parse(uri, error);
     conn->link = conn->uri ? link_open(conn->uri, (flags & FERRY_OPEN_READONLY) != 0, error) : NULL;

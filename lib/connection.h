@@ -31,6 +31,7 @@ struct FerryConnection {
     RpcConnection *rpc;
     GError *lost; /* why it has ended; NULL: it lives */
     FerryConnection *companion; /* borrowed; NULL: none */
+    int64_t login_deadline_ms; /* until then it has to be logged in; INT64_MAX: no limit */
     uint64_t features_asked, features_had; /* bit per feature number */
     GPtrArray *watches; /* lib/event.c */
 };

@@ -20,16 +20,19 @@ static void lose(FerryConnection *conn, GError *reason)
     rpc_connection_close(conn->rpc, reason);
 }
 
-/* The far end has closed: a command may have said why. */
-static GError *end_reason(FerryConnection *conn)
+/* The far end has closed, or reading failed (cause, taken): a command may have said why. */
+static GError *end_reason(FerryConnection *conn, GError *cause)
 {
     g_autofree char *words = conn->link->kind == LINK_KIND_COMMAND ? link_command_words(conn->link) : NULL;
     GError *error = NULL;
 
     if (words && *words)
         error_set_from(&error, FROM_RPC, ERROR_SYSTEM_ERROR, "Cannot recv data: %s: Connection reset by peer", words);
+    else if (cause)
+        return cause;
     else
         error_set_from(&error, FROM_RPC, ERROR_SYSTEM_ERROR, "End of file while reading data: Input/output error");
+    g_clear_error(&cause);
     return error;
 }
 
@@ -48,10 +51,10 @@ void connection_flush(FerryConnection *conn)
         case LINK_AGAIN:
             return;
         case LINK_END:
-            lose(conn, end_reason(conn));
+            lose(conn, end_reason(conn, NULL));
             return;
         case LINK_FAILED:
-            lose(conn, error);
+            lose(conn, end_reason(conn, error));
             return;
         }
     }
@@ -73,10 +76,10 @@ static void take_input(FerryConnection *conn)
     case LINK_AGAIN:
         return;
     case LINK_END:
-        lose(conn, end_reason(conn));
+        lose(conn, end_reason(conn, NULL));
         return;
     case LINK_FAILED:
-        lose(conn, error);
+        lose(conn, end_reason(conn, error));
         return;
     }
 }
@@ -85,8 +88,13 @@ static void tick(FerryConnection *conn)
 {
     GError *error = NULL;
 
-    if (!conn->lost && !rpc_connection_tick(conn->rpc, clock_now_ms(), &error))
-        lose(conn, error);
+    if (conn->lost)
+        return;
+    if (clock_now_ms() >= conn->login_deadline_ms)
+        error_set_from(&error, FROM_RPC, ERROR_SYSTEM_ERROR, "the daemon at '%s' does not answer", conn->uri_text);
+    else if (rpc_connection_tick(conn->rpc, clock_now_ms(), &error))
+        return;
+    lose(conn, error);
 }
 
 /* FALSE: nothing to poll. */
@@ -102,7 +110,7 @@ static gboolean poll_prepare(FerryConnection *conn, struct pollfd *ret_entry, in
         return FALSE;
     ret_entry->fd = conn->link->fd;
     ret_entry->events = POLLIN | (rpc_connection_output(conn->rpc, &output) ? POLLOUT : 0);
-    *deadline_ms = MIN(*deadline_ms, rpc_connection_next_deadline(conn->rpc));
+    *deadline_ms = MIN(*deadline_ms, MIN(rpc_connection_next_deadline(conn->rpc), conn->login_deadline_ms));
     return TRUE;
 }
 
