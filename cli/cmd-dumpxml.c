@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
 #include "commands.h"
 
 static int run(Session *session, const Arguments *arguments)
@@ -17,7 +19,8 @@ static int run(Session *session, const Arguments *arguments)
     xml = ferry_domain_xml(domain, flags, &error);
     if (!xml)
         return fail(error);
-    print_text(session, xml);
+    fputs(xml, stdout); /* it ends with a line break of its own */
+    print_end(session);
     return EXIT_OK;
 }
 

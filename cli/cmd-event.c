@@ -39,10 +39,11 @@ static void print_event(const FerryEvent *event, void *data)
     fflush(stdout);
 }
 
-static int print_names(void)
+static int print_names(const Session *session)
 {
     for (int id = 0; ferry_event_name(id); id++)
         puts(ferry_event_name(id));
+    print_end(session);
     return EXIT_OK;
 }
 
@@ -101,7 +102,7 @@ static int run(Session *session, const Arguments *arguments)
     Listener listener = {.arguments = arguments};
 
     if (arguments_has(arguments, "list"))
-        return print_names();
+        return print_names(session);
     if (!arguments_has(arguments, "event") && !arguments_has(arguments, "all"))
         return complain("one of --list, --all, or --event <type> is required");
     if (!session_connect(session))

@@ -73,9 +73,13 @@ static void print_table(const Session *session, const Arguments *arguments, Ferr
 
 static void print_words(const Arguments *arguments, FerryDomain **domains)
 {
+    gboolean has_more = arguments_has(arguments, "uuid") || arguments_has(arguments, "name");
+
     for (; *domains; domains++) {
         const char *between = "";
 
+        if (!has_more && ferry_domain_id(*domains) < 0)
+            continue; /* a list of numbers alone has no place for one without */
         if (arguments_has(arguments, "id")) {
             if (ferry_domain_id(*domains) < 0)
                 printf("-");

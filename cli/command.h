@@ -78,7 +78,7 @@ int fail(FerryError *error);
 int fail_with(FerryError *error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* For people only: nothing with --quiet. */
 void say(const Session *session, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* A text as such, with the empty line behind it that virsh prints. */
+/* A text and a line break, and the empty line behind it that virsh prints. */
 void print_text(const Session *session, const char *text);
 /* That empty line alone. */
 void print_end(const Session *session);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What commands share: the connection, domains by name, complaints. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "command.h"
@@ -55,9 +57,7 @@ void say(const Session *session, const char *format, ...)
 
 void print_text(const Session *session, const char *text)
 {
-    fputs(text, stdout);
-    if (!g_str_has_suffix(text, "\n"))
-        putchar('\n');
+    puts(text);
     print_end(session);
 }
 
@@ -74,6 +74,10 @@ char *read_file(const char *path)
 
     if (g_str_equal(path, "-"))
         path = "/dev/stdin";
+    if (access(path, R_OK) != 0) {
+        complain("Failed to open file '%s': %s", path, g_strerror(errno));
+        return NULL;
+    }
     text = file_read(path, FILE_BYTES_MAX, NULL, &error);
     if (!text)
         fail(error);

@@ -54,7 +54,7 @@ void table_print(const Table *table, gboolean has_header)
     g_autofree glong *widths = g_new0(glong, table->columns);
     glong line = 0;
 
-    for (guint r = 0; r < table->rows->len; r++)
+    for (guint r = has_header ? 0 : 1; r < table->rows->len; r++)
         for (guint i = 0; i < table->columns; i++)
             widths[i] = MAX(widths[i], g_utf8_strlen(((char **)table->rows->pdata[r])[i], -1));
     for (guint i = 0; i < table->columns; i++)
