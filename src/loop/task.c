@@ -21,7 +21,7 @@
 #include "loop/loop-private.h"
 
 #define STACK_BYTES       (256 * 1024)
-#define IDLE_CARRIERS_MAX 8 /* each keeps some 40 KiB of stack warm */
+#define IDLE_CARRIERS_MAX 8     /* each keeps some 40 KiB of stack warm */
 #define LEND_US           10000 /* per turn of the loop */
 
 typedef enum { WAIT_PENDING, WAIT_DONE, WAIT_TIMED_OUT, WAIT_CANCELLED } WaitState;
@@ -297,9 +297,13 @@ static void waiters_wake_all(GQueue *list)
         waiter_wake(list->head->data, WAIT_DONE);
 }
 
+/* The timer lives until the task runs again, so it may also fire for one that is awake already. */
 static void waiter_timed_out(void *data)
 {
-    waiter_wake(data, WAIT_TIMED_OUT);
+    Waiter *waiter = data;
+
+    if (waiter->state == WAIT_PENDING)
+        waiter_wake(waiter, WAIT_TIMED_OUT);
 }
 
 static gboolean fail_with_timeout(const char *what, int64_t timeout_ms, GError **error)

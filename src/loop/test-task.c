@@ -91,7 +91,36 @@ static gboolean advance(void *data)
     return G_SOURCE_CONTINUE;
 }
 
-/* Runs last: a clock stays frozen. */
+static void succeed(void *data)
+{
+    await_succeed(data);
+}
+
+/* Under the frozen clock, so that answer and deadline come in one turn of the loop: the answer,
+ * which was first, counts. */
+static void same_turn_body(void *data)
+{
+    g_autoptr(Await) answer = await_new("an answer");
+    g_autoptr(Await) never = await_new("the moon");
+    g_autoptr(Timer) first = timer_new(1000, succeed, answer);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(await(answer, 1000, &error));
+    g_assert_no_error(error);
+    /* Had the deadline woken us as well, this await would end by nothing. */
+    g_assert_false(await(never, 500, &error));
+    g_assert_true(error_is(error, ERROR_OPERATION_TIMEOUT));
+}
+
+static void an_answer_beats_the_deadline_of_the_same_turn(void)
+{
+    guint source = g_idle_add(advance, NULL);
+
+    loop_test_run(same_turn_body, NULL);
+    g_source_remove(source);
+}
+
+/* Runs after all that need a clock that moves: it stays frozen. */
 static void a_frozen_clock_decides_deadlines(void)
 {
     guint source = g_idle_add(advance, NULL);
@@ -322,5 +351,7 @@ int main(int argc, char **argv)
                     tasks_are_dropped_where_they_stand);
     g_test_add_func("/loop/task/a-frozen-clock-decides-deadlines",
                     a_frozen_clock_decides_deadlines);
+    g_test_add_func("/loop/task/an-answer-beats-the-deadline-of-the-same-turn",
+                    an_answer_beats_the_deadline_of_the_same_turn);
     return g_test_run();
 }
