@@ -51,8 +51,9 @@ static GError *lost_reason(Peer *peer, const GError *error)
     GError *reason = NULL;
 
     if (words)
-        error_set_from(&reason, FROM_RPC, ERROR_SYSTEM_ERROR,
-                       "Cannot recv data: %s: Connection reset by peer", words);
+        error_set_from(
+            &reason, FROM_RPC, ERROR_SYSTEM_ERROR, "Cannot recv data: %s: Connection reset by peer",
+            words[0] ? words : "the command that carries the connection ended without a word");
     else if (error)
         reason = g_error_copy(error);
     else
