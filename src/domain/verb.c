@@ -58,8 +58,10 @@ AWAITS gboolean domain_start(Domain *domain, unsigned flags, GError **error)
     if (domain_is_active(domain))
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: domain is already running");
+    /* A domain without a definition may be listed for the doubt about its guest alone: say that. */
     if (!domain->persistent || !domain->is_listed)
-        return error_set(error, ERROR_NO_DOMAIN, "Domain not found: domain '%s' has gone",
+        return owner_gate_check(domain, OWNER_VERB_START, error) &&
+               error_set(error, ERROR_NO_DOMAIN, "Domain not found: domain '%s' has gone",
                          domain->name);
     /* What was kept on disk leaves out what goes without saying; QEMU wants to be told. */
     g_autoptr(GuestDef) live = guest_def_copy(domain->persistent);
