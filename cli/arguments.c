@@ -7,15 +7,17 @@
 
 struct Arguments {
     const Command *command;
-    GHashTable *given; /* option name (borrowed) → value (borrowed from the command line; "" for flags) */
-    GPtrArray *rest;   /* ends with NULL */
+    GHashTable
+        *given; /* option name (borrowed) → value (borrowed from the command line; "" for flags) */
+    GPtrArray *rest; /* ends with NULL */
 };
 
 static const Option *option_find(const Command *command, const char *name, size_t len)
 {
     for (const Option *option = command->options; option && option->name; option++)
         if (strlen(option->name) == len && strncmp(option->name, name, len) == 0)
-            return option->same_as ? option_find(command, option->same_as, strlen(option->same_as)) : option;
+            return option->same_as ? option_find(command, option->same_as, strlen(option->same_as))
+                                   : option;
     return NULL;
 }
 
@@ -41,7 +43,8 @@ static gboolean set(Arguments *arguments, const Option *option, const char *valu
         return TRUE;
     }
     if (option->kind == OPTION_NUMBER && !number_parse_u64(value, UINT64_MAX, &number)) {
-        complain("Numeric value '%s' for <%s> option is malformed or out of range", value, option->name);
+        complain("Numeric value '%s' for <%s> option is malformed or out of range", value,
+                 option->name);
         return FALSE;
     }
     if (option->kind == OPTION_TEXT && !*value) {
@@ -61,7 +64,8 @@ static gboolean take_named(Arguments *arguments, char ***word)
     const Option *option = option_find(arguments->command, name, len);
 
     if (!option) {
-        complain("command '%s' doesn't support option --%.*s", arguments->command->name, (int)len, name);
+        complain("command '%s' doesn't support option --%.*s", arguments->command->name, (int)len,
+                 name);
         return FALSE;
     }
     if (option->kind == OPTION_FLAG) {
@@ -74,7 +78,8 @@ static gboolean take_named(Arguments *arguments, char ***word)
     }
     if (!value && !*++*word) {
         --*word;
-        complain("expected syntax: --%s <%s>", option->name, option->kind == OPTION_NUMBER ? "number" : "string");
+        complain("expected syntax: --%s <%s>", option->name,
+                 option->kind == OPTION_NUMBER ? "number" : "string");
         return FALSE;
     }
     if (option->kind != OPTION_REST && g_hash_table_contains(arguments->given, option->name)) {
@@ -87,8 +92,9 @@ static gboolean take_named(Arguments *arguments, char ***word)
 static gboolean check_required(const Arguments *arguments)
 {
     for (const Option *option = arguments->command->options; option && option->name; option++) {
-        gboolean is_given = option->kind == OPTION_REST ? arguments->rest->len > 0
-                                                        : g_hash_table_contains(arguments->given, option->name);
+        gboolean is_given = option->kind == OPTION_REST
+                                ? arguments->rest->len > 0
+                                : g_hash_table_contains(arguments->given, option->name);
 
         if ((option->flags & OPTION_REQUIRED) && !is_given) {
             complain("command '%s' requires <%s> option", arguments->command->name, option->name);

@@ -10,8 +10,10 @@ static int run(Session *session, const Arguments *arguments)
     if (!domain)
         return EXIT_BAD;
     if (!ferry_domain_set_autostart(domain, is_on, &error))
-        return fail_with(error, "Failed to %s domain '%s' as autostarted", is_on ? "mark" : "unmark", ferry_domain_name(domain));
-    say(session, "Domain '%s' %s as autostarted", ferry_domain_name(domain), is_on ? "marked" : "unmarked");
+        return fail_with(error, "Failed to %s domain '%s' as autostarted",
+                         is_on ? "mark" : "unmark", ferry_domain_name(domain));
+    say(session, "Domain '%s' %s as autostarted", ferry_domain_name(domain),
+        is_on ? "marked" : "unmarked");
     return EXIT_OK;
 }
 

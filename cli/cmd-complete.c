@@ -37,7 +37,8 @@ static int run(Session *session, const Arguments *arguments)
             offer((*each)->name, "", start);
         return EXIT_OK;
     }
-    for (const Option *option = command ? command->options : NULL; option && option->name; option++) {
+    for (const Option *option = command ? command->options : NULL; option && option->name;
+         option++) {
         if (!(option->flags & OPTION_HIDDEN) && option->kind != OPTION_REST && *start == '-')
             offer(option->name, "--", start);
         takes_domain |= (option->flags & OPTION_DOMAIN) != 0;

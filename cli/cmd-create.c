@@ -24,7 +24,8 @@ static int run(Session *session, const Arguments *arguments)
 }
 
 static const Option options[] = {
-    {"file", OPTION_TEXT, OPTION_REQUIRED | OPTION_FILE, "file with the guest's XML; - is standard input"},
+    {"file", OPTION_TEXT, OPTION_REQUIRED | OPTION_FILE,
+     "file with the guest's XML; - is standard input"},
     {"console", OPTION_FLAG, 0, "show its console afterwards"},
     {"paused", OPTION_FLAG, 0, "leave it paused"},
     {"autodestroy", OPTION_FLAG, 0, "end it when this command ends"},

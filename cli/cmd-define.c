@@ -10,7 +10,9 @@ static int run(Session *session, const Arguments *arguments)
 
     if (!xml || !session_connect(session))
         return EXIT_BAD;
-    domain = ferry_domain_define(session->conn, xml, arguments_has(arguments, "validate") ? FERRY_DEFINE_VALIDATE : 0, &error);
+    domain = ferry_domain_define(session->conn, xml,
+                                 arguments_has(arguments, "validate") ? FERRY_DEFINE_VALIDATE : 0,
+                                 &error);
     if (!domain)
         return fail_with(error, "Failed to define domain from %s", path);
     say(session, "Domain '%s' defined from %s", ferry_domain_name(domain), path);
@@ -18,7 +20,8 @@ static int run(Session *session, const Arguments *arguments)
 }
 
 static const Option options[] = {
-    {"file", OPTION_TEXT, OPTION_REQUIRED | OPTION_FILE, "file with the guest's XML; - is standard input"},
+    {"file", OPTION_TEXT, OPTION_REQUIRED | OPTION_FILE,
+     "file with the guest's XML; - is standard input"},
     {"validate", OPTION_FLAG, 0, "check the XML against the schema"},
     {NULL},
 };
@@ -27,7 +30,8 @@ const Command command_define = {
     .name = "define",
     .group = GROUP_GUEST,
     .summary = "keep a guest's definition, or replace it",
-    .help = "The guest is not started. What the XML leaves open (addresses, UUID, MAC, …) is filled in and stays.",
+    .help = "The guest is not started. What the XML leaves open (addresses, UUID, MAC, …) is "
+            "filled in and stays.",
     .options = options,
     .run = run,
 };

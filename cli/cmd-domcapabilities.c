@@ -9,9 +9,9 @@ static int run(Session *session, const Arguments *arguments)
 
     if (!conn)
         return EXIT_BAD;
-    text = ferry_connection_domain_capabilities(conn, arguments_text(arguments, "emulatorbin"),
-                                                arguments_text(arguments, "arch"), arguments_text(arguments, "machine"),
-                                                arguments_text(arguments, "virttype"), &error);
+    text = ferry_connection_domain_capabilities(
+        conn, arguments_text(arguments, "emulatorbin"), arguments_text(arguments, "arch"),
+        arguments_text(arguments, "machine"), arguments_text(arguments, "virttype"), &error);
     if (!text)
         return fail_with(error, "failed to get emulator capabilities");
     print_text(session, text);

@@ -10,7 +10,8 @@ static int run(Session *session, const Arguments *arguments)
 
     if (!domain)
         return EXIT_BAD;
-    text = ferry_domain_id(domain) < 0 ? g_strdup("-") : g_strdup_printf("%d", ferry_domain_id(domain));
+    text = ferry_domain_id(domain) < 0 ? g_strdup("-")
+                                       : g_strdup_printf("%d", ferry_domain_id(domain));
     print_text(session, text);
     return EXIT_OK;
 }

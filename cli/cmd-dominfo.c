@@ -23,7 +23,8 @@ static gboolean collect(FerryDomain *domain, Facts *facts, FerryError **error)
     facts->knows_persistent = ferry_domain_is_persistent(domain, &facts->is_persistent, NULL);
     facts->knows_autostart = ferry_domain_get_autostart(domain, &facts->is_autostart, NULL);
     facts->knows_save = ferry_domain_has_managed_save(domain, &facts->has_save, NULL);
-    if (ferry_connection_security_model(ferry_domain_connection(domain), &facts->security_model, &facts->security_doi, NULL) &&
+    if (ferry_connection_security_model(ferry_domain_connection(domain), &facts->security_model,
+                                        &facts->security_doi, NULL) &&
         *facts->security_model)
         ferry_domain_security_label(domain, &facts->security_label, &facts->is_enforcing, NULL);
     facts->messages = ferry_domain_messages(domain, NULL);
@@ -46,7 +47,9 @@ static void line(const char *label, const char *value)
 
 static void print_people(FerryDomain *domain, const Facts *facts)
 {
-    g_autofree char *id = ferry_domain_id(domain) < 0 ? g_strdup("-") : g_strdup_printf("%d", ferry_domain_id(domain));
+    g_autofree char *id = ferry_domain_id(domain) < 0
+                              ? g_strdup("-")
+                              : g_strdup_printf("%d", ferry_domain_id(domain));
 
     line("Id:", id);
     line("Name:", ferry_domain_name(domain));
@@ -130,7 +133,8 @@ const Command command_dominfo = {
     .name = "dominfo",
     .group = GROUP_LOOK,
     .summary = "print what is worth knowing about a guest",
-    .help = "Under \"Messages\" its host says what is odd about it, for instance a migration whose outcome is not known.",
+    .help = "Under \"Messages\" its host says what is odd about it, for instance a migration whose "
+            "outcome is not known.",
     .options = options,
     .run = run,
 };

@@ -8,7 +8,8 @@ static int run(Session *session, const Arguments *arguments)
 
     if (!domain)
         return EXIT_BAD;
-    if (!ferry_domain_abort_job(domain, arguments_has(arguments, "postcopy") ? FERRY_ABORT_POSTCOPY : 0, &error))
+    if (!ferry_domain_abort_job(
+            domain, arguments_has(arguments, "postcopy") ? FERRY_ABORT_POSTCOPY : 0, &error))
         return fail(error);
     print_end(session);
     return EXIT_OK;
@@ -24,7 +25,8 @@ const Command command_domjobabort = {
     .name = "domjobabort",
     .group = GROUP_MIGRATION,
     .summary = "stop what is being done with a guest, above all a migration",
-    .help = "To be called at the source. The guest goes on there, and nothing is left at the destination.",
+    .help = "To be called at the source. The guest goes on there, and nothing is left at the "
+            "destination.",
     .options = options,
     .run = run,
 };

@@ -5,10 +5,11 @@
 #include "json.h"
 #include "size.h"
 
-static const char *const type_texts[] = {"None", "Bounded", "Unbounded", "Completed", "Failed", "Cancelled"};
+static const char *const type_texts[] = {"None",      "Bounded", "Unbounded",
+                                         "Completed", "Failed",  "Cancelled"};
 static const char *const operation_texts[] = {
-    "Unknown",        "Start",    "Save",            "Restore", "Incoming migration", "Outgoing migration",
-    "Snapshot",       "Snapshot revert", "Dump",     "Backup",  "Snapshot delete"};
+    "Unknown",  "Start",           "Save", "Restore", "Incoming migration", "Outgoing migration",
+    "Snapshot", "Snapshot revert", "Dump", "Backup",  "Snapshot delete"};
 
 typedef enum { AS_NUMBER, AS_MS, AS_SIZE, AS_SPEED, AS_PAGES, AS_BYTES, AS_PERCENT } Shape;
 
@@ -90,7 +91,8 @@ static gboolean is_shown(const FerryParams *params, const char *name)
 
     if (!ferry_params_get_number(params, name, &value))
         return FALSE;
-    if (g_str_has_prefix(name, "disk_") && ferry_params_get_number(params, "disk_total", &total) && !total)
+    if (g_str_has_prefix(name, "disk_") && ferry_params_get_number(params, "disk_total", &total) &&
+        !total)
         return FALSE;
     return TRUE;
 }
@@ -99,12 +101,16 @@ static void print_people(FerryJobType type, const FerryParams *params)
 {
     uint64_t value;
 
-    if (ferry_params_get_number(params, "operation", &value) && value < G_N_ELEMENTS(operation_texts))
+    if (ferry_params_get_number(params, "operation", &value) &&
+        value < G_N_ELEMENTS(operation_texts))
         printf("%-17s %-12s\n", "Operation:", operation_texts[value]);
     for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
-        const char *label = lines[i].label ?: type == FERRY_JOB_COMPLETED ? "Total downtime:" : "Expected downtime:";
+        const char *label = lines[i].label
+                                ?: type == FERRY_JOB_COMPLETED ? "Total downtime:"
+                                                               : "Expected downtime:";
 
-        if (is_shown(params, lines[i].param) && ferry_params_get_number(params, lines[i].param, &value))
+        if (is_shown(params, lines[i].param) &&
+            ferry_params_get_number(params, lines[i].param, &value))
             print_value(label, lines[i].shape, value);
     }
     if (ferry_params_get_string(params, "errmsg"))
@@ -141,7 +147,8 @@ static int run(Session *session, const Arguments *arguments)
     if (arguments_has(arguments, "json")) {
         json_object *object = json_from_domain(domain);
 
-        json_add_text(object, "type", (unsigned)type < G_N_ELEMENTS(type_texts) ? type_texts[type] : "Unknown");
+        json_add_text(object, "type",
+                      (unsigned)type < G_N_ELEMENTS(type_texts) ? type_texts[type] : "Unknown");
         json_object_object_add(object, "stats", json_from_params(params));
         json_print(object);
         return EXIT_OK;
@@ -149,9 +156,10 @@ static int run(Session *session, const Arguments *arguments)
     if (arguments_has(arguments, "rawstats")) {
         print_raw(type, params);
     } else {
-        printf("%-17s %-12s\n", "Job type:", (unsigned)type < G_N_ELEMENTS(type_texts) ? type_texts[type] : "Unknown");
-        if (arguments_has(arguments, "anystats") || (type != FERRY_JOB_NONE && type != FERRY_JOB_FAILED &&
-                                                     type != FERRY_JOB_CANCELLED))
+        printf("%-17s %-12s\n", "Job type:",
+               (unsigned)type < G_N_ELEMENTS(type_texts) ? type_texts[type] : "Unknown");
+        if (arguments_has(arguments, "anystats") ||
+            (type != FERRY_JOB_NONE && type != FERRY_JOB_FAILED && type != FERRY_JOB_CANCELLED))
             print_people(type, params);
     }
     print_end(session);
@@ -172,7 +180,8 @@ const Command command_domjobinfo = {
     .name = "domjobinfo",
     .group = GROUP_MIGRATION,
     .summary = "print how far a guest's migration is, or how the last one went",
-    .help = "To be asked at the source while it runs, and with --completed at either side afterwards.",
+    .help =
+        "To be asked at the source while it runs, and with --completed at either side afterwards.",
     .options = options,
     .run = run,
 };

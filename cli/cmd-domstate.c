@@ -16,7 +16,8 @@ static int run(Session *session, const Arguments *arguments)
         return EXIT_BAD;
     if (!ferry_domain_state(domain, &state, &reason, &error))
         return fail(error);
-    if (state == FERRY_STATE_PAUSED && (arguments_has(arguments, "reason") || arguments_has(arguments, "json")))
+    if (state == FERRY_STATE_PAUSED &&
+        (arguments_has(arguments, "reason") || arguments_has(arguments, "json")))
         doubt = doubt_of(domain);
     if (arguments_has(arguments, "json")) {
         json_object *object = json_from_domain(domain);
@@ -30,8 +31,9 @@ static int run(Session *session, const Arguments *arguments)
     if (!arguments_has(arguments, "reason"))
         text = g_strdup(ferry_state_text(state));
     else
-        text = g_strdup_printf("%s (%s)%s%s", ferry_state_text(state), ferry_state_reason_text(state, reason),
-                               doubt ? "\n" : "", doubt ?: "");
+        text =
+            g_strdup_printf("%s (%s)%s%s", ferry_state_text(state),
+                            ferry_state_reason_text(state, reason), doubt ? "\n" : "", doubt ?: "");
     print_text(session, text);
     return EXIT_OK;
 }

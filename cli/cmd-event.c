@@ -28,7 +28,8 @@ static void print_event(const FerryEvent *event, void *data)
             json_object_object_add(object, "params", json_from_params(event->params));
         else
             json_add_text(object, "text", event->text);
-        puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_NOSLASHESCAPE)); /* one a line */
+        puts(json_object_to_json_string_ext(object,
+                                            JSON_C_TO_STRING_NOSLASHESCAPE)); /* one a line */
         json_object_put(object);
     } else {
         if (arguments_has(listener->arguments, "timestamp"))
@@ -76,11 +77,13 @@ static gboolean watch(Session *session, FerryDomain *domain, Listener *listener)
 static int listen(Session *session, Listener *listener)
 {
     guint64 timeout_s = arguments_number(listener->arguments, "timeout", 0);
-    gint64 end_us = timeout_s ? g_get_monotonic_time() + (gint64)timeout_s * G_USEC_PER_SEC : G_MAXINT64;
+    gint64 end_us =
+        timeout_s ? g_get_monotonic_time() + (gint64)timeout_s * G_USEC_PER_SEC : G_MAXINT64;
     FerryError *error = NULL;
 
     interrupt_catch();
-    while (!interrupt_came() && (arguments_has(listener->arguments, "loop") || listener->count == 0)) {
+    while (!interrupt_came() &&
+           (arguments_has(listener->arguments, "loop") || listener->count == 0)) {
         gint64 left_us = end_us - g_get_monotonic_time();
 
         if (left_us <= 0) {
@@ -88,7 +91,8 @@ static int listen(Session *session, Listener *listener)
                 puts("event loop timed out");
             break;
         }
-        if (!ferry_connection_wait(session->conn, -1, timeout_s ? (int)MIN(left_us / 1000 + 1, G_MAXINT) : -1, &error))
+        if (!ferry_connection_wait(session->conn, -1,
+                                   timeout_s ? (int)MIN(left_us / 1000 + 1, G_MAXINT) : -1, &error))
             return fail(error);
     }
     if (!arguments_has(listener->arguments, "json"))
@@ -128,7 +132,8 @@ const Command command_event = {
     .name = "event",
     .group = GROUP_LOOK,
     .summary = "wait for what happens to guests, and print it",
-    .help = "Ends after the first event, or with --loop at Ctrl-C. With --json one document a line.",
+    .help =
+        "Ends after the first event, or with --loop at Ctrl-C. With --json one document a line.",
     .options = options,
     .run = run,
 };

@@ -64,7 +64,8 @@ static void print_table(const Session *session, const Arguments *arguments, Ferr
         int id = ferry_domain_id(*domains);
         g_autofree char *number = id < 0 ? g_strdup("-") : g_strdup_printf("%d", id);
         g_autofree char *title = has_title ? ferry_domain_title(*domains, NULL) : NULL;
-        const char *const cells[] = {number, ferry_domain_name(*domains), state_of(*domains, arguments), title ?: ""};
+        const char *const cells[] = {number, ferry_domain_name(*domains),
+                                     state_of(*domains, arguments), title ?: ""};
 
         table_add(table, cells);
     }
@@ -103,7 +104,8 @@ static void print_json(const Arguments *arguments, FerryDomain **domains)
 
     for (; *domains; domains++) {
         json_object *object = json_from_domain(*domains);
-        g_autofree char *title = arguments_has(arguments, "title") ? ferry_domain_title(*domains, NULL) : NULL;
+        g_autofree char *title =
+            arguments_has(arguments, "title") ? ferry_domain_title(*domains, NULL) : NULL;
 
         json_add_text(object, "state", state_of(*domains, arguments));
         if (arguments_has(arguments, "title"))
@@ -115,7 +117,8 @@ static void print_json(const Arguments *arguments, FerryDomain **domains)
 
 static int run(Session *session, const Arguments *arguments)
 {
-    gboolean has_words = arguments_has(arguments, "name") || arguments_has(arguments, "uuid") || arguments_has(arguments, "id");
+    gboolean has_words = arguments_has(arguments, "name") || arguments_has(arguments, "uuid") ||
+                         arguments_has(arguments, "id");
     FerryDomain **domains = NULL;
     FerryError *error = NULL;
     unsigned flags = FERRY_LIST_ACTIVE;
@@ -181,7 +184,8 @@ const Command command_list = {
     .name = "list",
     .group = GROUP_LOOK,
     .summary = "list guests",
-    .help = "Without options those that run. Several filters of one kind add up, of different kinds narrow down.",
+    .help = "Without options those that run. Several filters of one kind add up, of different "
+            "kinds narrow down.",
     .options = options,
     .run = run,
 };

@@ -12,7 +12,8 @@ static int run(Session *session, const Arguments *arguments)
 
     if (!domain)
         return EXIT_BAD;
-    if (!ferry_domain_get_migrate_speed(domain, arguments_has(arguments, "postcopy"), &mib_per_s, &error))
+    if (!ferry_domain_get_migrate_speed(domain, arguments_has(arguments, "postcopy"), &mib_per_s,
+                                        &error))
         return fail(error);
     text = g_strdup_printf("%" G_GUINT64_FORMAT, mib_per_s);
     print_text(session, text);

@@ -26,7 +26,8 @@ const Command command_migrate_setspeed = {
     .name = "migrate-setspeed",
     .group = GROUP_MIGRATION,
     .summary = "limit the speed of a guest's migrations",
-    .help = "Takes effect at once, also while it moves. `ferry migrate --bandwidth` limits one migration only.",
+    .help = "Takes effect at once, also while it moves. `ferry migrate --bandwidth` limits one "
+            "migration only.",
     .options = options,
     .run = run,
 };

@@ -11,7 +11,7 @@
 #include "progress.h"
 #include "size.h"
 
-#define INTERVAL_MS 500
+#define INTERVAL_MS          500
 #define TERMINAL_INTERVAL_MS 200
 
 typedef struct {
@@ -22,7 +22,7 @@ typedef struct {
     gboolean has_begun; /* the hosts were asked */
 } Watcher;
 
-/* Ctrl-C asks the hosts to stop, and then the outcome is waited for, however often it is pressed. */
+/* Ctrl-C asks the hosts to stop; then the outcome is waited for, however often it is pressed. */
 static bool on_progress(const FerryProgress *numbers, void *data)
 {
     Watcher *watcher = data;
@@ -30,7 +30,8 @@ static bool on_progress(const FerryProgress *numbers, void *data)
     watcher->has_begun = TRUE;
     if (interrupt_came())
         watcher->progress.is_aborting = TRUE;
-    if (watcher->suspend_after_ms && !watcher->is_suspended && numbers->elapsed_ms >= watcher->suspend_after_ms)
+    if (watcher->suspend_after_ms && !watcher->is_suspended &&
+        numbers->elapsed_ms >= watcher->suspend_after_ms)
         watcher->is_suspended = ferry_domain_suspend(watcher->domain, NULL);
     progress_show(&watcher->progress, numbers);
     return !watcher->progress.is_aborting;
@@ -38,19 +39,25 @@ static bool on_progress(const FerryProgress *numbers, void *data)
 
 static const char *outcome_word(FerryOutcome outcome)
 {
-    return outcome == FERRY_OUTCOME_ARRIVED ? "arrived" : outcome == FERRY_OUTCOME_STAYED ? "stayed" : "unknown";
+    return outcome == FERRY_OUTCOME_ARRIVED  ? "arrived"
+           : outcome == FERRY_OUTCOME_STAYED ? "stayed"
+                                             : "unknown";
 }
 
-static void print_json(FerryDomain *domain, const FerryMigrationResult *result, const FerryError *error)
+static void print_json(FerryDomain *domain, const FerryMigrationResult *result,
+                       const FerryError *error)
 {
     json_object *object = json_object_new_object();
 
     json_add_text(object, "domain", ferry_domain_name(domain));
     json_add_text(object, "outcome", outcome_word(result->outcome));
     json_add_number(object, "total_ms", result->total_ms);
-    json_object_object_add(object, "downtime_ms", result->downtime_ms < 0 ? NULL : json_object_new_int64(result->downtime_ms));
-    json_object_object_add(object, "transferred_bytes",
-                           result->transferred_bytes < 0 ? NULL : json_object_new_int64(result->transferred_bytes));
+    json_object_object_add(object, "downtime_ms",
+                           result->downtime_ms < 0 ? NULL
+                                                   : json_object_new_int64(result->downtime_ms));
+    json_object_object_add(
+        object, "transferred_bytes",
+        result->transferred_bytes < 0 ? NULL : json_object_new_int64(result->transferred_bytes));
     json_add_text(object, "address", result->address);
     json_add_text(object, "notice", result->notice);
     if (error) {
@@ -60,11 +67,13 @@ static void print_json(FerryDomain *domain, const FerryMigrationResult *result, 
     json_print(object);
 }
 
-static void print_success(const Session *session, FerryDomain *domain, const FerryMigrationResult *result)
+static void print_success(const Session *session, FerryDomain *domain,
+                          const FerryMigrationResult *result)
 {
     GString *text = g_string_new(NULL);
 
-    g_string_append_printf(text, "Domain '%s' migrated in %.2f s", ferry_domain_name(domain), (double)result->total_ms / 1000);
+    g_string_append_printf(text, "Domain '%s' migrated in %.2f s", ferry_domain_name(domain),
+                           (double)result->total_ms / 1000);
     if (result->downtime_ms >= 0)
         g_string_append_printf(text, ", downtime %" G_GINT64_FORMAT " ms", result->downtime_ms);
     if (result->transferred_bytes >= 0) {
@@ -89,10 +98,12 @@ static void print_aftermath(FerryDomain *domain, const FerryMigrationResult *res
         return;
     if (state == FERRY_STATE_PAUSED)
         doubt = doubt_of(domain);
-    fprintf(stderr, "note: at the source, '%s' is %s (%s)%s%s\n", ferry_domain_name(domain), ferry_state_text(state),
-            ferry_state_reason_text(state, reason), doubt ? "; " : "", doubt ?: "");
+    fprintf(stderr, "note: at the source, '%s' is %s (%s)%s%s\n", ferry_domain_name(domain),
+            ferry_state_text(state), ferry_state_reason_text(state, reason), doubt ? "; " : "",
+            doubt ?: "");
     if (result->outcome == FERRY_OUTCOME_UNKNOWN && !doubt)
-        fprintf(stderr, "note: the destination did not answer at the decisive moment, so the guest was not resumed here: it may\n"
+        fprintf(stderr, "note: the destination did not answer at the decisive moment, so the guest "
+                        "was not resumed here: it may\n"
                         "      run there.  Look there before you resume it.\n");
 }
 
@@ -104,7 +115,9 @@ static void print_hint(const Arguments *arguments, const FerryError *error)
     if (uri && strstr(ferry_error_message(error), "missing scheme"))
         fprintf(stderr, "note: did you mean tcp://%s ?\n", uri);
     if (strstr(ferry_error_message(error), "does not include a driver name"))
-        fprintf(stderr, "note: a destination is named like qemu+ssh://HOST/system or qemu+tcp://HOST/system\n");
+        fprintf(
+            stderr,
+            "note: a destination is named like qemu+ssh://HOST/system or qemu+tcp://HOST/system\n");
 }
 
 static ProgressStyle choose_style(const Session *session, const Arguments *arguments)
@@ -116,8 +129,8 @@ static ProgressStyle choose_style(const Session *session, const Arguments *argum
     return arguments_has(arguments, "verbose") ? PROGRESS_PERCENT : PROGRESS_NONE;
 }
 
-static int tell(Session *session, const Arguments *arguments, const Watcher *watcher, const FerryMigrationResult *result,
-                FerryError *error)
+static int tell(Session *session, const Arguments *arguments, const Watcher *watcher,
+                const FerryMigrationResult *result, FerryError *error)
 {
     FerryDomain *domain = watcher->domain;
 
@@ -150,14 +163,16 @@ static int run(Session *session, const Arguments *arguments)
     Watcher watcher = {0};
     int status;
 
-    if (!migrate_options_read(arguments, &migration.flags, params) || !(domain = session_domain(session, arguments)))
+    if (!migrate_options_read(arguments, &migration.flags, params) ||
+        !(domain = session_domain(session, arguments)))
         return EXIT_BAD;
     watcher.domain = domain;
     watcher.suspend_after_ms = arguments_number(arguments, "timeout", 0) * 1000;
     watcher.progress.style = choose_style(session, arguments);
     migration.progress = on_progress;
     migration.data = &watcher;
-    migration.interval_ms = watcher.progress.style == PROGRESS_LINE ? TERMINAL_INTERVAL_MS : INTERVAL_MS;
+    migration.interval_ms =
+        watcher.progress.style == PROGRESS_LINE ? TERMINAL_INTERVAL_MS : INTERVAL_MS;
     interrupt_catch();
     ferry_domain_migrate(domain, &migration, &result, &error);
     progress_end(&watcher.progress, !error);
@@ -170,13 +185,19 @@ const Command command_migrate = {
     .name = "migrate",
     .group = GROUP_MIGRATION,
     .summary = "move a guest to another host",
-    .help = "Most often wanted: ferry migrate GUEST qemu+ssh://HOST/system --live --persistent --undefinesource\n\n"
-            "The guest goes on running while its memory is copied (--live); its definition moves with it\n"
-            "(--persistent), and none is left here (--undefinesource).  Its disks have to be where both hosts see them.\n\n"
-            "The destination finds an address for the memory by itself.  To force one: MIGRATEURI, tcp://ADDRESS[:PORT];\n"
-            "then it alone is used.  If no way leads there: --p2p --tunnelled sends the memory through the connection of\n"
+    .help = "Most often wanted: ferry migrate GUEST qemu+ssh://HOST/system --live --persistent "
+            "--undefinesource\n\n"
+            "The guest goes on running while its memory is copied (--live); its definition moves "
+            "with it\n"
+            "(--persistent), and none is left here (--undefinesource).  Its disks have to be where "
+            "both hosts see them.\n\n"
+            "The destination finds an address for the memory by itself.  To force one: MIGRATEURI, "
+            "tcp://ADDRESS[:PORT];\n"
+            "then it alone is used.  If no way leads there: --p2p --tunnelled sends the memory "
+            "through the connection of\n"
             "the daemons.\n\n"
-            "Ctrl-C asks for an end and waits for it: the guest then goes on here.  After the switch-over it is too late,\n"
+            "Ctrl-C asks for an end and waits for it: the guest then goes on here.  After the "
+            "switch-over it is too late,\n"
             "and the guest runs there.  Whatever happens, it never runs on both.",
     .options = migrate_options,
     .run = run,

@@ -14,7 +14,8 @@ static int list(Session *session, const Arguments *arguments)
     g_autoptr(Table) table = table_new(headers);
     json_object *array = json_object_new_array();
     FerryError *error = NULL;
-    FerryDomain **domains = session_connect(session) ? ferry_domains_list(session->conn, 0, &error) : NULL;
+    FerryDomain **domains =
+        session_connect(session) ? ferry_domains_list(session->conn, 0, &error) : NULL;
 
     for (FerryDomain **domain = domains; domain && *domain; domain++) {
         g_autofree char *doubt = doubt_of(*domain);
@@ -41,14 +42,17 @@ static int list(Session *session, const Arguments *arguments)
     return EXIT_OK;
 }
 
-/* On a terminal the name of the other host is asked for, to be typed by somebody who has looked there; a script that says
+/* On a terminal the name of the other host is asked for, to be typed by somebody who has looked
+ * there; a script that says
  * --here or --there has decided already.  "": not asked; NULL: nothing was typed. */
 static char *ask_host(const char *outcome)
 {
     char line[256] = "";
 
     if (g_str_equal(outcome, "here"))
-        fputs("If the guest runs on the other host, it will run twice, and its disks will be destroyed.\n", stderr);
+        fputs("If the guest runs on the other host, it will run twice, and its disks will be "
+              "destroyed.\n",
+              stderr);
     else
         fputs("If the guest does not run on the other host, its memory is lost.\n", stderr);
     if (!isatty(STDIN_FILENO))
@@ -126,8 +130,10 @@ const Command command_migration = {
     .summary = "list and resolve migrations whose outcome nobody knows",
     .help = "ferry migration list\n"
             "ferry migration resolve GUEST --here|--there\n\n"
-            "When the other host dies at the decisive moment, its guest stays paused here rather than risk that it runs\n"
-            "twice.  Only somebody who has looked there can say how it is.  --here while it runs there makes it run twice.",
+            "When the other host dies at the decisive moment, its guest stays paused here rather "
+            "than risk that it runs\n"
+            "twice.  Only somebody who has looked there can say how it is.  --here while it runs "
+            "there makes it run twice.",
     .options = options,
     .run = run,
 };

@@ -15,7 +15,8 @@ static char *reshape(const char *answer, const Arguments *arguments)
     if (arguments_has(arguments, "return-value"))
         json_object_object_get_ex(whole, "return", &part);
     text = g_strdup(json_object_to_json_string_ext(
-        part, JSON_C_TO_STRING_NOSLASHESCAPE | (arguments_has(arguments, "pretty") ? JSON_C_TO_STRING_PRETTY : 0)));
+        part, JSON_C_TO_STRING_NOSLASHESCAPE |
+                  (arguments_has(arguments, "pretty") ? JSON_C_TO_STRING_PRETTY : 0)));
     json_object_put(whole);
     return text;
 }
@@ -56,7 +57,8 @@ const Command command_qemu_monitor_command = {
     .name = "qemu-monitor-command",
     .group = GROUP_EXPERT,
     .summary = "speak to a guest's QEMU itself",
-    .help = "The daemon does not understand what is done behind its back: for looking, not for changing.",
+    .help = "The daemon does not understand what is done behind its back: for looking, not for "
+            "changing.",
     .options = options,
     .run = run,
 };

@@ -18,7 +18,8 @@ static int run(Session *session, const Arguments *arguments)
 
 static const Option options[] = {
     DOMAIN_OPTION,
-    {"mode", OPTION_TEXT, 0, "how to ask: acpi, agent, initctl, signal or paravirt, several with commas"},
+    {"mode", OPTION_TEXT, 0,
+     "how to ask: acpi, agent, initctl, signal or paravirt, several with commas"},
     {NULL},
 };
 

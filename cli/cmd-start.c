@@ -38,7 +38,8 @@ const Command command_start = {
     .name = "start",
     .group = GROUP_GUEST,
     .summary = "start a guest that is defined",
-    .help = "A guest that was handed to another host, or may have been, is refused with what to do.",
+    .help =
+        "A guest that was handed to another host, or may have been, is refused with what to do.",
     .options = options,
     .run = run,
 };

@@ -5,8 +5,8 @@
 
 static void print_version(const char *what, const char *of, guint64 version)
 {
-    printf("%s: %s %" G_GUINT64_FORMAT ".%" G_GUINT64_FORMAT ".%" G_GUINT64_FORMAT "\n", what, of, version / 1000000,
-           version / 1000 % 1000, version % 1000);
+    printf("%s: %s %" G_GUINT64_FORMAT ".%" G_GUINT64_FORMAT ".%" G_GUINT64_FORMAT "\n", what, of,
+           version / 1000000, version / 1000 % 1000, version % 1000);
 }
 
 static int run(Session *session, const Arguments *arguments)

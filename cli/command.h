@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Commands: one file each, with one entry from which parsing, help and completion come.  Words, order of positional
- * arguments and exit statuses are virsh's: 0 it worked, 1 it did not. */
+/* Commands: one file each, with one entry from which parsing, help and completion come.  Words,
+ * order of positional arguments and exit statuses are virsh's: 0 it worked, 1 it did not. */
 #pragma once
 
 #include <ferry/ferry.h>
@@ -15,10 +15,10 @@ typedef enum {
 
 typedef enum {
     OPTION_REQUIRED = 1 << 0,
-    OPTION_NAMED = 1 << 1,   /* never by its place */
-    OPTION_DOMAIN = 1 << 2,  /* for completion: a domain's name */
-    OPTION_FILE = 1 << 3,    /* for completion: a file */
-    OPTION_HIDDEN = 1 << 4,  /* another spelling, not shown */
+    OPTION_NAMED = 1 << 1,  /* never by its place */
+    OPTION_DOMAIN = 1 << 2, /* for completion: a domain's name */
+    OPTION_FILE = 1 << 3,   /* for completion: a file */
+    OPTION_HIDDEN = 1 << 4, /* another spelling, not shown */
 } OptionFlags;
 
 typedef struct {
@@ -27,7 +27,7 @@ typedef struct {
     unsigned flags;
     const char *help;
     const char *same_as; /* a spelling of that option */
-} Option; /* a list ends with { NULL } */
+} Option;                /* a list ends with { NULL } */
 
 typedef struct Session Session;
 typedef struct Arguments Arguments;
@@ -44,7 +44,7 @@ typedef struct {
 extern const Command *const commands[]; /* ends with NULL */
 const Command *command_find(const char *name);
 
-#define EXIT_OK 0
+#define EXIT_OK  0
 #define EXIT_BAD 1
 
 /* ---- what was given ---- */
@@ -89,8 +89,14 @@ char *read_file(const char *path);
 int run_verb(Session *session, const Arguments *arguments, const char *done, const char *failed,
              bool (*verb)(FerryDomain *domain, FerryError **error));
 
-#define DOMAIN_OPTION {"domain", OPTION_TEXT, OPTION_REQUIRED | OPTION_DOMAIN, "domain name, id or uuid"}
-#define JSON_OPTION {"json", OPTION_FLAG, 0, "print JSON, for programs"}
+#define DOMAIN_OPTION                                                                              \
+    {                                                                                              \
+        "domain", OPTION_TEXT, OPTION_REQUIRED | OPTION_DOMAIN, "domain name, id or uuid"          \
+    }
+#define JSON_OPTION                                                                                \
+    {                                                                                              \
+        "json", OPTION_FLAG, 0, "print JSON, for programs"                                         \
+    }
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Arguments, arguments_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FerryConnection, ferry_connection_close)

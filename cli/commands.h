@@ -4,12 +4,12 @@
 
 #include "command.h"
 
-#define GROUP_GUEST "Guests"
+#define GROUP_GUEST     "Guests"
 #define GROUP_MIGRATION "Moving guests"
-#define GROUP_LOOK "Looking at guests"
-#define GROUP_HOST "Hosts"
-#define GROUP_EXPERT "For experts"
-#define GROUP_HELP "Help"
+#define GROUP_LOOK      "Looking at guests"
+#define GROUP_HOST      "Hosts"
+#define GROUP_EXPERT    "For experts"
+#define GROUP_HELP      "Help"
 
 extern const Command command_define;
 extern const Command command_undefine;

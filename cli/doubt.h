@@ -4,7 +4,8 @@
 
 #include "command.h"
 
-/* The host's sentence ("outcome unknown: may run on …"); NULL: nothing is open.  The caller frees it. */
+/* The host's sentence ("outcome unknown: may run on …"); NULL: nothing is open.  The caller frees
+ * it. */
 char *doubt_of(FerryDomain *domain);
 /* The other host in such a sentence; NULL: not named.  The caller frees it. */
 char *doubt_host(const char *sentence);

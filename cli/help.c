@@ -6,12 +6,14 @@
 
 #include "commands.h"
 
-static const char *const groups[] = {GROUP_GUEST, GROUP_MIGRATION, GROUP_LOOK, GROUP_HOST, GROUP_EXPERT, GROUP_HELP};
+static const char *const groups[] = {GROUP_GUEST, GROUP_MIGRATION, GROUP_LOOK,
+                                     GROUP_HOST,  GROUP_EXPERT,    GROUP_HELP};
 
 void help_print_all(void)
 {
     puts("ferry [-c URI] [-r] [-q] COMMAND [OPTION…]\n\n"
-         "  -c, --connect URI   whose guests: qemu:///system (default), qemu+ssh://HOST/system, qemu+tcp://HOST/system\n"
+         "  -c, --connect URI   whose guests: qemu:///system (default), qemu+ssh://HOST/system, "
+         "qemu+tcp://HOST/system\n"
          "  -r, --readonly      only look\n"
          "  -q, --quiet         print only what was asked for\n"
          "  -v, --version       print the version\n"
@@ -73,7 +75,8 @@ void help_print(const Command *command)
         else if (option->kind == OPTION_FLAG)
             left = g_strdup_printf("--%s", option->name);
         else
-            left = g_strdup_printf(option->flags & OPTION_REQUIRED ? "[--%s] %s" : "--%s %s", option->name, value_word(option));
+            left = g_strdup_printf(option->flags & OPTION_REQUIRED ? "[--%s] %s" : "--%s %s",
+                                   option->name, value_word(option));
         printf("    %-28s %s\n", left, option->help);
     }
     putchar('\n');

@@ -11,7 +11,8 @@ static void on_signal(int number)
     came = 1;
 }
 
-/* No SA_RESTART: a wait has to end, so that the wish is heard at once.  Who ignored it for us (nohup) meant it. */
+/* No SA_RESTART: a wait has to end, so that the wish is heard at once.  Who ignored it for us
+ * (nohup) meant it. */
 void interrupt_catch(void)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};

@@ -6,7 +6,8 @@
 
 void json_print(json_object *object)
 {
-    puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+    puts(json_object_to_json_string_ext(object,
+                                        JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(object);
 }
 
@@ -42,10 +43,12 @@ json_object *json_from_params(const FerryParams *params)
             break;
         case FERRY_PARAM_INT:
         case FERRY_PARAM_LLONG:
-            json_object_object_add(object, name, json_object_new_int64(g_ascii_strtoll(text, NULL, 10)));
+            json_object_object_add(object, name,
+                                   json_object_new_int64(g_ascii_strtoll(text, NULL, 10)));
             break;
         case FERRY_PARAM_DOUBLE:
-            json_object_object_add(object, name, json_object_new_double(g_ascii_strtod(text, NULL)));
+            json_object_object_add(object, name,
+                                   json_object_new_double(g_ascii_strtod(text, NULL)));
             break;
         case FERRY_PARAM_BOOL:
             json_add_bool(object, name, g_str_equal(text, "1"));

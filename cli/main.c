@@ -7,7 +7,7 @@
 #include "commands.h"
 #include "help.h"
 
-/* The options in front of the command; moves *words behind them.  -1: go on, else the exit status. */
+/* The options before the command; moves *words behind them.  -1: go on, else the exit status. */
 static int take_global(Session *session, char ***words)
 {
     for (; **words && (**words)[0] == '-'; ++*words) {

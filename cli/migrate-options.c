@@ -73,7 +73,8 @@ static const struct {
 const Option migrate_options[] = {
     DOMAIN_OPTION,
     {"desturi", OPTION_TEXT, OPTION_REQUIRED,
-     "the other host's daemon, as seen from here (with --p2p: from the source): qemu+ssh://HOST/system, …"},
+     "the other host's daemon, as seen from here (with --p2p: from the source): "
+     "qemu+ssh://HOST/system, …"},
     {"live", OPTION_FLAG, 0, "let the guest run while its memory is copied"},
     {"offline", OPTION_FLAG, 0, "move the definition only"},
     {"p2p", OPTION_FLAG, 0, "the source's daemon leads, not this command"},
@@ -86,7 +87,8 @@ const Option migrate_options[] = {
     {"copy-storage-all", OPTION_FLAG, 0, "copy its disks, too"},
     {"copy-storage-inc", OPTION_FLAG, 0, "copy only the top layer of its disks"},
     {"copy-storage-synchronous-writes", OPTION_FLAG, 0, "guest's writes go to both disks at once"},
-    {"change-protection", OPTION_FLAG, 0, "refuse if its definition cannot be kept from changing meanwhile"},
+    {"change-protection", OPTION_FLAG, 0,
+     "refuse if its definition cannot be kept from changing meanwhile"},
     {"unsafe", OPTION_FLAG, 0, "do not insist on shared storage"},
     {"verbose", OPTION_FLAG, 0, "show progress even if this is no terminal"},
     {"compressed", OPTION_FLAG, 0, "compress pages that are sent again"},
@@ -97,11 +99,13 @@ const Option migrate_options[] = {
     {"postcopy-after-precopy", OPTION_FLAG, 0, "switch over after the first pass"},
     {"postcopy-resume", OPTION_FLAG, 0, "go on with one that broke after switching over"},
     {"zerocopy", OPTION_FLAG, 0, "send pages without copying them first"},
-    {"migrateuri", OPTION_TEXT, 0, "where the memory goes, tcp://ADDRESS[:PORT]; else the destination says"},
+    {"migrateuri", OPTION_TEXT, 0,
+     "where the memory goes, tcp://ADDRESS[:PORT]; else the destination says"},
     {"graphicsuri", OPTION_TEXT, 0, "where SPICE clients go"},
     {"listen-address", OPTION_TEXT, 0, "on which of its addresses the destination listens"},
     {"dname", OPTION_TEXT, 0, "its name there"},
-    {"timeout", OPTION_NUMBER, 0, "seconds after which the guest is paused, so that the copy can end"},
+    {"timeout", OPTION_NUMBER, 0,
+     "seconds after which the guest is paused, so that the copy can end"},
     {"timeout-suspend", OPTION_FLAG, 0, "with --timeout: pause (this is the default)"},
     {"timeout-postcopy", OPTION_FLAG, 0, "with --timeout: switch over instead"},
     {"xml", OPTION_TEXT, OPTION_FILE, "file with the definition to use there"},
@@ -134,32 +138,39 @@ static gboolean no(const char *text)
 
 static gboolean check(const Arguments *arguments)
 {
-    gboolean has_action = arguments_has(arguments, "timeout-suspend") || arguments_has(arguments, "timeout-postcopy");
+    gboolean has_action =
+        arguments_has(arguments, "timeout-suspend") || arguments_has(arguments, "timeout-postcopy");
 
     if (arguments_has(arguments, "live") && arguments_has(arguments, "offline"))
         return no("Options --live and --offline are mutually exclusive");
     if (arguments_has(arguments, "timeout-suspend") && arguments_has(arguments, "timeout-postcopy"))
         return no("Options --timeout-suspend and --timeout-postcopy are mutually exclusive");
     for (size_t i = 0; i < G_N_ELEMENTS(needs_table); i++)
-        if (arguments_has(arguments, needs_table[i].option) && !arguments_has(arguments, needs_table[i].needs)) {
-            complain("Option --%s is required by option --%s", needs_table[i].needs, needs_table[i].option);
+        if (arguments_has(arguments, needs_table[i].option) &&
+            !arguments_has(arguments, needs_table[i].needs)) {
+            complain("Option --%s is required by option --%s", needs_table[i].needs,
+                     needs_table[i].option);
             return FALSE;
         }
-    if (arguments_has(arguments, "copy-storage-synchronous-writes") && !arguments_has(arguments, "copy-storage-all") &&
+    if (arguments_has(arguments, "copy-storage-synchronous-writes") &&
+        !arguments_has(arguments, "copy-storage-all") &&
         !arguments_has(arguments, "copy-storage-inc"))
-        return no("'--copy-storage-synchronous-writes' requires one of '--copy-storage-all', 'copy-storage-inc'");
+        return no("'--copy-storage-synchronous-writes' requires one of '--copy-storage-all', "
+                  "'copy-storage-inc'");
     if (arguments_has(arguments, "timeout") && !arguments_has(arguments, "live"))
         return no("migrate: Unexpected timeout for offline migration");
     if (has_action && !arguments_has(arguments, "timeout"))
         return no("migrate: Unexpected --timeout-* option without --timeout");
     if (arguments_has(arguments, "direct"))
         return no("argument unsupported: direct migration is not supported by the source host");
-    if (arguments_has(arguments, "postcopy-after-precopy") || arguments_has(arguments, "timeout-postcopy"))
+    if (arguments_has(arguments, "postcopy-after-precopy") ||
+        arguments_has(arguments, "timeout-postcopy"))
         return no("switching to post-copy by itself is not served yet");
     return TRUE;
 }
 
-static gboolean add_param(FerryParams *params, const char *option, const char *param, Shape shape, const Arguments *arguments)
+static gboolean add_param(FerryParams *params, const char *option, const char *param, Shape shape,
+                          const Arguments *arguments)
 {
     const char *text = arguments_text(arguments, option);
     guint64 number = arguments_number(arguments, option, 0);
@@ -182,7 +193,8 @@ static gboolean add_param(FerryParams *params, const char *option, const char *p
         return content != NULL;
     case PARAM_INT32:
         if (number > G_MAXINT32) {
-            complain("Numeric value '%s' for <%s> option is malformed or out of range", text, option);
+            complain("Numeric value '%s' for <%s> option is malformed or out of range", text,
+                     option);
             return FALSE;
         }
         ferry_params_add_int(params, param, (int32_t)number);
@@ -204,7 +216,8 @@ gboolean migrate_options_read(const Arguments *arguments, unsigned *ret_flags, F
         flags |= arguments_has(arguments, flags_table[i].option) ? flags_table[i].flag : 0;
     for (size_t i = 0; i < G_N_ELEMENTS(params_table); i++)
         if (arguments_has(arguments, params_table[i].option) &&
-            !add_param(params, params_table[i].option, params_table[i].param, params_table[i].shape, arguments))
+            !add_param(params, params_table[i].option, params_table[i].param, params_table[i].shape,
+                       arguments))
             return FALSE;
     *ret_flags = flags;
     return TRUE;

@@ -6,5 +6,5 @@
 
 extern const Option migrate_options[];
 
-/* FALSE, with the complaint printed: options that do not go together, a file that cannot be read. */
+/* FALSE, with the complaint printed: options that do not go together, an unreadable file. */
 gboolean migrate_options_read(const Arguments *arguments, unsigned *ret_flags, FerryParams *params);

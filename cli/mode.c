@@ -5,8 +5,9 @@
 #include "base/enum.h"
 
 static const EnumName names[] = {
-    {"acpi", FERRY_SHUTDOWN_ACPI},     {"agent", FERRY_SHUTDOWN_AGENT},       {"initctl", FERRY_SHUTDOWN_INITCTL},
-    {"signal", FERRY_SHUTDOWN_SIGNAL}, {"paravirt", FERRY_SHUTDOWN_PARAVIRT}, {NULL},
+    {"acpi", FERRY_SHUTDOWN_ACPI},         {"agent", FERRY_SHUTDOWN_AGENT},
+    {"initctl", FERRY_SHUTDOWN_INITCTL},   {"signal", FERRY_SHUTDOWN_SIGNAL},
+    {"paravirt", FERRY_SHUTDOWN_PARAVIRT}, {NULL},
 };
 
 gboolean mode_flags(const Arguments *arguments, unsigned *ret_flags)
@@ -18,7 +19,9 @@ gboolean mode_flags(const Arguments *arguments, unsigned *ret_flags)
         int flag;
 
         if (!enum_find(names, *word, &flag)) {
-            complain("Unknown mode %s value, expecting 'acpi', 'agent', 'initctl', 'signal', or 'paravirt'", *word);
+            complain("Unknown mode %s value, expecting 'acpi', 'agent', 'initctl', 'signal', or "
+                     "'paravirt'",
+                     *word);
             return FALSE;
         }
         *ret_flags |= (unsigned)flag;

@@ -11,10 +11,8 @@
 static const struct {
     const char *phase, *text;
 } phase_texts[] = {
-    {"begin", "asking the source"},
-    {"prepare", "getting the destination ready"},
-    {"perform", "copying memory"},
-    {"finish", "switching over"},
+    {"begin", "asking the source"}, {"prepare", "getting the destination ready"},
+    {"perform", "copying memory"},  {"finish", "switching over"},
     {"confirm", "tidying up"},
 };
 
@@ -44,7 +42,8 @@ char *progress_text(const FerryProgress *numbers, gboolean is_aborting)
     if (numbers->dirty_pages_per_s && numbers->page_bytes)
         g_string_append_printf(text, ", guest writes %s/s", dirty);
     if (numbers->expected_downtime_ms >= 0)
-        g_string_append_printf(text, ", downtime about %" G_GINT64_FORMAT " ms", numbers->expected_downtime_ms);
+        g_string_append_printf(text, ", downtime about %" G_GINT64_FORMAT " ms",
+                               numbers->expected_downtime_ms);
     return g_string_free(text, FALSE);
 }
 

@@ -90,7 +90,8 @@ FerryConnection *session_connect(Session *session)
 
     if (session->conn)
         return session->conn;
-    session->conn = ferry_connection_open(session->uri, session->is_readonly ? FERRY_OPEN_READONLY : 0, &error);
+    session->conn =
+        ferry_connection_open(session->uri, session->is_readonly ? FERRY_OPEN_READONLY : 0, &error);
     if (!session->conn)
         fail_with(error, "failed to connect to the hypervisor");
     return session->conn;

@@ -51,7 +51,8 @@ static gboolean copy(Session *session, FerryStream *stream, FerryError **error)
 
             FD_ZERO(&ready);
             FD_SET(STDIN_FILENO, &ready);
-            if (select(STDIN_FILENO + 1, &ready, NULL, NULL, &now) > 0 && !pass_input(stream, &has_input))
+            if (select(STDIN_FILENO + 1, &ready, NULL, NULL, &now) > 0 &&
+                !pass_input(stream, &has_input))
                 return TRUE;
         }
     }
@@ -67,7 +68,8 @@ int terminal_run(Session *session, FerryDomain *domain, const char *devname, uns
     gboolean ok;
 
     if (!session->is_quiet)
-        printf("Connected to domain '%s'\nEscape character is ^] (Ctrl + ])\n", ferry_domain_name(domain));
+        printf("Connected to domain '%s'\nEscape character is ^] (Ctrl + ])\n",
+               ferry_domain_name(domain));
     fflush(stdout);
     stream = ferry_domain_console(domain, devname, flags, write_out, NULL, &error);
     if (!stream)

@@ -4,5 +4,6 @@
 
 #include "command.h"
 
-/* Until the guest ends it or the user types Ctrl-].  devname NULL: the first.  Returns the exit status. */
+/* Until the guest ends it or the user types Ctrl-].  devname NULL: the first.  Returns the exit
+ * status. */
 int terminal_run(Session *session, FerryDomain *domain, const char *devname, unsigned flags);

@@ -73,8 +73,10 @@ static void what_does_not_fit_is_refused(void)
         {"start", "error: command 'start' requires <domain> option\n"},
         {"start g --bogus", "error: command 'start' doesn't support option --bogus\n"},
         {"start g more", "error: unexpected data 'more'\n"},
-        {"migrate g d --bandwidth -1", "error: Numeric value '-1' for <bandwidth> option is malformed or out of range\n"},
-        {"migrate g d --migrateuri ''", "error: Failed to get option 'migrateuri': Option argument is empty\n"},
+        {"migrate g d --bandwidth -1",
+         "error: Numeric value '-1' for <bandwidth> option is malformed or out of range\n"},
+        {"migrate g d --migrateuri ''",
+         "error: Failed to get option 'migrateuri': Option argument is empty\n"},
         {"migrate g d --migrateuri", "error: expected syntax: --migrateuri <string>\n"},
         {"migrate g d --live=yes", "error: invalid '=' after option --live\n"},
         {"migrate g d --dname a --dname b", "error: option --dname already seen\n"},
@@ -101,13 +103,16 @@ static void every_entry_is_whole(void)
 
         g_assert_true(command_find((*command)->name) == *command);
         g_assert_nonnull((*command)->group);
-        g_assert_true(strlen((*command)->summary) > 8 && !g_str_has_suffix((*command)->summary, "."));
+        g_assert_true(strlen((*command)->summary) > 8 &&
+                      !g_str_has_suffix((*command)->summary, "."));
         g_assert_nonnull((*command)->run);
         for (const Option *option = (*command)->options; option->name; option++) {
             g_assert_true(option->flags & OPTION_HIDDEN || strlen(option->help) > 4);
             if (option->kind == OPTION_FLAG)
                 continue;
-            g_assert_true(may_be_required || !(option->flags & OPTION_REQUIRED)); /* what may be left out comes behind */
+            g_assert_true(
+                may_be_required ||
+                !(option->flags & OPTION_REQUIRED)); /* what may be left out comes behind */
             may_be_required = option->flags & OPTION_REQUIRED;
         }
     }
@@ -116,8 +121,13 @@ static void every_entry_is_whole(void)
 static void progress_fits_one_line(void)
 {
     const FerryProgress early = {.phase = "prepare", .expected_downtime_ms = -1};
-    const FerryProgress late = {.phase = "perform", .has_numbers = true, .percent = 42, .bytes_per_s = 117 << 20,
-                                .remaining_bytes = 300 << 20, .dirty_pages_per_s = 1024, .page_bytes = 4096,
+    const FerryProgress late = {.phase = "perform",
+                                .has_numbers = true,
+                                .percent = 42,
+                                .bytes_per_s = 117 << 20,
+                                .remaining_bytes = 300 << 20,
+                                .dirty_pages_per_s = 1024,
+                                .page_bytes = 4096,
                                 .expected_downtime_ms = 250};
     g_autofree char *first = progress_text(&early, FALSE);
     g_autofree char *second = progress_text(&late, FALSE);
@@ -125,7 +135,8 @@ static void progress_fits_one_line(void)
 
     g_assert_cmpstr(first, ==, "getting the destination ready");
     g_assert_cmpstr(second, ==,
-                    "[ 42 %] copying memory, 117.0 MiB/s, 300.0 MiB left, guest writes 4.0 MiB/s, downtime about 250 ms");
+                    "[ 42 %] copying memory, 117.0 MiB/s, 300.0 MiB left, guest writes 4.0 MiB/s, "
+                    "downtime about 250 ms");
     g_assert_true(g_str_has_prefix(third, "[ 42 %] aborting, "));
 }
 
@@ -149,7 +160,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cli/arguments/by-place-and-by-name", by_place_and_by_name);
     g_test_add_func("/cli/arguments/places-are-those-of-virsh", places_are_those_of_virsh);
     g_test_add_func("/cli/arguments/the-rest-is-a-list", the_rest_is_a_list);
-    g_test_add_func("/cli/arguments/another-spelling-is-the-same-option", another_spelling_is_the_same_option);
+    g_test_add_func("/cli/arguments/another-spelling-is-the-same-option",
+                    another_spelling_is_the_same_option);
     g_test_add_func("/cli/arguments/what-does-not-fit-is-refused", what_does_not_fit_is_refused);
     g_test_add_func("/cli/commands/every-entry-is-whole", every_entry_is_whole);
     g_test_add_func("/cli/progress/fits-one-line", progress_fits_one_line);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Migration cookies: any bytes, read as each phase reads them, must end in a cookie that can be written and read again,
- * or in one clean error.  The first byte chooses the reader. */
+/* Migration cookies: any bytes, read as each phase reads them, must end in a cookie that can be
+ * written and read again, or in one clean error.  The first byte chooses the reader. */
 #include <stdint.h>
 #include <string.h>
 
@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(MigrationCookie) again = NULL;
     g_autoptr(GBytes) bytes = NULL;
     g_autoptr(GError) error = NULL;
-    CookieReader reader = size > 0 ? (CookieReader)(data[0] % (COOKIE_FOR_CONFIRM + 1)) : COOKIE_FOR_PREPARE;
+    CookieReader reader =
+        size > 0 ? (CookieReader)(data[0] % (COOKIE_FOR_CONFIRM + 1)) : COOKIE_FOR_PREPARE;
     g_autofree char *text = size > 0 ? g_strndup((const char *)data + 1, size - 1) : g_strdup("");
     Uuid nobody = {0};
     size_t len;

@@ -12,9 +12,9 @@
 /* Where a firewall drops, the kernel itself would wait for more than two minutes. */
 #define CONNECT_TIMEOUT_MS 15000
 /* A command (ssh) may ask its user for a password, so it has no limit of ours. */
-#define LOGIN_TIMEOUT_MS 20000
+#define LOGIN_TIMEOUT_MS     20000
 #define KEEPALIVE_INTERVAL_S 5
-#define KEEPALIVE_COUNT 6
+#define KEEPALIVE_COUNT      6
 
 /* ---- links ---- */
 
@@ -26,8 +26,9 @@ static gboolean wait_connected(Link *link, const char *name, GError **error)
     while (clock_now_ms() < deadline_ms)
         if (poll(&entry, 1, (int)(deadline_ms - clock_now_ms())) > 0)
             return link_connect_result(link, name, error);
-    return error_set_from(error, FROM_RPC, ERROR_SYSTEM_ERROR, "unable to connect to server at '%s': no answer within %d s",
-                          name, CONNECT_TIMEOUT_MS / 1000);
+    return error_set_from(error, FROM_RPC, ERROR_SYSTEM_ERROR,
+                          "unable to connect to server at '%s': no answer within %d s", name,
+                          CONNECT_TIMEOUT_MS / 1000);
 }
 
 /* Every address of the name in turn; the error is that of the last. */
@@ -64,7 +65,8 @@ static Link *link_open_unix(const Uri *uri, gboolean is_readonly, GError **error
         if (access(*path, F_OK) == 0)
             return link_connect_unix(*path, error);
     error_set_from(error, FROM_RPC, ERROR_SYSTEM_ERROR,
-                   "no daemon listens on this host for '%s' (none of these is there: %s); start ferryd, or name a host: qemu+ssh://HOST%s",
+                   "no daemon listens on this host for '%s' (none of these is there: %s); start "
+                   "ferryd, or name a host: qemu+ssh://HOST%s",
                    uri->text, tried, uri->path);
     return NULL;
 }
@@ -89,7 +91,9 @@ static Link *link_open(const Uri *uri, gboolean is_readonly, GError **error)
     case URI_TRANSPORT_TLS:
         break;
     }
-    error_set(error, ERROR_NO_SUPPORT, "connections over TLS are not served yet; use %s+ssh://%s%s, or %s+tcp:// where the network is trusted",
+    error_set(error, ERROR_NO_SUPPORT,
+              "connections over TLS are not served yet; use %s+ssh://%s%s, or %s+tcp:// where the "
+              "network is trusted",
               uri->driver, uri->host ?: "HOST", uri->path, uri->driver);
     return NULL;
 }
@@ -118,9 +122,10 @@ static gboolean authenticate(FerryConnection *conn, GError **error)
     }
     if (list.types_count == 0)
         return TRUE;
-    return error_set_from(error, FROM_RPC, ERROR_AUTH_FAILED,
-                          "authentication failed: the daemon at '%s' asks for SASL, which is not served yet; use ssh",
-                          conn->uri_text);
+    return error_set_from(
+        error, FROM_RPC, ERROR_AUTH_FAILED,
+        "authentication failed: the daemon at '%s' asks for SASL, which is not served yet; use ssh",
+        conn->uri_text);
 }
 
 static gboolean log_in(FerryConnection *conn, gboolean is_readonly, GError **error)
@@ -132,7 +137,8 @@ static gboolean log_in(FerryConnection *conn, gboolean is_readonly, GError **err
     if (!authenticate(conn, error))
         return FALSE;
     if (ferry_connection_has_feature(conn, FEATURE_KEEPALIVE))
-        rpc_connection_start_keepalive(conn->rpc, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT, clock_now_ms());
+        rpc_connection_start_keepalive(conn->rpc, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT,
+                                       clock_now_ms());
     if (!CALL(conn, CONNECT_OPEN, &args, NULL, NULL, error))
         return FALSE;
     conn->login_deadline_ms = INT64_MAX;
@@ -212,7 +218,8 @@ char *ferry_connection_hostname(FerryConnection *conn, FerryError **error)
     g_autoptr(Arena) arena = arena_new();
     RemoteConnectGetHostnameRet ret = {0};
 
-    return CALL(conn, CONNECT_GET_HOSTNAME, NULL, arena, &ret, error) ? g_strdup(ret.hostname) : NULL;
+    return CALL(conn, CONNECT_GET_HOSTNAME, NULL, arena, &ret, error) ? g_strdup(ret.hostname)
+                                                                      : NULL;
 }
 
 char *ferry_connection_type(FerryConnection *conn, FerryError **error)
@@ -223,7 +230,8 @@ char *ferry_connection_type(FerryConnection *conn, FerryError **error)
     return CALL(conn, CONNECT_GET_TYPE, NULL, arena, &ret, error) ? g_strdup(ret.type) : NULL;
 }
 
-bool ferry_connection_emulator_version(FerryConnection *conn, uint64_t *ret_version, FerryError **error)
+bool ferry_connection_emulator_version(FerryConnection *conn, uint64_t *ret_version,
+                                       FerryError **error)
 {
     g_autoptr(Arena) arena = arena_new();
     RemoteConnectGetVersionRet ret = {0};
@@ -250,18 +258,25 @@ char *ferry_connection_capabilities(FerryConnection *conn, FerryError **error)
     g_autoptr(Arena) arena = arena_new();
     RemoteConnectGetCapabilitiesRet ret = {0};
 
-    return CALL(conn, CONNECT_GET_CAPABILITIES, NULL, arena, &ret, error) ? g_strdup(ret.capabilities) : NULL;
+    return CALL(conn, CONNECT_GET_CAPABILITIES, NULL, arena, &ret, error)
+               ? g_strdup(ret.capabilities)
+               : NULL;
 }
 
-char *ferry_connection_domain_capabilities(FerryConnection *conn, const char *emulator, const char *arch,
-                                           const char *machine, const char *virttype, FerryError **error)
+char *ferry_connection_domain_capabilities(FerryConnection *conn, const char *emulator,
+                                           const char *arch, const char *machine,
+                                           const char *virttype, FerryError **error)
 {
     g_autoptr(Arena) arena = arena_new();
-    const RemoteConnectGetDomainCapabilitiesArgs args = {
-        .emulatorbin = (char *)emulator, .arch = (char *)arch, .machine = (char *)machine, .virttype = (char *)virttype};
+    const RemoteConnectGetDomainCapabilitiesArgs args = {.emulatorbin = (char *)emulator,
+                                                         .arch = (char *)arch,
+                                                         .machine = (char *)machine,
+                                                         .virttype = (char *)virttype};
     RemoteConnectGetDomainCapabilitiesRet ret = {0};
 
-    return CALL(conn, CONNECT_GET_DOMAIN_CAPABILITIES, &args, arena, &ret, error) ? g_strdup(ret.capabilities) : NULL;
+    return CALL(conn, CONNECT_GET_DOMAIN_CAPABILITIES, &args, arena, &ret, error)
+               ? g_strdup(ret.capabilities)
+               : NULL;
 }
 
 bool ferry_connection_node_info(FerryConnection *conn, FerryNodeInfo *ret_info, FerryError **error)
@@ -271,13 +286,19 @@ bool ferry_connection_node_info(FerryConnection *conn, FerryNodeInfo *ret_info, 
 
     if (!CALL(conn, NODE_GET_INFO, NULL, arena, &ret, error))
         return false;
-    *ret_info = (FerryNodeInfo){.memory_kib = ret.memory, .cpus = ret.cpus, .mhz = ret.mhz, .nodes = ret.nodes,
-                                .sockets = ret.sockets, .cores = ret.cores, .threads = ret.threads};
+    *ret_info = (FerryNodeInfo){.memory_kib = ret.memory,
+                                .cpus = ret.cpus,
+                                .mhz = ret.mhz,
+                                .nodes = ret.nodes,
+                                .sockets = ret.sockets,
+                                .cores = ret.cores,
+                                .threads = ret.threads};
     memcpy(ret_info->model, ret.model, MIN(sizeof ret.model, sizeof ret_info->model - 1));
     return true;
 }
 
-bool ferry_connection_security_model(FerryConnection *conn, char **ret_model, char **ret_doi, FerryError **error)
+bool ferry_connection_security_model(FerryConnection *conn, char **ret_model, char **ret_doi,
+                                     FerryError **error)
 {
     g_autoptr(Arena) arena = arena_new();
     RemoteNodeGetSecurityModelRet ret = {0};

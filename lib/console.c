@@ -49,8 +49,8 @@ static void on_opened(const RpcReply *reply, void *data)
 }
 
 FerryStream *ferry_domain_console(FerryDomain *domain, const char *devname, unsigned flags,
-                                  void (*output)(const void *bytes, size_t len, void *data), void *data,
-                                  FerryError **error)
+                                  void (*output)(const void *bytes, size_t len, void *data),
+                                  void *data, FerryError **error)
 {
     const RemoteDomainOpenConsoleArgs args = {
         .dom = domain_wire(domain), .dev_name = (char *)devname, .flags = flags};
@@ -60,7 +60,8 @@ FerryStream *ferry_domain_console(FerryDomain *domain, const char *devname, unsi
     FerryStream *stream;
 
     if (!connection_check(conn, error) ||
-        !rpc_connection_call(conn->rpc, id.procedure, &args, NULL, 0, on_opened, &opening, &id.serial, error))
+        !rpc_connection_call(conn->rpc, id.procedure, &args, NULL, 0, on_opened, &opening,
+                             &id.serial, error))
         return NULL;
     stream = g_new0(FerryStream, 1);
     *stream = (FerryStream){.conn = conn, .output = output, .data = data};

@@ -14,7 +14,8 @@ char *ferry_domain_xml(FerryDomain *domain, unsigned flags, FerryError **error)
     g_autoptr(Arena) arena = arena_new();
     RemoteDomainGetXmlDescRet ret = {0};
 
-    return CALL(domain->conn, DOMAIN_GET_XML_DESC, &args, arena, &ret, error) ? g_strdup(ret.xml) : NULL;
+    return CALL(domain->conn, DOMAIN_GET_XML_DESC, &args, arena, &ret, error) ? g_strdup(ret.xml)
+                                                                              : NULL;
 }
 
 char *ferry_domain_os_type(FerryDomain *domain, FerryError **error)
@@ -23,7 +24,8 @@ char *ferry_domain_os_type(FerryDomain *domain, FerryError **error)
     g_autoptr(Arena) arena = arena_new();
     RemoteDomainGetOsTypeRet ret = {0};
 
-    return CALL(domain->conn, DOMAIN_GET_OS_TYPE, &args, arena, &ret, error) ? g_strdup(ret.type) : NULL;
+    return CALL(domain->conn, DOMAIN_GET_OS_TYPE, &args, arena, &ret, error) ? g_strdup(ret.type)
+                                                                             : NULL;
 }
 
 char *ferry_domain_title(FerryDomain *domain, FerryError **error)
@@ -88,7 +90,8 @@ bool ferry_domain_has_managed_save(FerryDomain *domain, bool *ret_has, FerryErro
     return true;
 }
 
-bool ferry_domain_security_label(FerryDomain *domain, char **ret_label, bool *ret_is_enforcing, FerryError **error)
+bool ferry_domain_security_label(FerryDomain *domain, char **ret_label, bool *ret_is_enforcing,
+                                 FerryError **error)
 {
     const RemoteDomainGetSecurityLabelArgs args = {.dom = domain_wire(domain)};
     g_autoptr(Arena) arena = arena_new();
@@ -118,7 +121,8 @@ char **ferry_domain_messages(FerryDomain *domain, FerryError **error)
 
 /* ---- state ---- */
 
-bool ferry_domain_state(FerryDomain *domain, FerryState *ret_state, int *ret_reason, FerryError **error)
+bool ferry_domain_state(FerryDomain *domain, FerryState *ret_state, int *ret_reason,
+                        FerryError **error)
 {
     const RemoteDomainGetStateArgs args = {.dom = domain_wire(domain)};
     g_autoptr(Arena) arena = arena_new();
@@ -140,43 +144,75 @@ bool ferry_domain_info(FerryDomain *domain, FerryDomainInfo *ret_info, FerryErro
 
     if (!CALL(domain->conn, DOMAIN_GET_INFO, &args, arena, &ret, error))
         return false;
-    *ret_info = (FerryDomainInfo){.state = (FerryState)ret.state, .max_memory_kib = ret.max_mem, .memory_kib = ret.memory,
-                                  .vcpus = ret.nr_virt_cpu, .cpu_time_ns = ret.cpu_time};
+    *ret_info = (FerryDomainInfo){.state = (FerryState)ret.state,
+                                  .max_memory_kib = ret.max_mem,
+                                  .memory_kib = ret.memory,
+                                  .vcpus = ret.nr_virt_cpu,
+                                  .cpu_time_ns = ret.cpu_time};
     return true;
 }
 
 static const EnumName state_texts[] = {
-    {"no state", FERRY_STATE_NONE}, {"running", FERRY_STATE_RUNNING},   {"idle", FERRY_STATE_BLOCKED},
-    {"paused", FERRY_STATE_PAUSED}, {"in shutdown", FERRY_STATE_SHUTDOWN}, {"shut off", FERRY_STATE_SHUTOFF},
-    {"crashed", FERRY_STATE_CRASHED}, {"pmsuspended", FERRY_STATE_PMSUSPENDED}, {NULL},
+    {"no state", FERRY_STATE_NONE},
+    {"running", FERRY_STATE_RUNNING},
+    {"idle", FERRY_STATE_BLOCKED},
+    {"paused", FERRY_STATE_PAUSED},
+    {"in shutdown", FERRY_STATE_SHUTDOWN},
+    {"shut off", FERRY_STATE_SHUTOFF},
+    {"crashed", FERRY_STATE_CRASHED},
+    {"pmsuspended", FERRY_STATE_PMSUSPENDED},
+    {NULL},
 };
 
 static const EnumName running_texts[] = {
-    {"unknown", 0},  {"booted", 1},     {"migrated", 2}, {"restored", 3}, {"from snapshot", 4},     {"unpaused", 5},
-    {"migration canceled", 6}, {"save canceled", 7}, {"event wakeup", 8}, {"crashed", 9}, {"post-copy", 10},
-    {"post-copy failed", 11}, {NULL},
+    {"unknown", 0},
+    {"booted", 1},
+    {"migrated", 2},
+    {"restored", 3},
+    {"from snapshot", 4},
+    {"unpaused", 5},
+    {"migration canceled", 6},
+    {"save canceled", 7},
+    {"event wakeup", 8},
+    {"crashed", 9},
+    {"post-copy", 10},
+    {"post-copy failed", 11},
+    {NULL},
 };
 
 static const EnumName paused_texts[] = {
-    {"unknown", 0}, {"user", 1}, {"migrating", 2}, {"saving", 3}, {"dumping", 4}, {"I/O error", 5}, {"watchdog", 6},
-    {"from snapshot", 7}, {"shutting down", 8}, {"creating snapshot", 9}, {"crashed", 10}, {"starting up", 11},
-    {"post-copy", 12}, {"post-copy failed", 13}, {NULL},
+    {"unknown", 0},
+    {"user", 1},
+    {"migrating", 2},
+    {"saving", 3},
+    {"dumping", 4},
+    {"I/O error", 5},
+    {"watchdog", 6},
+    {"from snapshot", 7},
+    {"shutting down", 8},
+    {"creating snapshot", 9},
+    {"crashed", 10},
+    {"starting up", 11},
+    {"post-copy", 12},
+    {"post-copy failed", 13},
+    {NULL},
 };
 
 static const EnumName shutdown_texts[] = {{"unknown", 0}, {"user", 1}, {NULL}};
 
 static const EnumName shutoff_texts[] = {
-    {"unknown", 0}, {"shutdown", 1}, {"destroyed", 2}, {"crashed", 3}, {"migrated", 4}, {"saved", 5}, {"failed", 6},
-    {"from snapshot", 7}, {"daemon", 8}, {NULL},
+    {"unknown", 0}, {"shutdown", 1}, {"destroyed", 2},     {"crashed", 3}, {"migrated", 4},
+    {"saved", 5},   {"failed", 6},   {"from snapshot", 7}, {"daemon", 8},  {NULL},
 };
 
 static const EnumName crashed_texts[] = {{"unknown", 0}, {"panicked", 1}, {NULL}};
 static const EnumName other_texts[] = {{"unknown", 0}, {NULL}};
 
 static const EnumName *const reason_texts[] = {
-    [FERRY_STATE_NONE] = other_texts,       [FERRY_STATE_RUNNING] = running_texts,   [FERRY_STATE_BLOCKED] = other_texts,
-    [FERRY_STATE_PAUSED] = paused_texts,    [FERRY_STATE_SHUTDOWN] = shutdown_texts, [FERRY_STATE_SHUTOFF] = shutoff_texts,
-    [FERRY_STATE_CRASHED] = crashed_texts,  [FERRY_STATE_PMSUSPENDED] = other_texts,
+    [FERRY_STATE_NONE] = other_texts,        [FERRY_STATE_RUNNING] = running_texts,
+    [FERRY_STATE_BLOCKED] = other_texts,     [FERRY_STATE_PAUSED] = paused_texts,
+    [FERRY_STATE_SHUTDOWN] = shutdown_texts, [FERRY_STATE_SHUTOFF] = shutoff_texts,
+    [FERRY_STATE_CRASHED] = crashed_texts,   [FERRY_STATE_PMSUSPENDED] = other_texts,
 };
 
 const char *ferry_state_text(FerryState state)
@@ -193,7 +229,8 @@ const char *ferry_state_reason_text(FerryState state, int reason)
 
 /* ---- statistics ---- */
 
-static FerryStatsRecord *stats_take(FerryConnection *conn, const RemoteConnectGetAllDomainStatsRet *ret, GError **error)
+static FerryStatsRecord *stats_take(FerryConnection *conn,
+                                    const RemoteConnectGetAllDomainStatsRet *ret, GError **error)
 {
     FerryStatsRecord *records = g_new0(FerryStatsRecord, ret->ret_stats_count + 1);
 
@@ -211,8 +248,8 @@ static FerryStatsRecord *stats_take(FerryConnection *conn, const RemoteConnectGe
     return records;
 }
 
-FerryStatsRecord *ferry_domains_stats(FerryConnection *conn, FerryDomain *const *domains, unsigned groups, unsigned flags,
-                                      FerryError **error)
+FerryStatsRecord *ferry_domains_stats(FerryConnection *conn, FerryDomain *const *domains,
+                                      unsigned groups, unsigned flags, FerryError **error)
 {
     RemoteConnectGetAllDomainStatsArgs args = {.stats = groups, .flags = flags};
     g_autoptr(Arena) arena = arena_new();
@@ -241,8 +278,8 @@ void ferry_stats_free(FerryStatsRecord *records)
 
 /* ---- jobs ---- */
 
-bool ferry_domain_job_stats(FerryDomain *domain, unsigned flags, FerryJobType *ret_type, FerryParams **ret_params,
-                            FerryError **error)
+bool ferry_domain_job_stats(FerryDomain *domain, unsigned flags, FerryJobType *ret_type,
+                            FerryParams **ret_params, FerryError **error)
 {
     const RemoteDomainGetJobStatsArgs args = {.dom = domain_wire(domain), .flags = flags};
     g_autoptr(Arena) arena = arena_new();
@@ -269,7 +306,8 @@ bool ferry_domain_abort_job(FerryDomain *domain, unsigned flags, FerryError **er
     return CALL(domain->conn, DOMAIN_ABORT_JOB, &plain, NULL, NULL, error);
 }
 
-bool ferry_domain_set_migrate_speed(FerryDomain *domain, uint64_t mib_per_s, bool is_postcopy, FerryError **error)
+bool ferry_domain_set_migrate_speed(FerryDomain *domain, uint64_t mib_per_s, bool is_postcopy,
+                                    FerryError **error)
 {
     const RemoteDomainMigrateSetMaxSpeedArgs args = {
         .dom = domain_wire(domain), .bandwidth = mib_per_s, .flags = is_postcopy};
@@ -277,9 +315,11 @@ bool ferry_domain_set_migrate_speed(FerryDomain *domain, uint64_t mib_per_s, boo
     return CALL(domain->conn, DOMAIN_MIGRATE_SET_MAX_SPEED, &args, NULL, NULL, error);
 }
 
-bool ferry_domain_get_migrate_speed(FerryDomain *domain, bool is_postcopy, uint64_t *ret_mib_per_s, FerryError **error)
+bool ferry_domain_get_migrate_speed(FerryDomain *domain, bool is_postcopy, uint64_t *ret_mib_per_s,
+                                    FerryError **error)
 {
-    const RemoteDomainMigrateGetMaxSpeedArgs args = {.dom = domain_wire(domain), .flags = is_postcopy};
+    const RemoteDomainMigrateGetMaxSpeedArgs args = {.dom = domain_wire(domain),
+                                                     .flags = is_postcopy};
     g_autoptr(Arena) arena = arena_new();
     RemoteDomainMigrateGetMaxSpeedRet ret = {0};
 

@@ -63,7 +63,8 @@ FerryDomain *ferry_domain_find_by_name(FerryConnection *conn, const char *name, 
     g_autoptr(Arena) arena = arena_new();
     RemoteDomainLookupByNameRet ret = {0};
 
-    return CALL(conn, DOMAIN_LOOKUP_BY_NAME, &args, arena, &ret, error) ? domain_new(conn, &ret.dom) : NULL;
+    return CALL(conn, DOMAIN_LOOKUP_BY_NAME, &args, arena, &ret, error) ? domain_new(conn, &ret.dom)
+                                                                        : NULL;
 }
 
 FerryDomain *ferry_domain_find_by_uuid(FerryConnection *conn, const char *uuid, FerryError **error)
@@ -73,10 +74,12 @@ FerryDomain *ferry_domain_find_by_uuid(FerryConnection *conn, const char *uuid, 
     RemoteDomainLookupByUuidRet ret = {0};
 
     if (!uuid_parse(uuid, &args.uuid)) {
-        error_set_from(error, FROM_DOM, ERROR_INVALID_ARG, "invalid argument: '%s' is no UUID", uuid);
+        error_set_from(error, FROM_DOM, ERROR_INVALID_ARG, "invalid argument: '%s' is no UUID",
+                       uuid);
         return NULL;
     }
-    return CALL(conn, DOMAIN_LOOKUP_BY_UUID, &args, arena, &ret, error) ? domain_new(conn, &ret.dom) : NULL;
+    return CALL(conn, DOMAIN_LOOKUP_BY_UUID, &args, arena, &ret, error) ? domain_new(conn, &ret.dom)
+                                                                        : NULL;
 }
 
 FerryDomain *ferry_domain_find_by_id(FerryConnection *conn, int id, FerryError **error)
@@ -85,7 +88,8 @@ FerryDomain *ferry_domain_find_by_id(FerryConnection *conn, int id, FerryError *
     g_autoptr(Arena) arena = arena_new();
     RemoteDomainLookupByIdRet ret = {0};
 
-    return CALL(conn, DOMAIN_LOOKUP_BY_ID, &args, arena, &ret, error) ? domain_new(conn, &ret.dom) : NULL;
+    return CALL(conn, DOMAIN_LOOKUP_BY_ID, &args, arena, &ret, error) ? domain_new(conn, &ret.dom)
+                                                                      : NULL;
 }
 
 /* A guest may be called "7": what is not found as a number is tried as a name. */
@@ -119,7 +123,8 @@ FerryDomain **ferry_domains_list(FerryConnection *conn, unsigned flags, FerryErr
 
 /* ---- making and ending ---- */
 
-FerryDomain *ferry_domain_define(FerryConnection *conn, const char *xml, unsigned flags, FerryError **error)
+FerryDomain *ferry_domain_define(FerryConnection *conn, const char *xml, unsigned flags,
+                                 FerryError **error)
 {
     g_autoptr(Arena) arena = arena_new();
     RemoteDomainDefineXmlRet ret = {0};
@@ -140,13 +145,15 @@ FerryDomain *ferry_domain_define(FerryConnection *conn, const char *xml, unsigne
     return domain_new(conn, &ret.dom);
 }
 
-FerryDomain *ferry_domain_create(FerryConnection *conn, const char *xml, unsigned flags, FerryError **error)
+FerryDomain *ferry_domain_create(FerryConnection *conn, const char *xml, unsigned flags,
+                                 FerryError **error)
 {
     const RemoteDomainCreateXmlArgs args = {.xml_desc = (char *)xml, .flags = flags};
     g_autoptr(Arena) arena = arena_new();
     RemoteDomainCreateXmlRet ret = {0};
 
-    return CALL(conn, DOMAIN_CREATE_XML, &args, arena, &ret, error) ? domain_new(conn, &ret.dom) : NULL;
+    return CALL(conn, DOMAIN_CREATE_XML, &args, arena, &ret, error) ? domain_new(conn, &ret.dom)
+                                                                    : NULL;
 }
 
 bool ferry_domain_start(FerryDomain *domain, unsigned flags, FerryError **error)
@@ -225,21 +232,26 @@ bool ferry_domain_set_autostart(FerryDomain *domain, bool is_on, FerryError **er
     return CALL(domain->conn, DOMAIN_SET_AUTOSTART, &args, NULL, NULL, error);
 }
 
-char *ferry_domain_monitor_command(FerryDomain *domain, const char *command, unsigned flags, FerryError **error)
+char *ferry_domain_monitor_command(FerryDomain *domain, const char *command, unsigned flags,
+                                   FerryError **error)
 {
-    const QemuDomainMonitorCommandArgs args = {.dom = domain_wire(domain), .cmd = (char *)command, .flags = flags};
+    const QemuDomainMonitorCommandArgs args = {
+        .dom = domain_wire(domain), .cmd = (char *)command, .flags = flags};
     g_autoptr(Arena) arena = arena_new();
     QemuDomainMonitorCommandRet ret = {0};
 
-    if (!connection_call(domain->conn, QEMU_PROGRAM, QEMU_DOMAIN_MONITOR_COMMAND, &args, arena, &ret, error))
+    if (!connection_call(domain->conn, QEMU_PROGRAM, QEMU_DOMAIN_MONITOR_COMMAND, &args, arena,
+                         &ret, error))
         return NULL;
     return g_strdup(ret.result);
 }
 
-bool ferry_domain_resolve_migration(FerryDomain *domain, const char *outcome, const char *confirm, FerryError **error)
+bool ferry_domain_resolve_migration(FerryDomain *domain, const char *outcome, const char *confirm,
+                                    FerryError **error)
 {
     const FerryMigrationResolveArgs args = {
         .dom = domain_wire(domain), .outcome = (char *)outcome, .confirm = (char *)confirm};
 
-    return connection_call(domain->conn, FERRY_PROGRAM, FERRY_MIGRATION_RESOLVE, &args, NULL, NULL, error);
+    return connection_call(domain->conn, FERRY_PROGRAM, FERRY_MIGRATION_RESOLVE, &args, NULL, NULL,
+                           error);
 }

@@ -53,7 +53,7 @@ static const struct {
 };
 
 #define MIGRATION_ITERATION 20
-#define JOB_COMPLETED 21
+#define JOB_COMPLETED       21
 
 static const struct {
     const char *event;
@@ -62,10 +62,14 @@ static const struct {
     {"Defined", {"Added", "Updated", "Renamed", "Snapshot"}},
     {"Undefined", {"Removed", "Renamed"}},
     {"Started", {"Booted", "Migrated", "Restored", "Snapshot", "Event wakeup"}},
-    {"Suspended", {"Paused", "Migrated", "I/O Error", "Watchdog", "Restored", "Snapshot", "API error", "Post-copy", "Post-copy Error"}},
+    {"Suspended",
+     {"Paused", "Migrated", "I/O Error", "Watchdog", "Restored", "Snapshot", "API error",
+      "Post-copy", "Post-copy Error"}},
     {"Resumed", {"Unpaused", "Migrated", "Snapshot", "Post-copy", "Post-copy Error"}},
     {"Stopped", {"Shutdown", "Destroyed", "Crashed", "Migrated", "Saved", "Failed", "Snapshot"}},
-    {"Shutdown", {"Finished after guest request", "Finished after host request", "Finished after host request"}},
+    {"Shutdown",
+     {"Finished after guest request", "Finished after host request",
+      "Finished after host request"}},
     {"PMSuspended", {"Memory", "Disk"}},
     {"Crashed", {"Panicked", "Crashloaded"}},
 };
@@ -86,10 +90,12 @@ static int event_of(int32_t procedure)
 static char *lifecycle_text(int event, int detail)
 {
     gboolean has_event = event >= 0 && (size_t)event < G_N_ELEMENTS(lifecycle_texts);
-    gboolean has_detail = has_event && detail >= 0 && (size_t)detail < G_N_ELEMENTS(lifecycle_texts[0].details);
+    gboolean has_detail =
+        has_event && detail >= 0 && (size_t)detail < G_N_ELEMENTS(lifecycle_texts[0].details);
 
     return g_strdup_printf("%s %s", has_event ? lifecycle_texts[event].event : "unknown",
-                           (has_detail ? lifecycle_texts[event].details[detail] : NULL) ?: "unknown");
+                           (has_detail ? lifecycle_texts[event].details[detail] : NULL)
+                               ?: "unknown");
 }
 
 static char *params_text(const Params *params)
@@ -130,8 +136,8 @@ static void deliver(FerryConnection *conn, FerryEvent *event, int callback_id)
     }
 }
 
-void connection_on_event(RpcConnection *rpc, const WireProcedure *procedure, const guint8 *body, size_t body_len,
-                         void *data)
+void connection_on_event(RpcConnection *rpc, const WireProcedure *procedure, const guint8 *body,
+                         size_t body_len, void *data)
 {
     FerryConnection *conn = data;
     int id = procedure->program == REMOTE_PROGRAM ? event_of(procedure->number) : -1;
@@ -174,11 +180,12 @@ void connection_on_event(RpcConnection *rpc, const WireProcedure *procedure, con
     ferry_domain_free(event.domain);
 }
 
-bool ferry_connection_watch(FerryConnection *conn, int id, FerryDomain *domain, FerryEventFunc callback, void *data,
-                            FerryError **error)
+bool ferry_connection_watch(FerryConnection *conn, int id, FerryDomain *domain,
+                            FerryEventFunc callback, void *data, FerryError **error)
 {
     WireDomain wire = domain ? domain_wire(domain) : (WireDomain){0};
-    const RemoteConnectDomainEventCallbackRegisterAnyArgs args = {.event_id = id, .dom = domain ? &wire : NULL};
+    const RemoteConnectDomainEventCallbackRegisterAnyArgs args = {.event_id = id,
+                                                                  .dom = domain ? &wire : NULL};
     g_autoptr(Arena) arena = arena_new();
     RemoteConnectDomainEventCallbackRegisterAnyRet ret = {0};
     Watch *watch;
@@ -186,7 +193,9 @@ bool ferry_connection_watch(FerryConnection *conn, int id, FerryDomain *domain, 
     if (!ferry_event_name(id))
         return error_set(error, ERROR_INVALID_ARG, "invalid argument: there is no event %d", id);
     if (!ferry_connection_has_feature(conn, FEATURE_EVENT_CALLBACKS))
-        return error_set(error, ERROR_NO_SUPPORT, "the daemon at '%s' is too old to send events by callback", conn->uri_text);
+        return error_set(error, ERROR_NO_SUPPORT,
+                         "the daemon at '%s' is too old to send events by callback",
+                         conn->uri_text);
     if (!CALL(conn, CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, &args, arena, &ret, error))
         return false;
     watch = g_new0(Watch, 1);

@@ -29,14 +29,16 @@ static gboolean check_abort(Migration *migration, GError **error)
 {
     if (!migration->is_abort_asked)
         return TRUE;
-    return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' canceled by client");
+    return error_set(error, ERROR_OPERATION_ABORTED,
+                     "operation aborted: job 'migration out' canceled by client");
 }
 
 static gboolean begin(void *endpoint, PhaseRun *run, GError **error)
 {
     Migration *migration = endpoint;
     g_autoptr(Arena) arena = arena_new();
-    RemoteDomainMigrateBegin3ParamsArgs args = {.dom = domain_wire(migration->domain), .flags = (uint32_t)run->flags};
+    RemoteDomainMigrateBegin3ParamsArgs args = {.dom = domain_wire(migration->domain),
+                                                .flags = (uint32_t)run->flags};
     RemoteDomainMigrateBegin3ParamsRet ret = {0};
     FerryState state = FERRY_STATE_NONE;
 
@@ -45,8 +47,8 @@ static gboolean begin(void *endpoint, PhaseRun *run, GError **error)
         return FALSE;
     run->xml = g_strdup(ret.xml);
     phase_run_set_cookie(run, cookie_take(ret.cookie_out, ret.cookie_out_len));
-    if (!(run->flags & MIGRATE_POSTCOPY_RESUME) && ferry_domain_state(migration->domain, &state, NULL, NULL) &&
-        state == FERRY_STATE_PAUSED)
+    if (!(run->flags & MIGRATE_POSTCOPY_RESUME) &&
+        ferry_domain_state(migration->domain, &state, NULL, NULL) && state == FERRY_STATE_PAUSED)
         run->flags |= MIGRATE_PAUSED; /* it arrives as it left */
     return TRUE;
 }
@@ -75,15 +77,16 @@ static gboolean prepare(void *endpoint, PhaseRun *run, GError **error)
     Migration *migration = endpoint;
     g_autoptr(Arena) arena = arena_new();
     g_autoptr(Params) params = migrate_params_for_prepare(run->params, MIGRATE_BY_CLIENT, run->xml);
-    RemoteDomainMigratePrepare3ParamsArgs args = {.flags = (uint32_t)migrate_flags_for_destination(run->flags)};
+    RemoteDomainMigratePrepare3ParamsArgs args = {
+        .flags = (uint32_t)migrate_flags_for_destination(run->flags)};
     RemoteDomainMigratePrepare3ParamsRet ret = {0};
 
     if (!check_abort(migration, error))
         return FALSE;
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
-    if (!connection_call_long(migration->dest, REMOTE_DOMAIN_MIGRATE_PREPARE3_PARAMS, &args, arena, &ret,
-                              interval(migration), prepare_idle, migration, error)) {
+    if (!connection_call_long(migration->dest, REMOTE_DOMAIN_MIGRATE_PREPARE3_PARAMS, &args, arena,
+                              &ret, interval(migration), prepare_idle, migration, error)) {
         phase_run_set_cookie(run, NULL);
         return FALSE;
     }
@@ -99,13 +102,14 @@ static gboolean perform(void *endpoint, PhaseRun *run, GError **error)
     Migration *migration = endpoint;
     g_autoptr(Arena) arena = arena_new();
     g_autoptr(Params) params = migrate_params_for_perform(run->params, run->uri);
-    RemoteDomainMigratePerform3ParamsArgs args = {.dom = domain_wire(migration->domain), .flags = (uint32_t)run->flags};
+    RemoteDomainMigratePerform3ParamsArgs args = {.dom = domain_wire(migration->domain),
+                                                  .flags = (uint32_t)run->flags};
     RemoteDomainMigratePerform3ParamsRet ret = {0};
 
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
-    if (!connection_call_long(migration->domain->conn, REMOTE_DOMAIN_MIGRATE_PERFORM3_PARAMS, &args, arena, &ret,
-                              interval(migration), migration_idle, migration, error)) {
+    if (!connection_call_long(migration->domain->conn, REMOTE_DOMAIN_MIGRATE_PERFORM3_PARAMS, &args,
+                              arena, &ret, interval(migration), migration_idle, migration, error)) {
         phase_run_set_cookie(run, NULL);
         return FALSE;
     }
@@ -117,7 +121,8 @@ static void take_numbers(Migration *migration)
 {
     uint32_t len;
     const guint8 *bytes = cookie_bytes(&migration->run, &len);
-    g_autoptr(MigrationCookie) cookie = bytes ? cookie_parse(bytes, len, COOKIE_FOR_CONFIRM, NULL) : NULL;
+    g_autoptr(MigrationCookie) cookie =
+        bytes ? cookie_parse(bytes, len, COOKIE_FOR_CONFIRM, NULL) : NULL;
 
     if (!cookie || !cookie->has_stats)
         return;
@@ -125,8 +130,8 @@ static void take_numbers(Migration *migration)
     migration->stats = cookie->stats;
 }
 
-/* What an error of Finish(0) means.  A stock destination has ended its guest before it answers with one.  A ferryd says
- * REFUSED by a code of its own; anything else from it decides nothing. */
+/* What an error of Finish(0) means.  A stock destination has ended its guest before it answers with
+ * one.  A ferryd says REFUSED by a code of its own; anything else from it decides nothing. */
 static void finish_failed(Migration *migration, const GError *error)
 {
     PhaseRun *run = &migration->run;
@@ -147,19 +152,20 @@ static gboolean finish(void *endpoint, PhaseRun *run, GError **error)
 {
     Migration *migration = endpoint;
     g_autoptr(Arena) arena = arena_new();
-    g_autoptr(Params) params =
-        migrate_params_for_finish(run->params, MIGRATE_BY_CLIENT, migration->domain->name, run->uri);
+    g_autoptr(Params) params = migrate_params_for_finish(run->params, MIGRATE_BY_CLIENT,
+                                                         migration->domain->name, run->uri);
     g_autoptr(GError) cause = NULL;
-    RemoteDomainMigrateFinish3ParamsArgs args = {.flags = (uint32_t)migrate_flags_for_destination(run->flags),
-                                                 .cancelled = run->is_cancelled};
+    RemoteDomainMigrateFinish3ParamsArgs args = {
+        .flags = (uint32_t)migrate_flags_for_destination(run->flags),
+        .cancelled = run->is_cancelled};
     RemoteDomainMigrateFinish3ParamsRet ret = {0};
 
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
     if (!run->is_cancelled)
         run->outcome = PHASE_UNKNOWN;
-    if (connection_call_long(migration->dest, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena, &ret,
-                             interval(migration), prepare_idle, migration, &cause)) {
+    if (connection_call_long(migration->dest, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena,
+                             &ret, interval(migration), prepare_idle, migration, &cause)) {
         phase_run_set_cookie(run, cookie_take(ret.cookie_out, ret.cookie_out_len));
         if (run->is_cancelled)
             return TRUE;
@@ -184,7 +190,8 @@ static gboolean confirm(void *endpoint, PhaseRun *run, GError **error)
                                                   .cancelled = run->is_cancelled};
 
     if (run->outcome == PHASE_UNKNOWN)
-        return TRUE; /* told nothing, the source keeps the guest paused; told "cancelled", a stock source would run it */
+        return TRUE; /* told nothing, the source keeps the guest paused; told "cancelled", a stock
+                        source would run it */
     args.params = wire_params_encode(run->params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
     return CALL(migration->domain->conn, DOMAIN_MIGRATE_CONFIRM3_PARAMS, &args, NULL, NULL, error);
@@ -202,7 +209,13 @@ static void on_phase(Phase phase, const PhaseRun *run, void *data)
 
 void migration_endpoints(Migration *migration, PhaseEndpoints *ret_endpoints)
 {
-    *ret_endpoints = (PhaseEndpoints){.source = migration, .destination = migration, .begin = begin, .prepare = prepare,
-                                      .perform = perform, .finish = finish, .confirm = confirm, .on_phase = on_phase,
+    *ret_endpoints = (PhaseEndpoints){.source = migration,
+                                      .destination = migration,
+                                      .begin = begin,
+                                      .prepare = prepare,
+                                      .perform = perform,
+                                      .finish = finish,
+                                      .confirm = confirm,
+                                      .on_phase = on_phase,
                                       .data = migration};
 }

@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finish(0) was sent and not answered: the guest may run at the destination, or may never have.  The source must not be
- * told to resume on a guess, so somebody has to look.  What is found there decides by a table; what decides nothing
- * leaves the source paused. */
+/* Finish(0) was sent and not answered: the guest may run at the destination, or may never have. The
+ * source must not be told to resume on a guess, so somebody has to look.  What is found there
+ * decides by a table; what decides nothing leaves the source paused. */
 #include "base/clock.h"
 #include "migrate.h"
 
-#define LOOK_MS (20 * 1000) /* how long a user's patience is asked for */
+#define LOOK_MS       (20 * 1000) /* how long a user's patience is asked for */
 #define LOOK_PAUSE_MS 250
-/* A stock destination without --persistent forgets a guest that ended.  So soon after Finish it is taken for one that
- * never ran. */
+/* A stock destination without --persistent forgets a guest that ended.  So soon after Finish it is
+ * taken for one that never ran. */
 #define FRESH_MS (60 * 1000)
 
 typedef enum { FOUND_NOTHING_YET, FOUND_RUNS, FOUND_RAN, FOUND_NEVER_RAN, FOUND_DOUBT } Found;
 
-#define RUNNING_MIGRATED 2 /* reason of "running": by a migration, and nobody has touched it since */
+#define RUNNING_MIGRATED                                                                           \
+    2 /* reason of "running": by a migration, and nobody has touched it since */
 /* Reasons of "shut off". */
-enum { SHUTOFF_SHUTDOWN = 1, SHUTOFF_DESTROYED = 2, SHUTOFF_CRASHED = 3, SHUTOFF_MIGRATED = 4, SHUTOFF_SAVED = 5 };
+enum {
+    SHUTOFF_SHUTDOWN = 1,
+    SHUTOFF_DESTROYED = 2,
+    SHUTOFF_CRASHED = 3,
+    SHUTOFF_MIGRATED = 4,
+    SHUTOFF_SAVED = 5
+};
 
 static Found judge_shutoff(int reason)
 {
@@ -62,7 +69,8 @@ static Found look_once(const Migration *migration, int64_t asked_ms)
 {
     g_autoptr(GError) error = NULL;
     FerryConnection *conn = ferry_connection_open(migration->wanted->dest_uri, 0, NULL);
-    FerryDomain *domain = conn ? ferry_domain_find_by_uuid(conn, migration->domain->uuid_text, &error) : NULL;
+    FerryDomain *domain =
+        conn ? ferry_domain_find_by_uuid(conn, migration->domain->uuid_text, &error) : NULL;
     FerryState state = FERRY_STATE_NONE;
     int reason = 0;
     Found found = FOUND_NOTHING_YET;
@@ -82,9 +90,11 @@ PhaseOutcome migration_look(Migration *migration)
 
     for (;;) {
         switch (look_once(migration, asked_ms)) {
-        case FOUND_RUNS: /* a ferryd runs it only after it has written TAKEN, so that is what its source may hear */
+        case FOUND_RUNS: /* a ferryd runs it only after it has written TAKEN, so that is what its
+                            source may hear */
             if (migration->is_dest_ferry)
-                phase_run_set_cookie(&migration->run, cookie_hand_on(migration->c2, COOKIE_WORD_TAKEN));
+                phase_run_set_cookie(&migration->run,
+                                     cookie_hand_on(migration->c2, COOKIE_WORD_TAKEN));
             return PHASE_ARRIVED;
         case FOUND_RAN:
             return PHASE_ARRIVED;
@@ -98,6 +108,7 @@ PhaseOutcome migration_look(Migration *migration)
         if (clock_now_ms() - asked_ms > LOOK_MS)
             return PHASE_UNKNOWN;
         migration_report(migration);
-        connection_pump(migration->domain->conn, -1, clock_now_ms() + LOOK_PAUSE_MS); /* its keepalive goes on */
+        connection_pump(migration->domain->conn, -1,
+                        clock_now_ms() + LOOK_PAUSE_MS); /* its keepalive goes on */
     }
 }

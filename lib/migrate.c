@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Moving a guest: led from here over two connections, or asked of the source daemon in one call (peer-to-peer, with or
- * without tunnel). */
+/* Moving a guest: led from here over two connections, or asked of the source daemon in one call
+ * (peer-to-peer, with or without tunnel). */
 #include "migrate.h"
 
 #include <string.h>
@@ -10,15 +10,16 @@
 #include "wire/params.h"
 
 #define JOB_COMPLETED_EVENT 21
-#define EVENT_WAIT_MS 100 /* for the job-completed event, when the reply overtook it */
-#define POLL_MS 500
+#define EVENT_WAIT_MS       100 /* for the job-completed event, when the reply overtook it */
+#define POLL_MS             500
 
 /* ---- progress ---- */
 
 void migration_report(Migration *migration)
 {
     const MigrationStats *stats = &migration->stats;
-    FerryProgress progress = {.phase = enum_name(phase_names, (int)migration->phase), .expected_downtime_ms = -1};
+    FerryProgress progress = {.phase = enum_name(phase_names, (int)migration->phase),
+                              .expected_downtime_ms = -1};
     int percent = migration->has_stats ? migration_stats_percent(stats) : -1;
 
     if (!migration->wanted->progress)
@@ -40,7 +41,8 @@ void migration_report(Migration *migration)
         migration->is_abort_asked = TRUE;
 }
 
-/* Before the job exists, and again once it has ended, the source refuses; so it is told until it hears. */
+/* Before the job exists, and again once it has ended, the source refuses; so it is told until it
+ * hears. */
 static void pass_abort(Migration *migration)
 {
     if (migration->is_abort_asked && !migration->is_abort_told)
@@ -54,7 +56,8 @@ void migration_idle(void *data)
     FerryParams *params = NULL;
 
     pass_abort(migration);
-    if (migration->wanted->progress && ferry_domain_job_stats(migration->domain, 0, &type, &params, NULL)) {
+    if (migration->wanted->progress &&
+        ferry_domain_job_stats(migration->domain, 0, &type, &params, NULL)) {
         if (type == FERRY_JOB_UNBOUNDED || type == FERRY_JOB_BOUNDED) {
             migration_stats_from_params(params->list, (JobType)type, &migration->stats);
             migration->has_stats = TRUE;
@@ -75,10 +78,13 @@ static gboolean check_features(Migration *migration, GError **error)
     if (!ferry_connection_has_feature(source, FEATURE_MIGRATE_PARAMS) ||
         !ferry_connection_has_feature(dest, FEATURE_MIGRATE_PARAMS))
         return error_set(error, ERROR_NO_SUPPORT, "the daemon at '%s' is too old to migrate with",
-                         ferry_connection_has_feature(source, FEATURE_MIGRATE_PARAMS) ? dest->uri_text : source->uri_text);
+                         ferry_connection_has_feature(source, FEATURE_MIGRATE_PARAMS)
+                             ? dest->uri_text
+                             : source->uri_text);
     migration->run.is_protected = ferry_connection_has_feature(source, FEATURE_CHANGE_PROTECTION);
     if ((flags & MIGRATE_CHANGE_PROTECTION) && !migration->run.is_protected)
-        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED, "argument unsupported: cannot enforce change protection");
+        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
+                         "argument unsupported: cannot enforce change protection");
     if ((flags & MIGRATE_OFFLINE) && (!ferry_connection_has_feature(source, FEATURE_OFFLINE) ||
                                       !ferry_connection_has_feature(dest, FEATURE_OFFLINE)))
         return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
@@ -105,7 +111,8 @@ static gboolean lead(Migration *migration, const Params *params, GError **error)
 /* Did the source fail to find the way to the address that the destination gave? */
 static gboolean is_address_failure(const GError *error)
 {
-    static const char *const signs[] = {"Unable to resolve address", "unable to connect to server at", "address resolution failed"};
+    static const char *const signs[] = {
+        "Unable to resolve address", "unable to connect to server at", "address resolution failed"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(signs); i++)
         if (strstr(error->message, signs[i]))
@@ -113,7 +120,7 @@ static gboolean is_address_failure(const GError *error)
     return FALSE;
 }
 
-/* The address at which we reach the destination's daemon ourselves; NULL: no network lies between. */
+/* The address at which we reach the destination's daemon; NULL: no network lies between. */
 static char *dest_literal(FerryConnection *dest)
 {
     g_autofree LinkAddress *resolved = NULL;
@@ -125,11 +132,14 @@ static char *dest_literal(FerryConnection *dest)
     if (dest->link->kind != LINK_KIND_COMMAND || !dest->uri->host)
         return NULL;
     resolved = link_resolve(dest->uri->host, 0, &count, NULL);
-    return resolved && !link_address_is_loopback(&resolved[0]) ? link_address_format_host(&resolved[0]) : NULL;
+    return resolved && !link_address_is_loopback(&resolved[0])
+               ? link_address_format_host(&resolved[0])
+               : NULL;
 }
 
-/* Two stock hosts, and the destination gave a name or address that means nothing to the source.  Nothing has moved yet,
- * so one more try with an address that is known to work at least from here does no harm. */
+/* Two stock hosts, and the destination gave a name or address that means nothing to the source.
+ * Nothing has moved yet, so one more try with an address that is known to work at least from here
+ * does no harm. */
 static gboolean retry(Migration *migration, const Params *params, GError **error, char **ret_notice)
 {
     g_autofree char *literal = NULL, *uri = NULL, *first = NULL;
@@ -137,8 +147,9 @@ static gboolean retry(Migration *migration, const Params *params, GError **error
     g_autoptr(GError) again = NULL;
     gboolean is_v6;
 
-    if (migration->phase != PHASE_FINISH || migration->run.outcome != PHASE_STAYED || migration->is_dest_ferry ||
-        migration->is_abort_asked || params_find(params, MIGRATE_PARAM_URI) || !is_address_failure(*error) ||
+    if (migration->phase != PHASE_FINISH || migration->run.outcome != PHASE_STAYED ||
+        migration->is_dest_ferry || migration->is_abort_asked ||
+        params_find(params, MIGRATE_PARAM_URI) || !is_address_failure(*error) ||
         !(literal = dest_literal(migration->dest)))
         return FALSE;
     first = g_strdup(migration->run.uri);
@@ -147,17 +158,20 @@ static gboolean retry(Migration *migration, const Params *params, GError **error
     with_uri = params_copy(params);
     params_add_string(with_uri, MIGRATE_PARAM_URI, uri);
     if (!lead(migration, with_uri, &again)) {
-        g_prefix_error(error, "%s (tried %s as well: %s): ", "no way to the destination", uri, again->message);
+        g_prefix_error(error, "no way to the destination (tried %s as well: %s): ", uri,
+                       again->message);
         return FALSE;
     }
-    *ret_notice = g_strdup_printf("the destination named %s, which the source could not use (%s); went by %s instead",
-                                  first ?: "an address", (*error)->message, uri);
+    *ret_notice = g_strdup_printf(
+        "the destination named %s, which the source could not use (%s); went by %s instead",
+        first ?: "an address", (*error)->message, uri);
     migration->run.params = params; /* with_uri ends here */
     g_clear_error(error);
     return TRUE;
 }
 
-static gboolean migrate_led(Migration *migration, const Params *params, char **ret_address, char **ret_notice, GError **error)
+static gboolean migrate_led(Migration *migration, const Params *params, char **ret_address,
+                            char **ret_notice, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     gboolean ok;
@@ -182,7 +196,8 @@ static void on_job_completed(const FerryEvent *event, void *data)
 {
     Migration *migration = data;
 
-    if (!event->params || g_strcmp0(ferry_domain_uuid(event->domain), migration->domain->uuid_text) != 0)
+    if (!event->params ||
+        g_strcmp0(ferry_domain_uuid(event->domain), migration->domain->uuid_text) != 0)
         return;
     migration->has_stats = TRUE;
     migration_stats_from_params(event->params->list, JOB_TYPE_COMPLETED, &migration->stats);
@@ -198,8 +213,10 @@ static gboolean check_p2p(Migration *migration, GError **error)
 
     if (!uri)
         return FALSE;
-    if ((uri->host && g_str_has_prefix(uri->host, "localhost")) || (!uri->host && !uri->socket && !uri->command))
-        return error_set(error, ERROR_INVALID_ARG, "invalid argument: Attempt to migrate guest to the same host %s", dest);
+    if ((uri->host && g_str_has_prefix(uri->host, "localhost")) ||
+        (!uri->host && !uri->socket && !uri->command))
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: Attempt to migrate guest to the same host %s", dest);
     if (!ferry_connection_has_feature(source, FEATURE_P2P) ||
         !ferry_connection_has_feature(source, FEATURE_MIGRATE_PARAMS))
         return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
@@ -211,8 +228,8 @@ static void wait_for_numbers(Migration *migration)
 {
     int64_t deadline_ms = clock_now_ms() + EVENT_WAIT_MS;
 
-    while (!(migration->has_stats && migration->stats.type == JOB_TYPE_COMPLETED) && clock_now_ms() < deadline_ms &&
-           !migration->domain->conn->lost)
+    while (!(migration->has_stats && migration->stats.type == JOB_TYPE_COMPLETED) &&
+           clock_now_ms() < deadline_ms && !migration->domain->conn->lost)
         connection_pump(migration->domain->conn, -1, deadline_ms);
 }
 
@@ -227,13 +244,15 @@ static gboolean migrate_p2p(Migration *migration, const Params *params, GError *
 
     if (!check_p2p(migration, error))
         return FALSE;
-    is_watching = ferry_connection_watch(source, JOB_COMPLETED_EVENT, migration->domain, on_job_completed, migration, NULL);
+    is_watching = ferry_connection_watch(source, JOB_COMPLETED_EVENT, migration->domain,
+                                         on_job_completed, migration, NULL);
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     migration->phase = PHASE_PERFORM;
     migration_report(migration);
     migration->run.outcome = PHASE_UNKNOWN;
     if (!connection_call_long(source, REMOTE_DOMAIN_MIGRATE_PERFORM3_PARAMS, &args, NULL, NULL,
-                              migration->wanted->interval_ms > 0 ? migration->wanted->interval_ms : POLL_MS,
+                              migration->wanted->interval_ms > 0 ? migration->wanted->interval_ms
+                                                                 : POLL_MS,
                               migration_idle, migration, error)) {
         if (!source->lost)
             migration->run.outcome = PHASE_STAYED; /* or in doubt, which the source says itself */
@@ -264,13 +283,14 @@ static void fill_result(const Migration *migration, FerryMigrationResult *result
 
     result->outcome = (FerryOutcome)migration->run.outcome;
     result->total_ms = (uint64_t)(clock_now_ms() - migration->started_ms);
-    result->downtime_ms = is_complete && (stats->has & STATS_HAS_DOWNTIME) ? (int64_t)stats->downtime_ms : -1;
+    result->downtime_ms =
+        is_complete && (stats->has & STATS_HAS_DOWNTIME) ? (int64_t)stats->downtime_ms : -1;
     result->transferred_bytes =
         migration->has_stats ? (int64_t)(stats->memory_processed + stats->disk_processed) : -1;
 }
 
-/* Stock hosts cut a port above 65535 down to 16 bits, so the memory would go to a port that nobody named.  Other schemes
- * are the hosts' matter. */
+/* Stock hosts cut a port above 65535 down to 16 bits, so the memory would go to a port that nobody
+ * named.  Other schemes are the hosts' matter. */
 static gboolean check_uri(const Params *params, GError **error)
 {
     const char *text = params_get_string(params, MIGRATE_PARAM_URI);
@@ -282,8 +302,8 @@ static gboolean check_uri(const Params *params, GError **error)
     return uri != NULL;
 }
 
-bool ferry_domain_migrate(FerryDomain *domain, const FerryMigration *wanted, FerryMigrationResult *ret_result,
-                          FerryError **error)
+bool ferry_domain_migrate(FerryDomain *domain, const FerryMigration *wanted,
+                          FerryMigrationResult *ret_result, FerryError **error)
 {
     Migration migration = {.domain = domain, .wanted = wanted, .started_ms = clock_now_ms()};
     g_autoptr(Params) params = wanted->params ? params_copy(wanted->params->list) : params_new();
@@ -294,10 +314,12 @@ bool ferry_domain_migrate(FerryDomain *domain, const FerryMigration *wanted, Fer
     ok = migrate_flags_check_known(wanted->flags, "ferry_domain_migrate", error) &&
          params_check(params, migrate_param_rules(), error) && check_uri(params, error);
     if (ok && !wanted->dest_uri)
-        ok = error_set(error, ERROR_INVALID_ARG, "invalid argument: a migration needs the destination's URI");
+        ok = error_set(error, ERROR_INVALID_ARG,
+                       "invalid argument: a migration needs the destination's URI");
     if (ok)
-        ok = wanted->flags & MIGRATE_PEER2PEER ? migrate_p2p(&migration, params, error)
-                                               : migrate_led(&migration, params, &result.address, &result.notice, error);
+        ok = wanted->flags & MIGRATE_PEER2PEER
+                 ? migrate_p2p(&migration, params, error)
+                 : migrate_led(&migration, params, &result.address, &result.notice, error);
     fill_result(&migration, &result);
     result.address = result.address ?: g_steal_pointer(&migration.p2p_address);
     g_free(migration.p2p_address);

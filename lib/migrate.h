@@ -8,8 +8,8 @@
 #include "phase/flags.h"
 
 typedef struct {
-    FerryDomain *domain;     /* at the source */
-    FerryConnection *dest;   /* NULL: peer-to-peer */
+    FerryDomain *domain;   /* at the source */
+    FerryConnection *dest; /* NULL: peer-to-peer */
     const FerryMigration *wanted;
     PhaseRun run;
     Phase phase;
@@ -31,5 +31,6 @@ void migration_idle(void *migration);
 /* The endpoints of a client-led migration; source and destination are the Migration. */
 void migration_endpoints(Migration *migration, PhaseEndpoints *ret_endpoints);
 
-/* lib/migrate-look.c: Finish(0) was not answered.  Looks at the destination, over a new connection if need be. */
+/* lib/migrate-look.c: Finish(0) was not answered.  Looks at the destination, over a new connection
+ * if need be. */
 PhaseOutcome migration_look(Migration *migration);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The blocking pump: polls the link of a connection (and of its companion), feeds what comes to the RPC engine and
- * writes what it wants written.  The engine is pure; all waiting of the library happens in this file. */
+/* The blocking pump: polls the link of a connection (and of its companion), feeds what comes to the
+ * RPC engine and writes what it wants written.  The engine is pure; all waiting of the library
+ * happens in this file. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -23,15 +24,18 @@ static void lose(FerryConnection *conn, GError *reason)
 /* The far end has closed, or reading failed (cause, taken): a command may have said why. */
 static GError *end_reason(FerryConnection *conn, GError *cause)
 {
-    g_autofree char *words = conn->link->kind == LINK_KIND_COMMAND ? link_command_words(conn->link) : NULL;
+    g_autofree char *words =
+        conn->link->kind == LINK_KIND_COMMAND ? link_command_words(conn->link) : NULL;
     GError *error = NULL;
 
     if (words && *words)
-        error_set_from(&error, FROM_RPC, ERROR_SYSTEM_ERROR, "Cannot recv data: %s: Connection reset by peer", words);
+        error_set_from(&error, FROM_RPC, ERROR_SYSTEM_ERROR,
+                       "Cannot recv data: %s: Connection reset by peer", words);
     else if (cause)
         return cause;
     else
-        error_set_from(&error, FROM_RPC, ERROR_SYSTEM_ERROR, "End of file while reading data: Input/output error");
+        error_set_from(&error, FROM_RPC, ERROR_SYSTEM_ERROR,
+                       "End of file while reading data: Input/output error");
     g_clear_error(&cause);
     return error;
 }
@@ -40,11 +44,13 @@ void connection_flush(FerryConnection *conn)
 {
     RpcOutput output;
 
-    while (!conn->lost && rpc_connection_output(conn->rpc, &output) && output.fd < 0 && !output.window) {
+    while (!conn->lost && rpc_connection_output(conn->rpc, &output) && output.fd < 0 &&
+           !output.window) {
         GError *error = NULL;
         size_t written = 0;
 
-        switch (link_write(conn->link, output.iov[0].iov_base, output.iov[0].iov_len, &written, &error)) {
+        switch (link_write(conn->link, output.iov[0].iov_base, output.iov[0].iov_len, &written,
+                           &error)) {
         case LINK_OK:
             rpc_connection_consumed(conn->rpc, written);
             continue;
@@ -91,7 +97,8 @@ static void tick(FerryConnection *conn)
     if (conn->lost)
         return;
     if (clock_now_ms() >= conn->login_deadline_ms)
-        error_set_from(&error, FROM_RPC, ERROR_SYSTEM_ERROR, "the daemon at '%s' does not answer", conn->uri_text);
+        error_set_from(&error, FROM_RPC, ERROR_SYSTEM_ERROR, "the daemon at '%s' does not answer",
+                       conn->uri_text);
     else if (rpc_connection_tick(conn->rpc, clock_now_ms(), &error))
         return;
     lose(conn, error);
@@ -110,7 +117,8 @@ static gboolean poll_prepare(FerryConnection *conn, struct pollfd *ret_entry, in
         return FALSE;
     ret_entry->fd = conn->link->fd;
     ret_entry->events = POLLIN | (rpc_connection_output(conn->rpc, &output) ? POLLOUT : 0);
-    *deadline_ms = MIN(*deadline_ms, MIN(rpc_connection_next_deadline(conn->rpc), conn->login_deadline_ms));
+    *deadline_ms =
+        MIN(*deadline_ms, MIN(rpc_connection_next_deadline(conn->rpc), conn->login_deadline_ms));
     return TRUE;
 }
 
@@ -191,16 +199,17 @@ static void on_reply(const RpcReply *reply, void *data)
         g_byte_array_append(pending->body, reply->body, (guint)reply->body_len);
 }
 
-static gboolean call(FerryConnection *conn, const WireProcedure *procedure, const void *args, Arena *arena, void *ret,
-                     int interval_ms, IdleFunc idle, void *data, GError **error)
+static gboolean call(FerryConnection *conn, const WireProcedure *procedure, const void *args,
+                     Arena *arena, void *ret, int interval_ms, IdleFunc idle, void *data,
+                     GError **error)
 {
     g_autoptr(GByteArray) body = g_byte_array_new();
     Pending pending = {.body = body};
     int64_t next_ms = idle ? clock_now_ms() + interval_ms : INT64_MAX;
     uint32_t serial;
 
-    if (!connection_check(conn, error) ||
-        !rpc_connection_call(conn->rpc, procedure, args, NULL, 0, on_reply, &pending, &serial, error))
+    if (!connection_check(conn, error) || !rpc_connection_call(conn->rpc, procedure, args, NULL, 0,
+                                                               on_reply, &pending, &serial, error))
         return FALSE;
     while (!pending.is_done) {
         PumpResult result = connection_pump(conn, -1, next_ms);
@@ -217,14 +226,17 @@ static gboolean call(FerryConnection *conn, const WireProcedure *procedure, cons
     return !ret || wire_decode_into(procedure->ret, body->data, body->len, arena, ret, error);
 }
 
-gboolean connection_call(FerryConnection *conn, uint32_t program, int32_t procedure, const void *args, Arena *arena,
-                         void *ret, GError **error)
+gboolean connection_call(FerryConnection *conn, uint32_t program, int32_t procedure,
+                         const void *args, Arena *arena, void *ret, GError **error)
 {
-    return call(conn, wire_procedure_get(program, procedure), args, arena, ret, 0, NULL, NULL, error);
+    return call(conn, wire_procedure_get(program, procedure), args, arena, ret, 0, NULL, NULL,
+                error);
 }
 
-gboolean connection_call_long(FerryConnection *conn, int32_t procedure, const void *args, Arena *arena, void *ret,
-                              int interval_ms, IdleFunc idle, void *data, GError **error)
+gboolean connection_call_long(FerryConnection *conn, int32_t procedure, const void *args,
+                              Arena *arena, void *ret, int interval_ms, IdleFunc idle, void *data,
+                              GError **error)
 {
-    return call(conn, wire_procedure_get(REMOTE_PROGRAM, procedure), args, arena, ret, interval_ms, idle, data, error);
+    return call(conn, wire_procedure_get(REMOTE_PROGRAM, procedure), args, arena, ret, interval_ms,
+                idle, data, error);
 }

@@ -135,7 +135,8 @@ static void write_capabilities(const MigrationCookie *cookie, XmlWriter *writer)
         return;
     xml_write_open(writer, "capabilities");
     for (guint i = 0; i < cookie->capabilities->len; i++) {
-        const CookieCapability *capability = &g_array_index(cookie->capabilities, CookieCapability, i);
+        const CookieCapability *capability =
+            &g_array_index(cookie->capabilities, CookieCapability, i);
 
         xml_write_open(writer, "cap");
         xml_write_attr(writer, "name", capability->name);
@@ -221,7 +222,8 @@ GBytes *cookie_format(const MigrationCookie *cookie, GError **error)
     size = strlen(text) + 1;
     if (size > COOKIE_BYTES_MAX) {
         g_free(text);
-        error_set(error, ERROR_INTERNAL_ERROR, "internal error: the migration cookie of domain '%s' is over %d bytes",
+        error_set(error, ERROR_INTERNAL_ERROR,
+                  "internal error: the migration cookie of domain '%s' is over %d bytes",
                   cookie->name, COOKIE_BYTES_MAX);
         return NULL;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reading cookies.  They come from outside: what is merely unknown is skipped, what is wrong is refused. */
+/* Reading cookies.  They come from outside: what is merely unknown is skipped, what is wrong is
+ * refused. */
 #include <string.h>
 
 #include "base/error.h"
@@ -9,15 +10,18 @@
 #define CPU_HOTPLUG (COOKIE_MEMORY_HOTPLUG | COOKIE_CPU_HOTPLUG | COOKIE_CPU)
 
 static const unsigned expected_features[] = {
-    [COOKIE_FOR_PREPARE] = COOKIE_LOCKSTATE | COOKIE_NBD | CPU_HOTPLUG | COOKIE_CAPABILITIES | COOKIE_DIRTY_BITMAPS,
-    [COOKIE_FOR_PERFORM] = COOKIE_GRAPHICS | COOKIE_NBD | COOKIE_CAPABILITIES | COOKIE_DIRTY_BITMAPS,
+    [COOKIE_FOR_PREPARE] =
+        COOKIE_LOCKSTATE | COOKIE_NBD | CPU_HOTPLUG | COOKIE_CAPABILITIES | COOKIE_DIRTY_BITMAPS,
+    [COOKIE_FOR_PERFORM] =
+        COOKIE_GRAPHICS | COOKIE_NBD | COOKIE_CAPABILITIES | COOKIE_DIRTY_BITMAPS,
     [COOKIE_FOR_FINISH] = COOKIE_NETWORK | COOKIE_STATISTICS | COOKIE_NBD | COOKIE_PERSISTENT,
     [COOKIE_FOR_CONFIRM] = COOKIE_STATISTICS,
 };
 
 static gboolean malformed(GError **error, const char *what)
 {
-    return error_set(error, ERROR_INTERNAL_ERROR, "internal error: malformed %s in migration data", what);
+    return error_set(error, ERROR_INTERNAL_ERROR, "internal error: malformed %s in migration data",
+                     what);
 }
 
 static const char *required_text(XmlNode *root, const char *name, GError **error)
@@ -25,7 +29,8 @@ static const char *required_text(XmlNode *root, const char *name, GError **error
     XmlNode *node = xml_child(root, name);
 
     if (!node) {
-        error_set(error, ERROR_INTERNAL_ERROR, "internal error: missing %s element in migration data", name);
+        error_set(error, ERROR_INTERNAL_ERROR,
+                  "internal error: missing %s element in migration data", name);
         return NULL;
     }
     return xml_text(node);
@@ -36,7 +41,8 @@ static MigrationCookie *read_identity(XmlNode *root, GError **error)
     const char *name, *uuid_text, *hostname, *host_uuid_text;
     Uuid uuid, host_uuid;
 
-    if (!(name = required_text(root, "name", error)) || !(uuid_text = required_text(root, "uuid", error)) ||
+    if (!(name = required_text(root, "name", error)) ||
+        !(uuid_text = required_text(root, "uuid", error)) ||
         !(hostname = required_text(root, "hostname", error)) ||
         !(host_uuid_text = required_text(root, "hostuuid", error)))
         return NULL;
@@ -51,20 +57,22 @@ static MigrationCookie *read_identity(XmlNode *root, GError **error)
     return cookie_new(name, &uuid, hostname, &host_uuid);
 }
 
-static gboolean read_features(MigrationCookie *cookie, XmlNode *root, CookieReader reader, GError **error)
+static gboolean read_features(MigrationCookie *cookie, XmlNode *root, CookieReader reader,
+                              GError **error)
 {
     for (XmlNode *node = xml_child(root, "feature"); node; node = xml_next(node, "feature")) {
         const char *name = xml_attr(node, "name");
         int feature = 0;
 
         if (!name)
-            return error_set(error, ERROR_INTERNAL_ERROR, "internal error: missing feature name in migration data");
+            return error_set(error, ERROR_INTERNAL_ERROR,
+                             "internal error: missing feature name in migration data");
         if (!enum_find(cookie_feature_names, name, &feature))
-            return error_set(error, ERROR_INTERNAL_ERROR, "internal error: Unknown migration cookie feature %.255s",
-                             name);
+            return error_set(error, ERROR_INTERNAL_ERROR,
+                             "internal error: Unknown migration cookie feature %.255s", name);
         if (!(expected_features[reader] & (unsigned)feature))
-            return error_set(error, ERROR_INTERNAL_ERROR, "internal error: Unsupported migration cookie feature %s",
-                             name);
+            return error_set(error, ERROR_INTERNAL_ERROR,
+                             "internal error: Unsupported migration cookie feature %s", name);
         cookie->features |= (unsigned)feature;
     }
     return TRUE;
@@ -113,7 +121,8 @@ static gboolean read_network(MigrationCookie *cookie, XmlNode *root, GError **er
         XmlNode *data = xml_child(node, "portdata");
         CookieInterface interface = {0};
 
-        if (!xml_attr(node, "index") || !xml_attr_uint(node, "index", UINT_MAX, &interface.index, NULL) ||
+        if (!xml_attr(node, "index") ||
+            !xml_attr_uint(node, "index", UINT_MAX, &interface.index, NULL) ||
             !xml_attr(node, "vporttype"))
             return malformed(error, "network element");
         interface.vport_type = g_strdup(xml_attr(node, "vporttype"));
@@ -136,7 +145,8 @@ static gboolean read_nbd(MigrationCookie *cookie, XmlNode *root, GError **error)
     for (; disk; disk = xml_next(disk, "disk")) {
         uint64_t capacity = 0;
 
-        if (!xml_attr(disk, "target") || !xml_attr_u64(disk, "capacity", UINT64_MAX, &capacity, NULL))
+        if (!xml_attr(disk, "target") ||
+            !xml_attr_u64(disk, "capacity", UINT64_MAX, &capacity, NULL))
             return malformed(error, "nbd element");
         cookie_add_disk(cookie, xml_attr(disk, "target"), capacity);
     }
@@ -152,7 +162,8 @@ static gboolean read_capabilities(MigrationCookie *cookie, XmlNode *root, GError
     for (; cap; cap = xml_next(cap, "cap")) {
         const char *is_auto = xml_attr(cap, "auto");
 
-        if (!xml_attr(cap, "name") || (g_strcmp0(is_auto, "yes") != 0 && g_strcmp0(is_auto, "no") != 0))
+        if (!xml_attr(cap, "name") ||
+            (g_strcmp0(is_auto, "yes") != 0 && g_strcmp0(is_auto, "no") != 0))
             return malformed(error, "capabilities element");
         cookie_add_capability(cookie, xml_attr(cap, "name"), g_str_equal(is_auto, "yes"));
     }
@@ -161,7 +172,8 @@ static gboolean read_capabilities(MigrationCookie *cookie, XmlNode *root, GError
 
 static gboolean read_bitmaps(MigrationCookie *cookie, XmlNode *root, GError **error)
 {
-    for (XmlNode *disk = xml_child(root, "blockDirtyBitmaps/disk"); disk; disk = xml_next(disk, "disk")) {
+    for (XmlNode *disk = xml_child(root, "blockDirtyBitmaps/disk"); disk;
+         disk = xml_next(disk, "disk")) {
         const char *target = xml_attr(disk, "target");
 
         for (XmlNode *node = xml_child(disk, "bitmap"); node; node = xml_next(node, "bitmap")) {
@@ -178,7 +190,8 @@ static gboolean read_bitmaps(MigrationCookie *cookie, XmlNode *root, GError **er
     return TRUE;
 }
 
-/* Attributes that we do not know are skipped; those that we do know decide who runs a guest, so they have to be right. */
+/* Attributes that we do not know are skipped; those that we do know decide who runs a guest, so
+ * they have to be right. */
 static gboolean read_ferry(MigrationCookie *cookie, XmlNode *root, GError **error)
 {
     XmlNode *node = xml_child(root, "ferry");
@@ -191,7 +204,8 @@ static gboolean read_ferry(MigrationCookie *cookie, XmlNode *root, GError **erro
         return TRUE;
     if (g_strcmp0(xml_attr(node, "version"), "1") != 0)
         return error_set(error, ERROR_INTERNAL_ERROR,
-                         "internal error: the other host speaks version %.32s of the hand-over, this one version 1",
+                         "internal error: the other host speaks version %.32s of the hand-over, "
+                         "this one version 1",
                          xml_attr(node, "version") ?: "none");
     ferry = cookie_ferry(cookie);
     attempt = xml_attr(node, "attempt");
@@ -199,8 +213,9 @@ static gboolean read_ferry(MigrationCookie *cookie, XmlNode *root, GError **erro
     token = xml_attr(node, "token");
     word = xml_attr(node, "word");
     wish = xml_attr(node, "wish");
-    if (!attempt || !hex_parse(attempt, id, sizeof id) || !uuid || !uuid_parse(uuid, &ferry->uuid) ||
-        !xml_attr(node, "epoch") || !xml_attr_u64(node, "epoch", UINT64_MAX, &ferry->epoch, NULL) ||
+    if (!attempt || !hex_parse(attempt, id, sizeof id) || !uuid ||
+        !uuid_parse(uuid, &ferry->uuid) || !xml_attr(node, "epoch") ||
+        !xml_attr_u64(node, "epoch", UINT64_MAX, &ferry->epoch, NULL) ||
         (token && !hex_parse(token, ferry->token, COOKIE_TOKEN_BYTES)) ||
         (word && !enum_find(cookie_word_names, word, &value)))
         return malformed(error, "ferry element");
@@ -231,7 +246,8 @@ MigrationCookie *cookie_parse(const void *bytes, size_t len, CookieReader reader
     XmlNode *root, *stats;
 
     if (len == 0 || len > COOKIE_BYTES_MAX || text[len - 1] != '\0') {
-        error_set(error, ERROR_INTERNAL_ERROR, "internal error: Migration cookie was not NULL terminated");
+        error_set(error, ERROR_INTERNAL_ERROR,
+                  "internal error: Migration cookie was not NULL terminated");
         return NULL;
     }
     tree = xml_parse(text, strlen(text), "qemu-migration", error);

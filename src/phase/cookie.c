@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Cookies: the struct, and what is checked of it.  Writing and reading are in cookie-format.c and cookie-parse.c. */
+/* Cookies: the struct, and what is checked of it.  Writing and reading are in cookie-format.c and
+ * cookie-parse.c. */
 #include "phase/cookie.h"
 
 #include "base/error.h"
@@ -21,8 +22,12 @@ const EnumName cookie_feature_names[] = {
 };
 
 const EnumName cookie_word_names[] = {
-    {"OFFERED", COOKIE_WORD_OFFERED}, {"PREPARED", COOKIE_WORD_PREPARED}, {"GO", COOKIE_WORD_GO},
-    {"TAKEN", COOKIE_WORD_TAKEN},     {"REFUSED", COOKIE_WORD_REFUSED},   {"LOST", COOKIE_WORD_LOST},
+    {"OFFERED", COOKIE_WORD_OFFERED},
+    {"PREPARED", COOKIE_WORD_PREPARED},
+    {"GO", COOKIE_WORD_GO},
+    {"TAKEN", COOKIE_WORD_TAKEN},
+    {"REFUSED", COOKIE_WORD_REFUSED},
+    {"LOST", COOKIE_WORD_LOST},
     {NULL},
 };
 
@@ -57,7 +62,8 @@ static GArray *list_new(size_t item_size, GDestroyNotify clear)
     return list;
 }
 
-MigrationCookie *cookie_new(const char *name, const Uuid *uuid, const char *hostname, const Uuid *host_uuid)
+MigrationCookie *cookie_new(const char *name, const Uuid *uuid, const char *hostname,
+                            const Uuid *host_uuid)
 {
     MigrationCookie *cookie = g_new0(MigrationCookie, 1);
 
@@ -121,36 +127,40 @@ CookieFerry *cookie_ferry(MigrationCookie *cookie)
     return cookie->ferry;
 }
 
-gboolean cookie_check(const MigrationCookie *cookie, const char *name, const Uuid *uuid, const Uuid *own_host,
-                      GError **error)
+gboolean cookie_check(const MigrationCookie *cookie, const char *name, const Uuid *uuid,
+                      const Uuid *own_host, GError **error)
 {
     char theirs[UUID_TEXT_SIZE], ours[UUID_TEXT_SIZE];
 
     if (!g_str_equal(cookie->name, name))
         return error_set(error, ERROR_INTERNAL_ERROR,
-                         "internal error: Incoming cookie data had unexpected name %s vs %s", cookie->name, name);
-    if (!uuid_equal(&cookie->uuid, uuid) || (cookie->ferry && !uuid_equal(&cookie->ferry->uuid, uuid)))
+                         "internal error: Incoming cookie data had unexpected name %s vs %s",
+                         cookie->name, name);
+    if (!uuid_equal(&cookie->uuid, uuid) ||
+        (cookie->ferry && !uuid_equal(&cookie->ferry->uuid, uuid)))
         return error_set(error, ERROR_INTERNAL_ERROR,
                          "internal error: Incoming cookie data had unexpected UUID %s vs %s",
                          uuid_format(&cookie->uuid, theirs), uuid_format(uuid, ours));
     if (uuid_equal(&cookie->host_uuid, own_host))
-        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: Attempt to migrate guest to the same host %s",
+        return error_set(error, ERROR_INTERNAL_ERROR,
+                         "internal error: Attempt to migrate guest to the same host %s",
                          uuid_format(own_host, ours));
     return TRUE;
 }
 
-/* The source without a lock driver sends no element; so a target with one has nothing to go on, and the other way round. */
+/* The source without a lock driver sends no element; so a target with one has nothing to go on, and
+ * the other way round. */
 gboolean cookie_check_lock(const MigrationCookie *cookie, const char *lock_driver, GError **error)
 {
     gboolean has_driver = lock_driver && !g_str_equal(lock_driver, "none");
 
     if (cookie->lock_driver && !g_str_equal(cookie->lock_driver, lock_driver ?: "none"))
         return error_set(error, ERROR_INTERNAL_ERROR,
-                         "internal error: Source host lock driver %s different from target %s", cookie->lock_driver,
-                         lock_driver ?: "none");
+                         "internal error: Source host lock driver %s different from target %s",
+                         cookie->lock_driver, lock_driver ?: "none");
     if (!cookie->lock_driver && has_driver)
-        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: Missing %s lock state for migration cookie",
-                         lock_driver);
+        return error_set(error, ERROR_INTERNAL_ERROR,
+                         "internal error: Missing %s lock state for migration cookie", lock_driver);
     return TRUE;
 }
 
@@ -158,7 +168,8 @@ GBytes *cookie_hand_on(GBytes *c2, CookieWord word)
 {
     size_t len = 0;
     const void *bytes = c2 ? g_bytes_get_data(c2, &len) : NULL;
-    g_autoptr(MigrationCookie) from = bytes ? cookie_parse(bytes, len, COOKIE_FOR_PERFORM, NULL) : NULL;
+    g_autoptr(MigrationCookie) from =
+        bytes ? cookie_parse(bytes, len, COOKIE_FOR_PERFORM, NULL) : NULL;
     g_autoptr(MigrationCookie) answer = NULL;
     CookieFerry *ferry;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Cookies: what the two sides tell each other through whoever drives the migration.  C1 Begin → Prepare, C2 Prepare →
- * Perform, C3 Perform → Finish, C4 Finish → Confirm.  XML with a NUL behind it, the same as stock hosts write and read;
- * our own section <ferry> they skip.  Pure: a struct comes out, a struct goes in. */
+/* Cookies: what the two sides tell each other through whoever drives the migration.  C1 Begin →
+ * Prepare, C2 Prepare → Perform, C3 Perform → Finish, C4 Finish → Confirm.  XML with a NUL behind
+ * it, the same as stock hosts write and read; our own section <ferry> they skip.  Pure: a struct
+ * comes out, a struct goes in. */
 #pragma once
 
 #include <glib.h>
@@ -11,29 +12,34 @@
 #include "base/uuid.h"
 #include "phase/stats.h"
 
-#define COOKIE_BYTES_MAX (4 * 1024 * 1024) /* on the wire, with the NUL */
-#define COOKIE_ATTEMPT_SIZE 33             /* 32 hexadecimal digits and NUL */
-#define COOKIE_TOKEN_BYTES 32
+#define COOKIE_BYTES_MAX    (4 * 1024 * 1024) /* on the wire, with the NUL */
+#define COOKIE_ATTEMPT_SIZE 33                /* 32 hexadecimal digits and NUL */
+#define COOKIE_TOKEN_BYTES  32
 
 typedef enum { /* what the reader must know, or refuse the cookie */
-    COOKIE_GRAPHICS = 1 << 0,
-    COOKIE_LOCKSTATE = 1 << 1,
-    COOKIE_PERSISTENT = 1 << 2,
-    COOKIE_NETWORK = 1 << 3,
-    COOKIE_NBD = 1 << 4,
-    COOKIE_STATISTICS = 1 << 5,
-    COOKIE_MEMORY_HOTPLUG = 1 << 6,
-    COOKIE_CPU_HOTPLUG = 1 << 7,
-    COOKIE_CPU = 1 << 8,
-    COOKIE_ALLOW_REBOOT = 1 << 9,
-    COOKIE_CAPABILITIES = 1 << 10,
-    COOKIE_DIRTY_BITMAPS = 1 << 11,
+               COOKIE_GRAPHICS = 1 << 0,
+               COOKIE_LOCKSTATE = 1 << 1,
+               COOKIE_PERSISTENT = 1 << 2,
+               COOKIE_NETWORK = 1 << 3,
+               COOKIE_NBD = 1 << 4,
+               COOKIE_STATISTICS = 1 << 5,
+               COOKIE_MEMORY_HOTPLUG = 1 << 6,
+               COOKIE_CPU_HOTPLUG = 1 << 7,
+               COOKIE_CPU = 1 << 8,
+               COOKIE_ALLOW_REBOOT = 1 << 9,
+               COOKIE_CAPABILITIES = 1 << 10,
+               COOKIE_DIRTY_BITMAPS = 1 << 11,
 } CookieFeature;
 
 extern const EnumName cookie_feature_names[];
 
 /* Features that may come as mandatory in the cookie that this phase reads; the rest is refused. */
-typedef enum { COOKIE_FOR_PREPARE, COOKIE_FOR_PERFORM, COOKIE_FOR_FINISH, COOKIE_FOR_CONFIRM } CookieReader;
+typedef enum {
+    COOKIE_FOR_PREPARE,
+    COOKIE_FOR_PERFORM,
+    COOKIE_FOR_FINISH,
+    COOKIE_FOR_CONFIRM
+} CookieReader;
 
 typedef struct {
     char *name;
@@ -83,8 +89,8 @@ typedef struct {
 typedef struct {
     char *name; /* of the guest, before any renaming */
     Uuid uuid;
-    char *hostname; /* the sender's, for people */
-    Uuid host_uuid; /* the sender's */
+    char *hostname;    /* the sender's, for people */
+    Uuid host_uuid;    /* the sender's */
     unsigned features; /* mandatory ones, CookieFeature */
 
     gboolean has_graphics;
@@ -115,9 +121,10 @@ typedef struct {
     GArray *bitmaps;           /* CookieBitmap; never NULL */
 
     CookieFerry *ferry; /* NULL: the sender is a stock host */
-} MigrationCookie; /* owns all */
+} MigrationCookie;      /* owns all */
 
-MigrationCookie *cookie_new(const char *name, const Uuid *uuid, const char *hostname, const Uuid *host_uuid);
+MigrationCookie *cookie_new(const char *name, const Uuid *uuid, const char *hostname,
+                            const Uuid *host_uuid);
 void cookie_free(MigrationCookie *cookie);
 void cookie_add_capability(MigrationCookie *cookie, const char *name, gboolean is_auto);
 void cookie_add_disk(MigrationCookie *cookie, const char *target, uint64_t capacity_bytes);
@@ -127,18 +134,19 @@ CookieFerry *cookie_ferry(MigrationCookie *cookie);
 /* With the final NUL counted.  ERROR_INTERNAL_ERROR if it would be over COOKIE_BYTES_MAX. */
 GBytes *cookie_format(const MigrationCookie *cookie, GError **error);
 
-/* NULL and no NUL, not XML, an element missing, a mandatory feature that is unknown or that the reader does not expect:
- * an error in stock's words.  What is merely unknown is skipped. */
+/* NULL and no NUL, not XML, an element missing, a mandatory feature that is unknown or that the
+ * reader does not expect: an error in stock's words.  What is merely unknown is skipped. */
 MigrationCookie *cookie_parse(const void *bytes, size_t len, CookieReader reader, GError **error);
 
-/* The guest is the one meant, and the sender is another host.  name: what the guest is called here before renaming. */
-gboolean cookie_check(const MigrationCookie *cookie, const char *name, const Uuid *uuid, const Uuid *own_host,
-                      GError **error);
+/* The guest is the one meant, and the sender is another host.  name: what the guest is called here
+ * before renaming. */
+gboolean cookie_check(const MigrationCookie *cookie, const char *name, const Uuid *uuid,
+                      const Uuid *own_host, GError **error);
 /* lock_driver: this host's, "none" or NULL if it has none. */
 gboolean cookie_check_lock(const MigrationCookie *cookie, const char *lock_driver, GError **error);
 
-/* For Confirm: the destination's answer to Finish, when it came as an error instead of a C4.  c2 is what Prepare gave;
- * NULL if that is not from a ferryd. */
+/* For Confirm: the destination's answer to Finish, when it came as an error instead of a C4.  c2 is
+ * what Prepare gave; NULL if that is not from a ferryd. */
 GBytes *cookie_hand_on(GBytes *c2, CookieWord word);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MigrationCookie, cookie_free)

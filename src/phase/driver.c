@@ -8,8 +8,13 @@
 #include "phase/flags.h"
 
 const EnumName phase_names[] = {
-    {"begin", PHASE_BEGIN},     {"prepare", PHASE_PREPARE}, {"address", PHASE_ADDRESS}, {"perform", PHASE_PERFORM},
-    {"finish", PHASE_FINISH},   {"confirm", PHASE_CONFIRM}, {NULL},
+    {"begin", PHASE_BEGIN},
+    {"prepare", PHASE_PREPARE},
+    {"address", PHASE_ADDRESS},
+    {"perform", PHASE_PERFORM},
+    {"finish", PHASE_FINISH},
+    {"confirm", PHASE_CONFIRM},
+    {NULL},
 };
 
 static gboolean run_begin(const PhaseEndpoints *at, PhaseRun *run, GError **error)
@@ -26,10 +31,12 @@ static gboolean run_prepare(const PhaseEndpoints *at, PhaseRun *run, GError **er
 static gboolean run_address(const PhaseEndpoints *at, PhaseRun *run, GError **error)
 {
     if (run->is_unwanted)
-        return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' canceled by client");
+        return error_set(error, ERROR_OPERATION_ABORTED,
+                         "operation aborted: job 'migration out' canceled by client");
     run->uri = run->uri_out ?: params_get_string(run->params, MIGRATE_PARAM_URI);
     if (!run->uri)
-        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: domainMigratePrepare3 did not set uri");
+        return error_set(error, ERROR_INTERNAL_ERROR,
+                         "internal error: domainMigratePrepare3 did not set uri");
     return TRUE;
 }
 
@@ -51,7 +58,7 @@ static gboolean run_confirm(const PhaseEndpoints *at, PhaseRun *run, GError **er
 }
 
 #define BIT(phase) (1u << (phase))
-#define ALL (BIT(PHASE_COUNT) - 1)
+#define ALL        (BIT(PHASE_COUNT) - 1)
 
 /* clang-format off */
 static const struct {
@@ -60,9 +67,9 @@ static const struct {
 } rows[PHASE_COUNT] = {
     /* phase                          if it fails */
     [PHASE_BEGIN]   = { run_begin,    0 },
-    [PHASE_PREPARE] = { run_prepare,  BIT(PHASE_CONFIRM) }, /* drops the source's job; if it holds one */
+    [PHASE_PREPARE] = { run_prepare,  BIT(PHASE_CONFIRM) }, /* drops the source's job, if any */
     [PHASE_ADDRESS] = { run_address,  BIT(PHASE_FINISH) | BIT(PHASE_CONFIRM) },
-    [PHASE_PERFORM] = { run_perform,  BIT(PHASE_FINISH) },  /* the source has cleaned up by itself */
+    [PHASE_PERFORM] = { run_perform,  BIT(PHASE_FINISH) },  /* the source has tidied up itself */
     [PHASE_FINISH]  = { run_finish,   BIT(PHASE_CONFIRM) },
     [PHASE_CONFIRM] = { run_confirm,  0 },
 };
@@ -109,7 +116,8 @@ gboolean phase_driver_run(const PhaseEndpoints *endpoints, PhaseRun *run, GError
 
 void phase_error_choose(GError **first, GError *later, Phase first_failed)
 {
-    gboolean is_better = *first && first_failed == PHASE_PERFORM && error_is(*first, ERROR_OPERATION_FAILED) &&
+    gboolean is_better = *first && first_failed == PHASE_PERFORM &&
+                         error_is(*first, ERROR_OPERATION_FAILED) &&
                          error_domain(*first) == FROM_QEMU && error_domain(later) == FROM_QEMU &&
                          !phase_error_is_refused(later);
 

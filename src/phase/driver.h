@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The driver of the five phases: begin (source), prepare (destination), perform (source), finish (destination),
- * confirm (source), and what follows when one of them fails.
+/* The driver of the five phases: begin (source), prepare (destination), perform (source), finish
+ * (destination), confirm (source), and what follows when one of them fails.
  *
  *     who                     source endpoint        destination endpoint
  *     ferryd, peer-to-peer    its own functions      a peer
@@ -35,21 +35,28 @@ typedef enum {
     PHASE_UNKNOWN, /* Finish(0) was sent and no answer came: nobody may guess */
 } PhaseOutcome;
 
-/* One run.  The caller fills the first part, endpoints read it all and write what their phase gives. */
+/* One run.  The caller fills the first part, endpoints read it all and write what their phase
+ * gives. */
 typedef struct {
-    uint64_t flags;       /* as the source gets them, with CHANGE_PROTECTION; Begin adds PAUSED if the guest is paused */
-    const Params *params; /* the user's; borrowed, may be NULL */
-    gboolean is_protected; /* the source holds its job from Begin to Confirm: Confirm follows a failed Prepare */
+    uint64_t flags; /* as the source gets them, with CHANGE_PROTECTION; Begin adds PAUSED if the
+                       guest is paused */
+    const Params *params;  /* the user's; borrowed, may be NULL */
+    gboolean is_protected; /* the source holds its job from Begin to Confirm: Confirm follows a
+                              failed Prepare */
 
-    char *xml;            /* given by Begin */
-    GBytes *cookie;       /* what the phase before gave: C1 … C4; NULL: none.  A phase takes it and puts its own */
-    char *uri_out;        /* given by Prepare: where to, if it chose or completed the address */
-    const char *uri;      /* the address in force: uri_out, else the user's; NULL: tunnelled.  Borrowed */
-    gboolean is_unwanted;  /* set by an endpoint when the user has given up: ends it between Prepare and Perform */
+    char *xml;      /* given by Begin */
+    GBytes *cookie; /* what the phase before gave: C1 … C4; NULL: none.  A phase takes it and puts
+                       its own */
+    char *uri_out;  /* given by Prepare: where to, if it chose or completed the address */
+    const char
+        *uri; /* the address in force: uri_out, else the user's; NULL: tunnelled.  Borrowed */
+    gboolean is_unwanted;  /* set by an endpoint when the user has given up: ends it between Prepare
+                              and Perform */
     gboolean is_cancelled; /* argument of Finish and of Confirm */
-    PhaseOutcome outcome; /* given by Finish */
+    PhaseOutcome outcome;  /* given by Finish */
 
-    GError *confirm_error; /* Confirm failed after all went well: for a log line, the migration stands */
+    GError *confirm_error; /* Confirm failed after all went well: for a log line, the migration
+                              stands */
 } PhaseRun;
 
 void phase_run_init(PhaseRun *run);
@@ -57,12 +64,13 @@ void phase_run_clear(PhaseRun *run);
 /* Replaces the cookie; takes it (NULL: none). */
 void phase_run_set_cookie(PhaseRun *run, GBytes *cookie);
 
-/* A phase at an endpoint.  FALSE: failed, with the reason.  This type stands for AWAITS: in the daemon such a function
- * may give up the floor, and so may phase_driver_run; in the library it blocks.
+/* A phase at an endpoint.  FALSE: failed, with the reason.  This type stands for AWAITS: in the
+ * daemon such a function may give up the floor, and so may phase_driver_run; in the library it
+ * blocks.
  *
- * Finish: before it asks anybody it sets run->outcome to PHASE_UNKNOWN unless run->is_cancelled; an answer, good or
- * bad, sets PHASE_ARRIVED or PHASE_STAYED.  Confirm is called with all three; what it tells the source in case of
- * PHASE_UNKNOWN is its own matter (not "resume"). */
+ * Finish: before it asks anybody it sets run->outcome to PHASE_UNKNOWN unless run->is_cancelled; an
+ * answer, good or bad, sets PHASE_ARRIVED or PHASE_STAYED.  Confirm is called with all three; what
+ * it tells the source in case of PHASE_UNKNOWN is its own matter (not "resume"). */
 typedef gboolean (*PhaseAwaits)(void *endpoint, PhaseRun *run, GError **error);
 
 typedef struct {
@@ -81,8 +89,9 @@ typedef struct {
 /* TRUE: the guest arrived.  FALSE: the first cause, see the rule below. */
 gboolean phase_driver_run(const PhaseEndpoints *endpoints, PhaseRun *run, GError **error);
 
-/* Finish of a destination that refused, or that was cancelled, answers with this code, so that who drives can tell
- * "it never ran there and never will" (REFUSED, and durable) from any other trouble. */
+/* Finish of a destination that refused, or that was cancelled, answers with this code, so that who
+ * drives can tell "it never ran there and never will" (REFUSED, and durable) from any other
+ * trouble. */
 gboolean phase_error_is_refused(const GError *error);
 gboolean phase_error_refused(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 

@@ -42,20 +42,26 @@ static const struct {
       "Flags 'VIR_MIGRATE_NON_SHARED_DISK' and 'VIR_MIGRATE_NON_SHARED_INC' are mutually exclusive" },
     { MIGRATE_TUNNELLED, MIGRATE_PARALLEL, FALSE, ERROR_INVALID_ARG,
       "Flags 'VIR_MIGRATE_TUNNELLED' and 'VIR_MIGRATE_PARALLEL' are mutually exclusive" },
-    { MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES, MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC, TRUE, ERROR_INVALID_ARG,
-      "'VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES' requires one of 'VIR_MIGRATE_NON_SHARED_DISK', 'VIR_MIGRATE_NON_SHARED_INC'" },
+    { MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES, MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC, TRUE,
+      ERROR_INVALID_ARG,
+      "'VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES' requires one of 'VIR_MIGRATE_NON_SHARED_DISK', "
+      "'VIR_MIGRATE_NON_SHARED_INC'" },
     { MIGRATE_TUNNELLED, MIGRATE_PEER2PEER, TRUE, ERROR_INVALID_ARG,
       "cannot perform tunnelled migration without using peer2peer flag" },
     { MIGRATE_POSTCOPY, MIGRATE_PAUSED, FALSE, ERROR_ARGUMENT_UNSUPPORTED,
-      "argument unsupported: post-copy migration is not supported with non-live or paused migration" },
+      "argument unsupported: post-copy migration is not supported with non-live or paused "
+      "migration" },
     { MIGRATE_POSTCOPY, MIGRATE_LIVE, TRUE, ERROR_ARGUMENT_UNSUPPORTED,
-      "argument unsupported: post-copy migration is not supported with non-live or paused migration" },
+      "argument unsupported: post-copy migration is not supported with non-live or paused "
+      "migration" },
     { MIGRATE_POSTCOPY, MIGRATE_TUNNELLED, FALSE, ERROR_ARGUMENT_UNSUPPORTED,
       "argument unsupported: post-copy is not supported with tunnelled migration" },
-    { MIGRATE_OFFLINE, MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC, FALSE, ERROR_OPERATION_INVALID,
+    { MIGRATE_OFFLINE, MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC, FALSE,
+      ERROR_OPERATION_INVALID,
       "Requested operation is not valid: offline migration cannot handle non-shared storage" },
     { MIGRATE_OFFLINE, MIGRATE_PERSIST_DEST, TRUE, ERROR_OPERATION_INVALID,
-      "Requested operation is not valid: offline migration must be specified with the persistent flag set" },
+      "Requested operation is not valid: offline migration must be specified with the persistent "
+      "flag set" },
     { MIGRATE_OFFLINE, MIGRATE_TUNNELLED, FALSE, ERROR_OPERATION_INVALID,
       "Requested operation is not valid: tunnelled offline migration does not make sense" },
     { MIGRATE_ZEROCOPY, MIGRATE_PARALLEL, TRUE, ERROR_OPERATION_INVALID,
@@ -107,7 +113,8 @@ const ParamRule *migrate_param_rules(void)
 gboolean migrate_flags_check_known(uint64_t flags, const char *function, GError **error)
 {
     if (flags & ~(uint64_t)MIGRATE_FLAGS_KNOWN)
-        return error_set(error, ERROR_INVALID_ARG, "unsupported flags (0x%" G_GINT64_MODIFIER "x) in function %s",
+        return error_set(error, ERROR_INVALID_ARG,
+                         "unsupported flags (0x%" G_GINT64_MODIFIER "x) in function %s",
                          flags & ~(uint64_t)MIGRATE_FLAGS_KNOWN, function);
     for (size_t i = 0; i < G_N_ELEMENTS(conflicts); i++)
         if ((flags & conflicts[i].has) == conflicts[i].has &&
@@ -123,7 +130,9 @@ gboolean migrate_flags_check(uint64_t flags, const char *function, GError **erro
     for (const EnumName *row = migrate_flag_names; row->name; row++)
         if (flags & (uint32_t)row->value & ~MIGRATE_FLAGS_SERVED)
             return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
-                             "argument unsupported: migration flag VIR_MIGRATE_%s is not served by this host yet", row->name);
+                             "argument unsupported: migration flag VIR_MIGRATE_%s is not served by "
+                             "this host yet",
+                             row->name);
     return TRUE;
 }
 
@@ -131,10 +140,12 @@ static gboolean check_served(const Params *params, GError **error)
 {
     for (size_t i = 0; i < params->count; i++)
         for (size_t row = 0; row < G_N_ELEMENTS(params_table); row++)
-            if (g_str_equal(params->items[i].name, params_table[row].rule.name) && !params_table[row].is_served)
-                return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
-                                 "argument unsupported: migration parameter '%s' is not served by this host yet",
-                                 params->items[i].name);
+            if (g_str_equal(params->items[i].name, params_table[row].rule.name) &&
+                !params_table[row].is_served)
+                return error_set(
+                    error, ERROR_ARGUMENT_UNSUPPORTED,
+                    "argument unsupported: migration parameter '%s' is not served by this host yet",
+                    params->items[i].name);
     return TRUE;
 }
 
@@ -146,25 +157,30 @@ gboolean migrate_params_check(const Params *params, uint64_t flags, GError **err
     if (!params)
         return TRUE;
     if (params->count > MIGRATE_PARAMS_MAX)
-        return error_set(error, ERROR_INVALID_ARG, "more than %d migration parameters", MIGRATE_PARAMS_MAX);
+        return error_set(error, ERROR_INVALID_ARG, "more than %d migration parameters",
+                         MIGRATE_PARAMS_MAX);
     if (!params_check(params, migrate_param_rules(), error) || !check_served(params, error))
         return FALSE;
     if (params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0) > BANDWIDTH_MAX_MIB)
-        return error_set(error, ERROR_OVERFLOW, "numerical overflow: bandwidth must be less than %" G_GINT64_FORMAT,
+        return error_set(error, ERROR_OVERFLOW,
+                         "numerical overflow: bandwidth must be less than %" G_GINT64_FORMAT,
                          (gint64)BANDWIDTH_MAX_MIB + 1);
     if ((flags & MIGRATE_TUNNELLED) && uri)
-        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
-                         "argument unsupported: migration URI is not supported by tunnelled migration");
+        return error_set(
+            error, ERROR_ARGUMENT_UNSUPPORTED,
+            "argument unsupported: migration URI is not supported by tunnelled migration");
     if ((flags & MIGRATE_TUNNELLED) && params_find(params, MIGRATE_PARAM_LISTEN_ADDRESS))
-        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
-                         "argument unsupported: listen address is not supported by tunnelled migration");
+        return error_set(
+            error, ERROR_ARGUMENT_UNSUPPORTED,
+            "argument unsupported: listen address is not supported by tunnelled migration");
     parsed = uri ? migration_uri_parse(uri, error) : NULL;
     return !uri || parsed;
 }
 
 uint64_t migrate_flags_for_destination(uint64_t flags)
 {
-    return flags & ~(uint64_t)(MIGRATE_CHANGE_PROTECTION | MIGRATE_ABORT_ON_ERROR | MIGRATE_AUTO_CONVERGE);
+    return flags &
+           ~(uint64_t)(MIGRATE_CHANGE_PROTECTION | MIGRATE_ABORT_ON_ERROR | MIGRATE_AUTO_CONVERGE);
 }
 
 /* The part of the user's list that the driver sends to the destination. */
@@ -202,7 +218,8 @@ Params *migrate_params_for_perform(const Params *user, const char *uri)
     return params;
 }
 
-Params *migrate_params_for_finish(const Params *user, MigrateDriver driver, const char *name, const char *uri)
+Params *migrate_params_for_finish(const Params *user, MigrateDriver driver, const char *name,
+                                  const char *uri)
 {
     Params *params = params_for_destination(user, driver);
 

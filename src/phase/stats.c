@@ -5,13 +5,14 @@
 #include "base/error.h"
 #include "base/number.h"
 
-#define OFF(field) offsetof(MigrationStats, field)
+#define OFF(field)   offsetof(MigrationStats, field)
+#define NAMED(field) #field, OFF(field)
 
 typedef enum {
     ROW_NONZERO = 1 << 0, /* as a parameter only if it is not 0 */
     ROW_INT = 1 << 1,     /* an int32_t, and so as a parameter; otherwise 64 bits without sign */
     ROW_SIGNED = 1 << 2,
-    ROW_COOKIE = 1 << 3,  /* only in cookies */
+    ROW_COOKIE = 1 << 3, /* only in cookies */
 } RowFlags;
 
 /* A number that is made of others. */
@@ -30,7 +31,8 @@ static gboolean net(const MigrationStats *stats, uint64_t total, uint64_t *ret_v
     int64_t delta = stats->delta_ms;
 
     if (stats->type != JOB_TYPE_COMPLETED || !(stats->has & STATS_HAS_DELTA) ||
-        (delta > 0 && (uint64_t)delta >= total) || total > INT64_MAX || (delta < 0 && (int64_t)total > INT64_MAX + delta))
+        (delta > 0 && (uint64_t)delta >= total) || total > INT64_MAX ||
+        (delta < 0 && (int64_t)total > INT64_MAX + delta))
         return FALSE;
     *ret_value = (uint64_t)((int64_t)total - delta);
     return TRUE;
@@ -66,39 +68,40 @@ static gboolean data_remaining(const MigrationStats *stats, uint64_t *ret_value)
 
 /* clang-format off */
 static const Row rows[] = { /* in the order of both shapes */
-    { "started",                  OFF(started_ms),               0,                  ROW_COOKIE,              NULL },
-    { "stopped",                  OFF(stopped_ms),               0,                  ROW_COOKIE,              NULL },
-    { "sent",                     OFF(sent_ms),                  0,                  ROW_COOKIE,              NULL },
-    { "delta",                    OFF(delta_ms),                 STATS_HAS_DELTA,    ROW_COOKIE | ROW_SIGNED, NULL },
-    { "time_elapsed",             OFF(time_elapsed_ms),          0,                  0,                       NULL },
-    { "time_elapsed_net",         0,                             0,                  0,                       elapsed_net },
-    { "downtime",                 OFF(downtime_ms),              STATS_HAS_DOWNTIME, 0,                       NULL },
-    { "downtime_net",             0,                             0,                  0,                       downtime_net },
-    { "setup_time",               OFF(setup_time_ms),            STATS_HAS_SETUP_TIME, 0,                     NULL },
-    { "data_total",               0,                             0,                  0,                       data_total },
-    { "data_processed",           0,                             0,                  0,                       data_processed },
-    { "data_remaining",           0,                             0,                  0,                       data_remaining },
-    { "memory_total",             OFF(memory_total),             0,                  0,                       NULL },
-    { "memory_processed",         OFF(memory_processed),         0,                  0,                       NULL },
-    { "memory_remaining",         OFF(memory_remaining),         0,                  0,                       NULL },
-    { "memory_bps",               OFF(memory_bps),               0,                  ROW_NONZERO,             NULL },
-    { "memory_constant",          OFF(memory_constant),          STATS_HAS_PAGES,    0,                       NULL },
-    { "memory_normal",            OFF(memory_normal),            STATS_HAS_PAGES,    0,                       NULL },
-    { "memory_normal_bytes",      OFF(memory_normal_bytes),      STATS_HAS_PAGES,    0,                       NULL },
-    { "memory_dirty_rate",        OFF(memory_dirty_rate),        0,                  0,                       NULL },
-    { "memory_iteration",         OFF(memory_iteration),         0,                  0,                       NULL },
-    { "memory_postcopy_requests", OFF(memory_postcopy_requests), 0,                  0,                       NULL },
-    { "memory_page_size",         OFF(memory_page_size),         0,                  ROW_NONZERO,             NULL },
-    { "disk_total",               OFF(disk_total),               0,                  0,                       NULL },
-    { "disk_processed",           OFF(disk_processed),           0,                  0,                       NULL },
-    { "disk_remaining",           OFF(disk_remaining),           0,                  0,                       NULL },
-    { "disk_bps",                 OFF(disk_bps),                 0,                  ROW_NONZERO,             NULL },
-    { "compression_cache",        OFF(compression_cache),        STATS_HAS_XBZRLE,   0,                       NULL },
-    { "compression_bytes",        OFF(compression_bytes),        STATS_HAS_XBZRLE,   0,                       NULL },
-    { "compression_pages",        OFF(compression_pages),        STATS_HAS_XBZRLE,   0,                       NULL },
-    { "compression_cache_misses", OFF(compression_cache_misses), STATS_HAS_XBZRLE,   0,                       NULL },
-    { "compression_overflow",     OFF(compression_overflow),     STATS_HAS_XBZRLE,   0,                       NULL },
-    { "auto_converge_throttle",   OFF(auto_converge_throttle),   0,                  ROW_NONZERO | ROW_INT,   NULL },
+    /* name and field                only with              how */
+    { "started", OFF(started_ms),      0,                     ROW_COOKIE },
+    { "stopped", OFF(stopped_ms),      0,                     ROW_COOKIE },
+    { "sent", OFF(sent_ms),            0,                     ROW_COOKIE },
+    { "delta", OFF(delta_ms),          STATS_HAS_DELTA,       ROW_COOKIE | ROW_SIGNED },
+    { "time_elapsed", OFF(time_elapsed_ms), 0,                     0 },
+    { "time_elapsed_net", .derive = elapsed_net },
+    { "downtime", OFF(downtime_ms),    STATS_HAS_DOWNTIME,    0 },
+    { "downtime_net", .derive = downtime_net },
+    { "setup_time", OFF(setup_time_ms), STATS_HAS_SETUP_TIME,  0 },
+    { "data_total", .derive = data_total },
+    { "data_processed", .derive = data_processed },
+    { "data_remaining", .derive = data_remaining },
+    { NAMED(memory_total),             0,                     0 },
+    { NAMED(memory_processed),         0,                     0 },
+    { NAMED(memory_remaining),         0,                     0 },
+    { NAMED(memory_bps),               0,                     ROW_NONZERO },
+    { NAMED(memory_constant),          STATS_HAS_PAGES,       0 },
+    { NAMED(memory_normal),            STATS_HAS_PAGES,       0 },
+    { NAMED(memory_normal_bytes),      STATS_HAS_PAGES,       0 },
+    { NAMED(memory_dirty_rate),        0,                     0 },
+    { NAMED(memory_iteration),         0,                     0 },
+    { NAMED(memory_postcopy_requests), 0,                     0 },
+    { NAMED(memory_page_size),         0,                     ROW_NONZERO },
+    { NAMED(disk_total),               0,                     0 },
+    { NAMED(disk_processed),           0,                     0 },
+    { NAMED(disk_remaining),           0,                     0 },
+    { NAMED(disk_bps),                 0,                     ROW_NONZERO },
+    { NAMED(compression_cache),        STATS_HAS_XBZRLE,      0 },
+    { NAMED(compression_bytes),        STATS_HAS_XBZRLE,      0 },
+    { NAMED(compression_pages),        STATS_HAS_XBZRLE,      0 },
+    { NAMED(compression_cache_misses), STATS_HAS_XBZRLE,      0 },
+    { NAMED(compression_overflow),     STATS_HAS_XBZRLE,      0 },
+    { NAMED(auto_converge_throttle),   0,                     ROW_NONZERO | ROW_INT },
 };
 /* clang-format on */
 
@@ -204,7 +207,8 @@ void migration_stats_write(const MigrationStats *stats, XmlWriter *writer)
         if (row->derive || (stats->has & row->has) != row->has)
             continue;
         if (row->flags & (ROW_INT | ROW_SIGNED))
-            xml_write_element_format(writer, row->name, "%" G_GINT64_FORMAT, (gint64)row_get(row, stats));
+            xml_write_element_format(writer, row->name, "%" G_GINT64_FORMAT,
+                                     (gint64)row_get(row, stats));
         else
             xml_write_element_format(writer, row->name, "%" G_GUINT64_FORMAT, row_get(row, stats));
     }
@@ -216,8 +220,9 @@ static gboolean row_read(const Row *row, const char *text, MigrationStats *stats
     int64_t number = 0;
     uint64_t value = 0;
 
-    if (row->flags & ROW_SIGNED ? number_parse_i64(text, INT64_MIN, INT64_MAX, &number)
-                                : number_parse_u64(text, row->flags & ROW_INT ? INT32_MAX : UINT64_MAX, &value)) {
+    if (row->flags & ROW_SIGNED
+            ? number_parse_i64(text, INT64_MIN, INT64_MAX, &number)
+            : number_parse_u64(text, row->flags & ROW_INT ? INT32_MAX : UINT64_MAX, &value)) {
         row_set(row, stats, row->flags & ROW_SIGNED ? (uint64_t)number : value);
         return TRUE;
     }
@@ -232,8 +237,8 @@ gboolean migration_stats_read(XmlNode *node, MigrationStats *ret_stats, GError *
         XmlNode *child = rows[i].derive ? NULL : xml_child(node, rows[i].name);
 
         if (child && !row_read(&rows[i], xml_text(child), &stats))
-            return error_set(error, ERROR_INTERNAL_ERROR, "internal error: malformed %s in migration statistics",
-                             rows[i].name);
+            return error_set(error, ERROR_INTERNAL_ERROR,
+                             "internal error: malformed %s in migration statistics", rows[i].name);
     }
     *ret_stats = stats;
     return TRUE;

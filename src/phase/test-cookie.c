@@ -5,86 +5,83 @@
 #include "phase/cookie.h"
 
 /* As two stock hosts sent them. */
-static const char c1[] =
-    "<qemu-migration>\n"
-    "  <name>g1</name>\n"
-    "  <uuid>64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d</uuid>\n"
-    "  <hostname>fedora1</hostname>\n"
-    "  <hostuuid>00000001-1111-2222-3333-444444444441</hostuuid>\n"
-    "  <feature name='lockstate'/>\n"
-    "  <cpu mode='custom' match='exact' check='full'>\n"
-    "    <model fallback='forbid'>qemu64</model>\n"
-    "    <feature policy='require' name='hypervisor'/>\n"
-    "    <feature policy='require' name='lahf_lm'/>\n"
-    "  </cpu>\n"
-    "  <capabilities>\n"
-    "    <cap name='xbzrle' auto='no'/>\n"
-    "    <cap name='auto-converge' auto='no'/>\n"
-    "    <cap name='rdma-pin-all' auto='no'/>\n"
-    "    <cap name='postcopy-ram' auto='no'/>\n"
-    "    <cap name='compress' auto='no'/>\n"
-    "    <cap name='pause-before-switchover' auto='yes'/>\n"
-    "    <cap name='late-block-activate' auto='no'/>\n"
-    "    <cap name='multifd' auto='no'/>\n"
-    "    <cap name='dirty-bitmaps' auto='no'/>\n"
-    "    <cap name='return-path' auto='no'/>\n"
-    "    <cap name='zero-copy-send' auto='no'/>\n"
-    "  </capabilities>\n"
-    "</qemu-migration>\n";
+static const char c1[] = "<qemu-migration>\n"
+                         "  <name>g1</name>\n"
+                         "  <uuid>64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d</uuid>\n"
+                         "  <hostname>fedora1</hostname>\n"
+                         "  <hostuuid>00000001-1111-2222-3333-444444444441</hostuuid>\n"
+                         "  <feature name='lockstate'/>\n"
+                         "  <cpu mode='custom' match='exact' check='full'>\n"
+                         "    <model fallback='forbid'>qemu64</model>\n"
+                         "    <feature policy='require' name='hypervisor'/>\n"
+                         "    <feature policy='require' name='lahf_lm'/>\n"
+                         "  </cpu>\n"
+                         "  <capabilities>\n"
+                         "    <cap name='xbzrle' auto='no'/>\n"
+                         "    <cap name='auto-converge' auto='no'/>\n"
+                         "    <cap name='rdma-pin-all' auto='no'/>\n"
+                         "    <cap name='postcopy-ram' auto='no'/>\n"
+                         "    <cap name='compress' auto='no'/>\n"
+                         "    <cap name='pause-before-switchover' auto='yes'/>\n"
+                         "    <cap name='late-block-activate' auto='no'/>\n"
+                         "    <cap name='multifd' auto='no'/>\n"
+                         "    <cap name='dirty-bitmaps' auto='no'/>\n"
+                         "    <cap name='return-path' auto='no'/>\n"
+                         "    <cap name='zero-copy-send' auto='no'/>\n"
+                         "  </capabilities>\n"
+                         "</qemu-migration>\n";
 
-static const char c2[] =
-    "<qemu-migration>\n"
-    "  <name>g1</name>\n"
-    "  <uuid>64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d</uuid>\n"
-    "  <hostname>fedora2</hostname>\n"
-    "  <hostuuid>00000002-1111-2222-3333-444444444442</hostuuid>\n"
-    "  <graphics type='spice' port='5900' listen='127.0.0.1' tlsPort='-1'/>\n"
-    "  <nbd port='49153'>\n"
-    "    <disk target='vda' capacity='268435456'/>\n"
-    "  </nbd>\n"
-    "  <capabilities>\n"
-    "    <cap name='xbzrle' auto='no'/>\n"
-    "    <cap name='late-block-activate' auto='yes'/>\n"
-    "  </capabilities>\n"
-    "  <blockDirtyBitmaps>\n"
-    "    <disk target='vda'>\n"
-    "      <bitmap name='c1' alias='libvirt-vda-c1'/>\n"
-    "    </disk>\n"
-    "  </blockDirtyBitmaps>\n"
-    "</qemu-migration>\n";
+static const char c2[] = "<qemu-migration>\n"
+                         "  <name>g1</name>\n"
+                         "  <uuid>64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d</uuid>\n"
+                         "  <hostname>fedora2</hostname>\n"
+                         "  <hostuuid>00000002-1111-2222-3333-444444444442</hostuuid>\n"
+                         "  <graphics type='spice' port='5900' listen='127.0.0.1' tlsPort='-1'/>\n"
+                         "  <nbd port='49153'>\n"
+                         "    <disk target='vda' capacity='268435456'/>\n"
+                         "  </nbd>\n"
+                         "  <capabilities>\n"
+                         "    <cap name='xbzrle' auto='no'/>\n"
+                         "    <cap name='late-block-activate' auto='yes'/>\n"
+                         "  </capabilities>\n"
+                         "  <blockDirtyBitmaps>\n"
+                         "    <disk target='vda'>\n"
+                         "      <bitmap name='c1' alias='libvirt-vda-c1'/>\n"
+                         "    </disk>\n"
+                         "  </blockDirtyBitmaps>\n"
+                         "</qemu-migration>\n";
 
-static const char c4[] =
-    "<qemu-migration>\n"
-    "  <name>g1</name>\n"
-    "  <uuid>64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d</uuid>\n"
-    "  <hostname>fedora2</hostname>\n"
-    "  <hostuuid>00000002-1111-2222-3333-444444444442</hostuuid>\n"
-    "  <statistics>\n"
-    "    <started>1795374226582</started>\n"
-    "    <stopped>1795374227337</stopped>\n"
-    "    <sent>1795374227385</sent>\n"
-    "    <delta>2</delta>\n"
-    "    <time_elapsed>810</time_elapsed>\n"
-    "    <downtime>55</downtime>\n"
-    "    <setup_time>1</setup_time>\n"
-    "    <memory_total>268967936</memory_total>\n"
-    "    <memory_processed>95677447</memory_processed>\n"
-    "    <memory_remaining>0</memory_remaining>\n"
-    "    <memory_bps>247012177</memory_bps>\n"
-    "    <memory_constant>42492</memory_constant>\n"
-    "    <memory_normal>23220</memory_normal>\n"
-    "    <memory_normal_bytes>95109120</memory_normal_bytes>\n"
-    "    <memory_dirty_rate>0</memory_dirty_rate>\n"
-    "    <memory_iteration>3</memory_iteration>\n"
-    "    <memory_postcopy_requests>0</memory_postcopy_requests>\n"
-    "    <memory_page_size>4096</memory_page_size>\n"
-    "    <disk_total>0</disk_total>\n"
-    "    <disk_processed>0</disk_processed>\n"
-    "    <disk_remaining>0</disk_remaining>\n"
-    "    <disk_bps>0</disk_bps>\n"
-    "    <auto_converge_throttle>0</auto_converge_throttle>\n"
-    "  </statistics>\n"
-    "</qemu-migration>\n";
+static const char c4[] = "<qemu-migration>\n"
+                         "  <name>g1</name>\n"
+                         "  <uuid>64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d</uuid>\n"
+                         "  <hostname>fedora2</hostname>\n"
+                         "  <hostuuid>00000002-1111-2222-3333-444444444442</hostuuid>\n"
+                         "  <statistics>\n"
+                         "    <started>1795374226582</started>\n"
+                         "    <stopped>1795374227337</stopped>\n"
+                         "    <sent>1795374227385</sent>\n"
+                         "    <delta>2</delta>\n"
+                         "    <time_elapsed>810</time_elapsed>\n"
+                         "    <downtime>55</downtime>\n"
+                         "    <setup_time>1</setup_time>\n"
+                         "    <memory_total>268967936</memory_total>\n"
+                         "    <memory_processed>95677447</memory_processed>\n"
+                         "    <memory_remaining>0</memory_remaining>\n"
+                         "    <memory_bps>247012177</memory_bps>\n"
+                         "    <memory_constant>42492</memory_constant>\n"
+                         "    <memory_normal>23220</memory_normal>\n"
+                         "    <memory_normal_bytes>95109120</memory_normal_bytes>\n"
+                         "    <memory_dirty_rate>0</memory_dirty_rate>\n"
+                         "    <memory_iteration>3</memory_iteration>\n"
+                         "    <memory_postcopy_requests>0</memory_postcopy_requests>\n"
+                         "    <memory_page_size>4096</memory_page_size>\n"
+                         "    <disk_total>0</disk_total>\n"
+                         "    <disk_processed>0</disk_processed>\n"
+                         "    <disk_remaining>0</disk_remaining>\n"
+                         "    <disk_bps>0</disk_bps>\n"
+                         "    <auto_converge_throttle>0</auto_converge_throttle>\n"
+                         "  </statistics>\n"
+                         "</qemu-migration>\n";
 
 static MigrationCookie *parse(const char *text, CookieReader reader, GError **error)
 {
@@ -121,20 +118,30 @@ static void a_c1_is_built_from_values(void)
 {
     g_autoptr(MigrationCookie) cookie = NULL;
     g_autofree char *text = NULL;
-    static const char *const capabilities[] = {"xbzrle", "auto-converge", "rdma-pin-all", "postcopy-ram", "compress",
-                                               "pause-before-switchover", "late-block-activate", "multifd",
-                                               "dirty-bitmaps", "return-path", "zero-copy-send"};
+    static const char *const capabilities[] = {"xbzrle",
+                                               "auto-converge",
+                                               "rdma-pin-all",
+                                               "postcopy-ram",
+                                               "compress",
+                                               "pause-before-switchover",
+                                               "late-block-activate",
+                                               "multifd",
+                                               "dirty-bitmaps",
+                                               "return-path",
+                                               "zero-copy-send"};
     Uuid uuid, host;
 
     g_assert_true(uuid_parse("64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d", &uuid));
     g_assert_true(uuid_parse("00000001-1111-2222-3333-444444444441", &host));
     cookie = cookie_new("g1", &uuid, "fedora1", &host);
     cookie->features = COOKIE_LOCKSTATE;
-    cookie->cpu_xml = g_strdup("<cpu mode='custom' match='exact' check='full'>\n  <model fallback='forbid'>qemu64</model>\n"
+    cookie->cpu_xml = g_strdup("<cpu mode='custom' match='exact' check='full'>\n  <model "
+                               "fallback='forbid'>qemu64</model>\n"
                                "  <feature policy='require' name='hypervisor'/>\n"
                                "  <feature policy='require' name='lahf_lm'/>\n</cpu>\n");
     for (size_t i = 0; i < G_N_ELEMENTS(capabilities); i++)
-        cookie_add_capability(cookie, capabilities[i], g_str_equal(capabilities[i], "pause-before-switchover"));
+        cookie_add_capability(cookie, capabilities[i],
+                              g_str_equal(capabilities[i], "pause-before-switchover"));
     text = again(cookie);
     g_assert_cmpstr(text, ==, c1);
 }
@@ -168,7 +175,8 @@ static void our_own_section_comes_back(void)
 /* In the place of the closing tag of c1. */
 static MigrationCookie *parse_with(const char *more, CookieReader reader, GError **error)
 {
-    g_autofree char *text = g_strdup_printf("%.*s%s</qemu-migration>", (int)(strlen(c1) - strlen("</qemu-migration>\n")), c1, more);
+    g_autofree char *text = g_strdup_printf(
+        "%.*s%s</qemu-migration>", (int)(strlen(c1) - strlen("</qemu-migration>\n")), c1, more);
 
     return parse(text, reader, error);
 }
@@ -176,8 +184,10 @@ static MigrationCookie *parse_with(const char *more, CookieReader reader, GError
 static void what_is_unknown_is_skipped(void)
 {
     g_autoptr(MigrationCookie) cookie =
-        parse_with("<news a='1'><b/></news><ferry version='1' attempt='00112233445566778899aabbccddeeff' epoch='1' "
-                   "uuid='64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d' later='x'/>", COOKIE_FOR_PREPARE, NULL);
+        parse_with("<news a='1'><b/></news><ferry version='1' "
+                   "attempt='00112233445566778899aabbccddeeff' epoch='1' "
+                   "uuid='64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d' later='x'/>",
+                   COOKIE_FOR_PREPARE, NULL);
 
     g_assert_nonnull(cookie);
     g_assert_false(cookie->ferry->has_token);
@@ -192,14 +202,20 @@ static void what_is_wrong_is_refused_in_stock_words(void)
         const char *more, *message;
     } cases[] = {
         {"<feature name='ferry'/>", "internal error: Unknown migration cookie feature ferry"},
-        {"<feature name='graphics'/>", "internal error: Unsupported migration cookie feature graphics"},
-        {"<statistics><sent>-1</sent></statistics>", "internal error: malformed sent in migration statistics"},
-        {"<graphics type='spice' port='70000' listen='x'/>", "internal error: malformed graphics element in migration data"},
+        {"<feature name='graphics'/>",
+         "internal error: Unsupported migration cookie feature graphics"},
+        {"<statistics><sent>-1</sent></statistics>",
+         "internal error: malformed sent in migration statistics"},
+        {"<graphics type='spice' port='70000' listen='x'/>",
+         "internal error: malformed graphics element in migration data"},
         {"<nbd port='70000'/>", "internal error: malformed nbd element in migration data"},
         {"<lockstate/>", "internal error: malformed lockstate element in migration data"},
-        {"<ferry version='2'/>", "internal error: the other host speaks version 2 of the hand-over, this one version 1"},
-        {FERRY "attempt='0' epoch='1'/>", "internal error: malformed ferry element in migration data"},
-        {FERRY "attempt='00112233445566778899aabbccddeeff'/>", "internal error: malformed ferry element in migration data"},
+        {"<ferry version='2'/>",
+         "internal error: the other host speaks version 2 of the hand-over, this one version 1"},
+        {FERRY "attempt='0' epoch='1'/>",
+         "internal error: malformed ferry element in migration data"},
+        {FERRY "attempt='00112233445566778899aabbccddeeff'/>",
+         "internal error: malformed ferry element in migration data"},
         {FERRY "attempt='00112233445566778899aabbccddeeff' epoch='1' token='12'/>",
          "internal error: malformed ferry element in migration data"},
         {FERRY "attempt='00112233445566778899aabbccddeeff' epoch='1' word='PERHAPS'/>",
@@ -224,7 +240,8 @@ static void who_sent_it_must_be_named(void)
         g_auto(GStrv) parts = g_strsplit(c1, open, 2);
         g_auto(GStrv) rest = g_strsplit(parts[1], shut, 2);
         g_autofree char *text = g_strconcat(parts[0], rest[1], NULL);
-        g_autofree char *message = g_strdup_printf("internal error: missing %s element in migration data", names[i]);
+        g_autofree char *message =
+            g_strdup_printf("internal error: missing %s element in migration data", names[i]);
         g_autoptr(GError) error = NULL;
 
         g_assert_null(parse(text, COOKIE_FOR_PREPARE, &error));
@@ -246,7 +263,8 @@ static void a_cookie_cut_anywhere_is_an_error(void)
         g_assert_nonnull(error);
     }
     g_assert_null(cookie_parse(c1, strlen(c1), COOKIE_FOR_PREPARE, &no_nul));
-    g_assert_cmpstr(no_nul->message, ==, "internal error: Migration cookie was not NULL terminated");
+    g_assert_cmpstr(no_nul->message, ==,
+                    "internal error: Migration cookie was not NULL terminated");
 }
 
 static void the_right_guest_from_another_host(void)
@@ -259,18 +277,22 @@ static void the_right_guest_from_another_host(void)
     other.bytes[0] ^= 1;
     g_assert_true(cookie_check(cookie, "g1", &uuid, &here, NULL));
     g_assert_false(cookie_check(cookie, "g2", &uuid, &here, &name));
-    g_assert_cmpstr(name->message, ==, "internal error: Incoming cookie data had unexpected name g1 vs g2");
+    g_assert_cmpstr(name->message, ==,
+                    "internal error: Incoming cookie data had unexpected name g1 vs g2");
     g_assert_false(cookie_check(cookie, "g1", &other, &here, &uuid_error));
     g_assert_cmpstr(uuid_error->message, ==,
-                    "internal error: Incoming cookie data had unexpected UUID 64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d vs "
+                    "internal error: Incoming cookie data had unexpected UUID "
+                    "64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d vs "
                     "65cf857b-dd6d-4d9a-820c-3ed9a0a84d9d");
     g_assert_false(cookie_check(cookie, "g1", &uuid, &cookie->host_uuid, &host));
     g_assert_cmpstr(host->message, ==,
-                    "internal error: Attempt to migrate guest to the same host 00000001-1111-2222-3333-444444444441");
+                    "internal error: Attempt to migrate guest to the same host "
+                    "00000001-1111-2222-3333-444444444441");
     g_assert_true(cookie_check_lock(cookie, NULL, NULL));
     cookie->lock_driver = g_strdup("sanlock");
     g_assert_false(cookie_check_lock(cookie, NULL, &lock));
-    g_assert_cmpstr(lock->message, ==, "internal error: Source host lock driver sanlock different from target none");
+    g_assert_cmpstr(lock->message, ==,
+                    "internal error: Source host lock driver sanlock different from target none");
 }
 
 static void an_error_of_finish_is_handed_on(void)
@@ -283,11 +305,13 @@ static void an_error_of_finish_is_handed_on(void)
 
     g_assert_null(cookie_hand_on(stock, COOKIE_WORD_REFUSED));
     g_assert_null(cookie_hand_on(NULL, COOKIE_WORD_REFUSED));
-    g_strlcpy(cookie_ferry(cookie)->attempt, "00112233445566778899aabbccddeeff", COOKIE_ATTEMPT_SIZE);
+    g_strlcpy(cookie_ferry(cookie)->attempt, "00112233445566778899aabbccddeeff",
+              COOKIE_ATTEMPT_SIZE);
     cookie->ferry->word = COOKIE_WORD_PREPARED;
     ours = cookie_format(cookie, NULL);
     answer = cookie_hand_on(ours, COOKIE_WORD_REFUSED);
-    told = cookie_parse(g_bytes_get_data(answer, &len), g_bytes_get_size(answer), COOKIE_FOR_CONFIRM, NULL);
+    told = cookie_parse(g_bytes_get_data(answer, &len), g_bytes_get_size(answer),
+                        COOKIE_FOR_CONFIRM, NULL);
     g_assert_cmpint(told->ferry->word, ==, COOKIE_WORD_REFUSED);
     g_assert_cmpstr(told->ferry->attempt, ==, "00112233445566778899aabbccddeeff");
     g_assert_cmpstr(told->hostname, ==, "fedora2");
@@ -302,10 +326,12 @@ static void a_persistent_definition_travels(void)
 
     cookie->has_graphics = FALSE;
     cookie->features = COOKIE_PERSISTENT;
-    cookie->domain_xml = g_strdup("<domain type='qemu'>\n  <description>two\n lines &lt;</description>\n  <metadata>\n    <a:x "
+    cookie->domain_xml = g_strdup("<domain type='qemu'>\n  <description>two\n lines "
+                                  "&lt;</description>\n  <metadata>\n    <a:x "
                                   "xmlns:a=\"u\"> y </a:x>\n  </metadata>\n</domain>\n");
     text = again(cookie);
-    g_assert_nonnull(strstr(text, "  <feature name='persistent'/>\n  <domain type='qemu'>\n    <description>two\n lines &lt;</description>\n"));
+    g_assert_nonnull(strstr(text, "  <feature name='persistent'/>\n  <domain type='qemu'>\n    "
+                                  "<description>two\n lines &lt;</description>\n"));
     g_assert_nonnull(strstr(text, "<metadata>\n    <a:x xmlns:a=\"u\"> y </a:x>\n  </metadata>"));
     back = parse(text, COOKIE_FOR_FINISH, NULL);
     g_assert_true(g_str_has_prefix(back->domain_xml, "<domain type='qemu'>"));
@@ -323,16 +349,22 @@ static void every_value_has_a_name(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/phase/cookie/captured-cookies-come-back-to-the-byte", captured_cookies_come_back_to_the_byte);
+    g_test_add_func("/phase/cookie/captured-cookies-come-back-to-the-byte",
+                    captured_cookies_come_back_to_the_byte);
     g_test_add_func("/phase/cookie/a-c1-is-built-from-values", a_c1_is_built_from_values);
     g_test_add_func("/phase/cookie/our-own-section-comes-back", our_own_section_comes_back);
     g_test_add_func("/phase/cookie/what-is-unknown-is-skipped", what_is_unknown_is_skipped);
-    g_test_add_func("/phase/cookie/what-is-wrong-is-refused-in-stock-words", what_is_wrong_is_refused_in_stock_words);
+    g_test_add_func("/phase/cookie/what-is-wrong-is-refused-in-stock-words",
+                    what_is_wrong_is_refused_in_stock_words);
     g_test_add_func("/phase/cookie/who-sent-it-must-be-named", who_sent_it_must_be_named);
-    g_test_add_func("/phase/cookie/a-cookie-cut-anywhere-is-an-error", a_cookie_cut_anywhere_is_an_error);
-    g_test_add_func("/phase/cookie/the-right-guest-from-another-host", the_right_guest_from_another_host);
-    g_test_add_func("/phase/cookie/an-error-of-finish-is-handed-on", an_error_of_finish_is_handed_on);
-    g_test_add_func("/phase/cookie/a-persistent-definition-travels", a_persistent_definition_travels);
+    g_test_add_func("/phase/cookie/a-cookie-cut-anywhere-is-an-error",
+                    a_cookie_cut_anywhere_is_an_error);
+    g_test_add_func("/phase/cookie/the-right-guest-from-another-host",
+                    the_right_guest_from_another_host);
+    g_test_add_func("/phase/cookie/an-error-of-finish-is-handed-on",
+                    an_error_of_finish_is_handed_on);
+    g_test_add_func("/phase/cookie/a-persistent-definition-travels",
+                    a_persistent_definition_travels);
     g_test_add_func("/phase/cookie/every-value-has-a-name", every_value_has_a_name);
     return g_test_run();
 }

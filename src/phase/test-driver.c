@@ -7,8 +7,8 @@
 #define BIT(phase) (1u << (phase))
 
 typedef struct {
-    unsigned failing;  /* phases that fail */
-    gboolean is_lost;  /* Finish fails without an answer */
+    unsigned failing; /* phases that fail */
+    gboolean is_lost; /* Finish fails without an answer */
     gboolean gives_uri;
     ErrorCode perform_code, finish_code;
     ErrorDomain finish_domain;
@@ -17,7 +17,9 @@ typedef struct {
 
 static gboolean answer(Fake *fake, Phase phase, PhaseRun *run, GError **error)
 {
-    g_autofree char *cookie = g_strdup_printf("C%d", phase == PHASE_BEGIN ? 1 : phase < PHASE_PERFORM ? 2 : (int)phase);
+    g_autofree char *cookie = g_strdup_printf("C%d", phase == PHASE_BEGIN    ? 1
+                                                     : phase < PHASE_PERFORM ? 2
+                                                                             : (int)phase);
     size_t len;
     const char *seen = run->cookie ? g_bytes_get_data(run->cookie, &len) : "-";
     ErrorCode code = phase == PHASE_PERFORM  ? fake->perform_code
@@ -25,7 +27,8 @@ static gboolean answer(Fake *fake, Phase phase, PhaseRun *run, GError **error)
                                              : ERROR_INTERNAL_ERROR;
     ErrorDomain domain = phase == PHASE_FINISH ? fake->finish_domain : FROM_QEMU;
 
-    g_string_append_printf(fake->told, "%s%s(%s)", fake->told->len ? " " : "", enum_name(phase_names, (int)phase), seen);
+    g_string_append_printf(fake->told, "%s%s(%s)", fake->told->len ? " " : "",
+                           enum_name(phase_names, (int)phase), seen);
     if (phase >= PHASE_FINISH)
         g_string_append_printf(fake->told, "=%d", run->is_cancelled);
     if (fake->failing & BIT(phase)) {
@@ -85,55 +88,76 @@ typedef struct {
     PhaseOutcome outcome;
 } Case;
 
-/* clang-format off */
 static const Case cases[] = {
-    { "all goes well", .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(C4)=0", .outcome = PHASE_ARRIVED },
-    { "begin fails", .failing = BIT(PHASE_BEGIN), .transcript = "begin(-)", .error = "begin failed" },
-    { "prepare fails, the source's job is dropped", .failing = BIT(PHASE_PREPARE),
-      .transcript = "begin(-) prepare(C1) confirm(-)=1", .error = "prepare failed" },
-    { "prepare fails, the source holds no job", .failing = BIT(PHASE_PREPARE), .is_not_protected = TRUE,
-      .transcript = "begin(-) prepare(C1)", .error = "prepare failed" },
-    { "prepare and confirm fail", .failing = BIT(PHASE_PREPARE) | BIT(PHASE_CONFIRM),
-      .transcript = "begin(-) prepare(C1) confirm(-)=1", .error = "prepare failed" },
-    { "nobody knows an address", .gives_no_uri = TRUE, .transcript = "begin(-) prepare(C1) finish(C2)=1 confirm(C4)=1",
-      .error = "internal error: domainMigratePrepare3 did not set uri" },
-    { "the user knows the address", .gives_no_uri = TRUE, .user_uri = "tcp://h:1",
-      .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(C4)=0", .outcome = PHASE_ARRIVED },
-    { "the user gave up during prepare", .is_unwanted = TRUE, .transcript = "begin(-) prepare(C1) finish(C2)=1 confirm(C4)=1",
-      .error = "operation aborted: job 'migration out' canceled by client" },
-    { "perform fails: finish tidies up, confirm is left out", .failing = BIT(PHASE_PERFORM),
-      .transcript = "begin(-) prepare(C1) perform(C2) finish(-)=1", .error = "perform failed" },
-    { "perform failed and finish knows why", .failing = BIT(PHASE_PERFORM) | BIT(PHASE_FINISH),
-      .perform_code = ERROR_OPERATION_FAILED, .transcript = "begin(-) prepare(C1) perform(C2) finish(-)=1", .error = "finish failed" },
-    { "perform failed, finish's error is another driver's", .failing = BIT(PHASE_PERFORM) | BIT(PHASE_FINISH), .finish_is_not_qemu = TRUE,
-      .perform_code = ERROR_OPERATION_FAILED, .transcript = "begin(-) prepare(C1) perform(C2) finish(-)=1", .error = "perform failed" },
-    { "perform failed otherwise, its error stands", .failing = BIT(PHASE_PERFORM) | BIT(PHASE_FINISH),
-      .perform_code = ERROR_OPERATION_ABORTED, .transcript = "begin(-) prepare(C1) perform(C2) finish(-)=1", .error = "perform failed" },
-    { "perform failed, finish only says that it tidied up", .failing = BIT(PHASE_PERFORM) | BIT(PHASE_FINISH),
-      .perform_code = ERROR_OPERATION_FAILED, .finish_code = ERROR_MIGRATE_FINISH_OK,
-      .transcript = "begin(-) prepare(C1) perform(C2) finish(-)=1", .error = "perform failed" },
-    { "finish refuses: the source takes it back", .failing = BIT(PHASE_FINISH),
-      .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(-)=1", .error = "finish failed" },
-    { "finish is not answered: nobody guesses", .failing = BIT(PHASE_FINISH), .is_lost = TRUE,
-      .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(-)=1", .error = "finish failed", .outcome = PHASE_UNKNOWN },
-    { "confirm fails: it arrived all the same", .failing = BIT(PHASE_CONFIRM),
-      .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(C4)=0", .outcome = PHASE_ARRIVED },
-    { "tunnelled has no address", .flags = MIGRATE_PEER2PEER | MIGRATE_TUNNELLED, .gives_no_uri = TRUE,
-      .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(C4)=0", .outcome = PHASE_ARRIVED },
-    { "offline moves no memory", .flags = MIGRATE_OFFLINE, .gives_no_uri = TRUE,
-      .transcript = "begin(-) prepare(C1) finish(-)=0 confirm(C4)=0", .outcome = PHASE_ARRIVED },
+    {"all goes well", .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(C4)=0",
+     .outcome = PHASE_ARRIVED},
+    {"begin fails", .failing = BIT(PHASE_BEGIN), .transcript = "begin(-)", .error = "begin failed"},
+    {"prepare fails, the source's job is dropped", .failing = BIT(PHASE_PREPARE),
+     .transcript = "begin(-) prepare(C1) confirm(-)=1", .error = "prepare failed"},
+    {"prepare fails, the source holds no job", .failing = BIT(PHASE_PREPARE),
+     .is_not_protected = TRUE, .transcript = "begin(-) prepare(C1)", .error = "prepare failed"},
+    {"prepare and confirm fail", .failing = BIT(PHASE_PREPARE) | BIT(PHASE_CONFIRM),
+     .transcript = "begin(-) prepare(C1) confirm(-)=1", .error = "prepare failed"},
+    {"nobody knows an address", .gives_no_uri = TRUE,
+     .transcript = "begin(-) prepare(C1) finish(C2)=1 confirm(C4)=1",
+     .error = "internal error: domainMigratePrepare3 did not set uri"},
+    {"the user knows the address", .gives_no_uri = TRUE, .user_uri = "tcp://h:1",
+     .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(C4)=0",
+     .outcome = PHASE_ARRIVED},
+    {"the user gave up during prepare", .is_unwanted = TRUE,
+     .transcript = "begin(-) prepare(C1) finish(C2)=1 confirm(C4)=1",
+     .error = "operation aborted: job 'migration out' canceled by client"},
+    {"perform fails: finish tidies up, confirm is left out", .failing = BIT(PHASE_PERFORM),
+     .transcript = "begin(-) prepare(C1) perform(C2) finish(-)=1", .error = "perform failed"},
+    {"perform failed and finish knows why", .failing = BIT(PHASE_PERFORM) | BIT(PHASE_FINISH),
+     .perform_code = ERROR_OPERATION_FAILED,
+     .transcript = "begin(-) prepare(C1) perform(C2) finish(-)=1", .error = "finish failed"},
+    {"perform failed, finish's error is another driver's",
+     .failing = BIT(PHASE_PERFORM) | BIT(PHASE_FINISH), .finish_is_not_qemu = TRUE,
+     .perform_code = ERROR_OPERATION_FAILED,
+     .transcript = "begin(-) prepare(C1) perform(C2) finish(-)=1", .error = "perform failed"},
+    {"perform failed otherwise, its error stands",
+     .failing = BIT(PHASE_PERFORM) | BIT(PHASE_FINISH), .perform_code = ERROR_OPERATION_ABORTED,
+     .transcript = "begin(-) prepare(C1) perform(C2) finish(-)=1", .error = "perform failed"},
+    {"perform failed, finish only says that it tidied up",
+     .failing = BIT(PHASE_PERFORM) | BIT(PHASE_FINISH), .perform_code = ERROR_OPERATION_FAILED,
+     .finish_code = ERROR_MIGRATE_FINISH_OK,
+     .transcript = "begin(-) prepare(C1) perform(C2) finish(-)=1", .error = "perform failed"},
+    {"finish refuses: the source takes it back", .failing = BIT(PHASE_FINISH),
+     .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(-)=1",
+     .error = "finish failed"},
+    {"finish is not answered: nobody guesses", .failing = BIT(PHASE_FINISH), .is_lost = TRUE,
+     .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(-)=1",
+     .error = "finish failed", .outcome = PHASE_UNKNOWN},
+    {"confirm fails: it arrived all the same", .failing = BIT(PHASE_CONFIRM),
+     .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(C4)=0",
+     .outcome = PHASE_ARRIVED},
+    {"tunnelled has no address", .flags = MIGRATE_PEER2PEER | MIGRATE_TUNNELLED,
+     .gives_no_uri = TRUE,
+     .transcript = "begin(-) prepare(C1) perform(C2) finish(C3)=0 confirm(C4)=0",
+     .outcome = PHASE_ARRIVED},
+    {"offline moves no memory", .flags = MIGRATE_OFFLINE, .gives_no_uri = TRUE,
+     .transcript = "begin(-) prepare(C1) finish(-)=0 confirm(C4)=0", .outcome = PHASE_ARRIVED},
 };
-/* clang-format on */
 
 static void transcript_is(const void *data)
 {
     const Case *c = data;
     g_autoptr(GString) told = g_string_new(NULL);
-    Fake fake = {.failing = c->failing, .is_lost = c->is_lost, .gives_uri = !c->gives_no_uri, .told = told,
-                 .perform_code = c->perform_code ?: ERROR_INTERNAL_ERROR, .finish_code = c->finish_code ?: ERROR_INTERNAL_ERROR,
+    Fake fake = {.failing = c->failing,
+                 .is_lost = c->is_lost,
+                 .gives_uri = !c->gives_no_uri,
+                 .told = told,
+                 .perform_code = c->perform_code ?: ERROR_INTERNAL_ERROR,
+                 .finish_code = c->finish_code ?: ERROR_INTERNAL_ERROR,
                  .finish_domain = c->finish_is_not_qemu ? FROM_RPC : FROM_QEMU};
-    const PhaseEndpoints endpoints = {.source = &fake, .destination = &fake, .begin = fake_begin, .prepare = fake_prepare,
-                                      .perform = fake_perform, .finish = fake_finish, .confirm = fake_confirm};
+    const PhaseEndpoints endpoints = {.source = &fake,
+                                      .destination = &fake,
+                                      .begin = fake_begin,
+                                      .prepare = fake_prepare,
+                                      .perform = fake_perform,
+                                      .finish = fake_finish,
+                                      .confirm = fake_confirm};
     g_autoptr(Params) params = params_new();
     g_autoptr(GError) error = NULL;
     PhaseRun run;

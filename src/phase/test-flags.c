@@ -20,11 +20,14 @@ static void what_is_not_served_is_refused_by_name(void)
     g_assert_cmpstr(unknown->message, ==, "unsupported flags (0x200000) in function f");
     g_assert_true(error_is(unknown, ERROR_INVALID_ARG));
     g_assert_false(migrate_flags_check(MIGRATE_LIVE | MIGRATE_POSTCOPY, "f", &postcopy));
-    g_assert_cmpstr(postcopy->message, ==,
-                    "argument unsupported: migration flag VIR_MIGRATE_POSTCOPY is not served by this host yet");
-    g_assert_false(migrate_flags_check(MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC, "f", &both));
+    g_assert_cmpstr(
+        postcopy->message, ==,
+        "argument unsupported: migration flag VIR_MIGRATE_POSTCOPY is not served by this host yet");
+    g_assert_false(
+        migrate_flags_check(MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC, "f", &both));
     g_assert_cmpstr(both->message, ==,
-                    "Flags 'VIR_MIGRATE_NON_SHARED_DISK' and 'VIR_MIGRATE_NON_SHARED_INC' are mutually exclusive");
+                    "Flags 'VIR_MIGRATE_NON_SHARED_DISK' and 'VIR_MIGRATE_NON_SHARED_INC' are "
+                    "mutually exclusive");
 }
 
 static void flags_that_need_each_other(void)
@@ -38,13 +41,17 @@ static void flags_that_need_each_other(void)
         {MIGRATE_TUNNELLED | MIGRATE_PEER2PEER, NULL},
         {MIGRATE_TUNNELLED | MIGRATE_PEER2PEER | MIGRATE_PARALLEL,
          "Flags 'VIR_MIGRATE_TUNNELLED' and 'VIR_MIGRATE_PARALLEL' are mutually exclusive"},
-        {MIGRATE_POSTCOPY, "argument unsupported: post-copy migration is not supported with non-live or paused migration"},
+        {MIGRATE_POSTCOPY, "argument unsupported: post-copy migration is not supported with "
+                           "non-live or paused migration"},
         {MIGRATE_POSTCOPY | MIGRATE_LIVE, NULL},
         {MIGRATE_POSTCOPY | MIGRATE_LIVE | MIGRATE_PAUSED,
-         "argument unsupported: post-copy migration is not supported with non-live or paused migration"},
-        {MIGRATE_OFFLINE, "Requested operation is not valid: offline migration must be specified with the persistent flag set"},
+         "argument unsupported: post-copy migration is not supported with non-live or paused "
+         "migration"},
+        {MIGRATE_OFFLINE, "Requested operation is not valid: offline migration must be specified "
+                          "with the persistent flag set"},
         {MIGRATE_OFFLINE | MIGRATE_PERSIST_DEST, NULL},
-        {MIGRATE_ZEROCOPY, "Requested operation is not valid: zero-copy is only available for parallel migration"},
+        {MIGRATE_ZEROCOPY,
+         "Requested operation is not valid: zero-copy is only available for parallel migration"},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -71,18 +78,21 @@ static void parameters_are_checked_before_anything_is_touched(void)
                     "argument unsupported: migration URI is not supported by tunnelled migration");
     params_add_string(params, "migrate_disks", "vda");
     g_assert_false(migrate_params_check(params, 0, &not_served));
-    g_assert_cmpstr(not_served->message, ==,
-                    "argument unsupported: migration parameter 'migrate_disks' is not served by this host yet");
+    g_assert_cmpstr(
+        not_served->message, ==,
+        "argument unsupported: migration parameter 'migrate_disks' is not served by this host yet");
     params_remove(params, "migrate_disks");
     params_remove(params, "bandwidth");
     params_add_ullong(params, "bandwidth", 8796093022208);
     g_assert_false(migrate_params_check(params, 0, &speed));
-    g_assert_cmpstr(speed->message, ==, "numerical overflow: bandwidth must be less than 8796093022208");
+    g_assert_cmpstr(speed->message, ==,
+                    "numerical overflow: bandwidth must be less than 8796093022208");
     params_remove(params, "bandwidth");
     params_remove(params, "migrate_uri");
     params_add_string(params, "migrate_uri", "10.77.0.2");
     g_assert_false(migrate_params_check(params, 0, &scheme));
-    g_assert_cmpstr(scheme->message, ==, "invalid argument: missing scheme in migration URI: 10.77.0.2");
+    g_assert_cmpstr(scheme->message, ==,
+                    "invalid argument: missing scheme in migration URI: 10.77.0.2");
 }
 
 static void the_destination_sees_its_flags(void)
@@ -116,9 +126,11 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/phase/flags/every-bit-has-a-name", every_bit_has_a_name);
-    g_test_add_func("/phase/flags/what-is-not-served-is-refused-by-name", what_is_not_served_is_refused_by_name);
+    g_test_add_func("/phase/flags/what-is-not-served-is-refused-by-name",
+                    what_is_not_served_is_refused_by_name);
     g_test_add_func("/phase/flags/flags-that-need-each-other", flags_that_need_each_other);
-    g_test_add_func("/phase/flags/parameters-are-checked", parameters_are_checked_before_anything_is_touched);
+    g_test_add_func("/phase/flags/parameters-are-checked",
+                    parameters_are_checked_before_anything_is_touched);
     g_test_add_func("/phase/flags/the-destination-sees-its-flags", the_destination_sees_its_flags);
     g_test_add_func("/phase/flags/each-phase-gets-its-parameters", each_phase_gets_its_parameters);
     return g_test_run();

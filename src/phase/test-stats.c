@@ -5,11 +5,21 @@
 
 /* The completed record of a destination, as a stock host sent it. */
 static const MigrationStats completed = {
-    .type = JOB_TYPE_COMPLETED, .operation = 4,
+    .type = JOB_TYPE_COMPLETED,
+    .operation = 4,
     .has = STATS_HAS_DOWNTIME | STATS_HAS_SETUP_TIME | STATS_HAS_PAGES | STATS_HAS_DELTA,
-    .delta_ms = 15, .time_elapsed_ms = 2275, .downtime_ms = 114, .setup_time_ms = 1,
-    .memory_total = 268967936, .memory_processed = 96367097, .memory_bps = 54109016, .memory_constant = 42502,
-    .memory_normal = 23388, .memory_normal_bytes = 95797248, .memory_iteration = 3, .memory_page_size = 4096,
+    .delta_ms = 15,
+    .time_elapsed_ms = 2275,
+    .downtime_ms = 114,
+    .setup_time_ms = 1,
+    .memory_total = 268967936,
+    .memory_processed = 96367097,
+    .memory_bps = 54109016,
+    .memory_constant = 42502,
+    .memory_normal = 23388,
+    .memory_normal_bytes = 95797248,
+    .memory_iteration = 3,
+    .memory_page_size = 4096,
 };
 
 static char *text_of(const Params *params)
@@ -36,11 +46,16 @@ static void parameters_are_those_of_a_stock_host(void)
     migration_stats_to_params(&completed, params);
     text = text_of(params);
     g_assert_cmpstr(text, ==,
-                    "operation: 4, time_elapsed: 2275, time_elapsed_net: 2260, downtime: 114, downtime_net: 99, setup_time: 1, "
-                    "data_total: 268967936, data_processed: 96367097, data_remaining: 0, memory_total: 268967936, "
-                    "memory_processed: 96367097, memory_remaining: 0, memory_bps: 54109016, memory_constant: 42502, "
-                    "memory_normal: 23388, memory_normal_bytes: 95797248, memory_dirty_rate: 0, memory_iteration: 3, "
-                    "memory_postcopy_requests: 0, memory_page_size: 4096, disk_total: 0, disk_processed: 0, disk_remaining: 0");
+                    "operation: 4, time_elapsed: 2275, time_elapsed_net: 2260, downtime: 114, "
+                    "downtime_net: 99, setup_time: 1, "
+                    "data_total: 268967936, data_processed: 96367097, data_remaining: 0, "
+                    "memory_total: 268967936, "
+                    "memory_processed: 96367097, memory_remaining: 0, memory_bps: 54109016, "
+                    "memory_constant: 42502, "
+                    "memory_normal: 23388, memory_normal_bytes: 95797248, memory_dirty_rate: 0, "
+                    "memory_iteration: 3, "
+                    "memory_postcopy_requests: 0, memory_page_size: 4096, disk_total: 0, "
+                    "disk_processed: 0, disk_remaining: 0");
 }
 
 static void parameters_come_back(void)
@@ -99,10 +114,13 @@ static void a_wild_delta_is_no_net_time(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/phase/stats/parameters-are-those-of-a-stock-host", parameters_are_those_of_a_stock_host);
+    g_test_add_func("/phase/stats/parameters-are-those-of-a-stock-host",
+                    parameters_are_those_of_a_stock_host);
     g_test_add_func("/phase/stats/parameters-come-back", parameters_come_back);
-    g_test_add_func("/phase/stats/while-it-runs-there-are-no-net-times", while_it_runs_there_are_no_net_times);
-    g_test_add_func("/phase/stats/percent-stays-below-100-while-bytes-remain", percent_stays_below_100_while_bytes_remain);
+    g_test_add_func("/phase/stats/while-it-runs-there-are-no-net-times",
+                    while_it_runs_there_are_no_net_times);
+    g_test_add_func("/phase/stats/percent-stays-below-100-while-bytes-remain",
+                    percent_stays_below_100_while_bytes_remain);
     g_test_add_func("/phase/stats/a-wild-delta-is-no-net-time", a_wild_delta_is_no_net_time);
     return g_test_run();
 }

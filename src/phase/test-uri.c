@@ -37,22 +37,29 @@ static void what_is_no_uri_is_refused_as_at_stock_hosts(void)
         ErrorCode code;
         const char *message;
     } cases[] = {
-        {"10.77.0.2", ERROR_INVALID_ARG, "invalid argument: missing scheme in migration URI: 10.77.0.2"},
+        {"10.77.0.2", ERROR_INVALID_ARG,
+         "invalid argument: missing scheme in migration URI: 10.77.0.2"},
         {"", ERROR_INVALID_ARG, "invalid argument: missing scheme in migration URI: "},
-        {"foo://h", ERROR_ARGUMENT_UNSUPPORTED, "argument unsupported: unsupported scheme foo in migration URI foo://h"},
-        {"fd:3", ERROR_ARGUMENT_UNSUPPORTED, "argument unsupported: unsupported scheme fd in migration URI fd:3"},
-        {"rdma://h", ERROR_ARGUMENT_UNSUPPORTED, "argument unsupported: unsupported scheme rdma in migration URI rdma://h"},
+        {"foo://h", ERROR_ARGUMENT_UNSUPPORTED,
+         "argument unsupported: unsupported scheme foo in migration URI foo://h"},
+        {"fd:3", ERROR_ARGUMENT_UNSUPPORTED,
+         "argument unsupported: unsupported scheme fd in migration URI fd:3"},
+        {"rdma://h", ERROR_ARGUMENT_UNSUPPORTED,
+         "argument unsupported: unsupported scheme rdma in migration URI rdma://h"},
         {"tcp://", ERROR_INVALID_ARG, "invalid argument: missing host in migration URI: tcp://"},
         {"tcp:///", ERROR_INVALID_ARG, "invalid argument: missing host in migration URI: tcp:///"},
         {"tcp:", ERROR_INVALID_ARG, "invalid argument: missing host in migration URI: tcp:"},
-        {"tcp://:49160", ERROR_INVALID_ARG, "invalid argument: missing host in migration URI: tcp://:49160"},
+        {"tcp://:49160", ERROR_INVALID_ARG,
+         "invalid argument: missing host in migration URI: tcp://:49160"},
         {"tcp://h:abc", ERROR_INTERNAL_ERROR, "internal error: Unable to parse URI tcp://h:abc"},
         {"tcp://h:-1", ERROR_INTERNAL_ERROR, "internal error: Unable to parse URI tcp://h:-1"},
-        {"tcp://[fe80::1", ERROR_INTERNAL_ERROR, "internal error: Unable to parse URI tcp://[fe80::1"},
+        {"tcp://[fe80::1", ERROR_INTERNAL_ERROR,
+         "internal error: Unable to parse URI tcp://[fe80::1"},
         {"tcp://h:1:3", ERROR_INTERNAL_ERROR, "internal error: Unable to parse URI tcp://h:1:3"},
         {"tcp://u@h", ERROR_INTERNAL_ERROR, "internal error: Unable to parse URI tcp://u@h"},
         {"not a uri", ERROR_INTERNAL_ERROR, "internal error: Unable to parse URI not a uri"},
-        {"tcp://h:99999", ERROR_INVALID_ARG, "invalid argument: port 99999 in migration URI tcp://h:99999 is above 65535"},
+        {"tcp://h:99999", ERROR_INVALID_ARG,
+         "invalid argument: port 99999 in migration URI tcp://h:99999 is above 65535"},
         {"tcp://h:99999999999999999999", ERROR_INTERNAL_ERROR,
          "internal error: Unable to parse URI tcp://h:99999999999999999999"},
     };
@@ -78,8 +85,11 @@ static void a_destination_answers_the_short_form(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/phase/uri/a-port-is-added-in-the-form-given", a_port_is_added_in_the_form_given);
-    g_test_add_func("/phase/uri/what-is-no-uri-is-refused", what_is_no_uri_is_refused_as_at_stock_hosts);
-    g_test_add_func("/phase/uri/a-destination-answers-the-short-form", a_destination_answers_the_short_form);
+    g_test_add_func("/phase/uri/a-port-is-added-in-the-form-given",
+                    a_port_is_added_in_the_form_given);
+    g_test_add_func("/phase/uri/what-is-no-uri-is-refused",
+                    what_is_no_uri_is_refused_as_at_stock_hosts);
+    g_test_add_func("/phase/uri/a-destination-answers-the-short-form",
+                    a_destination_answers_the_short_form);
     return g_test_run();
 }

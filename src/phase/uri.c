@@ -54,8 +54,9 @@ static gboolean parse_port(const char *text, const char *whole, uint16_t *ret_po
     if (*text != ':' || !number_parse_u64(text + 1, UINT64_MAX, &port))
         return unreadable(whole, error);
     if (port > UINT16_MAX)
-        return error_set(error, ERROR_INVALID_ARG, "invalid argument: port %s in migration URI %s is above 65535",
-                         text + 1, whole);
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: port %s in migration URI %s is above 65535", text + 1,
+                         whole);
     *ret_port = (uint16_t)port;
     return TRUE;
 }
@@ -65,13 +66,15 @@ static gboolean parse_authority(MigrationUri *uri, const char *authority, GError
     const char *after;
 
     if (!*authority || *authority == ':')
-        return error_set(error, ERROR_INVALID_ARG, "invalid argument: missing host in migration URI: %s", uri->text);
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: missing host in migration URI: %s", uri->text);
     if (strchr(authority, '@'))
         return unreadable(uri->text, error);
     if (*authority == '[') {
         const char *end = strchr(authority, ']');
 
-        if (!end || end == authority + 1 || memchr(authority + 1, '[', (size_t)(end - authority - 1)))
+        if (!end || end == authority + 1 ||
+            memchr(authority + 1, '[', (size_t)(end - authority - 1)))
             return unreadable(uri->text, error);
         uri->host = g_strndup(authority + 1, (size_t)(end - authority - 1));
         after = end + 1;
@@ -96,11 +99,13 @@ MigrationUri *migration_uri_parse(const char *text, GError **error)
         return NULL;
     }
     if (!scheme) {
-        error_set(error, ERROR_INVALID_ARG, "invalid argument: missing scheme in migration URI: %s", text);
+        error_set(error, ERROR_INVALID_ARG, "invalid argument: missing scheme in migration URI: %s",
+                  text);
         return NULL;
     }
     if (scheme != 3 || strncmp(text, "tcp", 3) != 0) {
-        error_set(error, ERROR_ARGUMENT_UNSUPPORTED, "argument unsupported: unsupported scheme %.*s in migration URI %s",
+        error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
+                  "argument unsupported: unsupported scheme %.*s in migration URI %s",
                   (int)MIN(scheme, HOST_MAX), text, text);
         return NULL;
     }
@@ -116,7 +121,8 @@ static char *format(const char *prefix, const char *host, uint16_t port, const c
 {
     gboolean is_v6 = strchr(host, ':') != NULL;
 
-    return g_strdup_printf("%s%s%s%s:%u%s", prefix, is_v6 ? "[" : "", host, is_v6 ? "]" : "", port, rest);
+    return g_strdup_printf("%s%s%s%s:%u%s", prefix, is_v6 ? "[" : "", host, is_v6 ? "]" : "", port,
+                           rest);
 }
 
 char *migration_uri_with_port(const MigrationUri *uri, uint16_t port)
