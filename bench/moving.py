@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How long a migration takes, and who takes it: bare QEMU, stock, Ferry, side by side."""
+import contextlib
+import itertools
 import os
 import pathlib
+import shutil
 import statistics
 import tempfile
 import time
@@ -51,35 +54,35 @@ def check(verdict):
         raise RuntimeError(f"the guest was harmed: {verdict.complaint()}")
 
 
-def bare(memory_mib, append, rounds, _mode):
-    samples = []
+def bare(memory_mib, append, _mode):
+    """Yields one sample after another, for as long as it is asked."""
     append = f"tick={TICK_MS} {append}"
-    with tempfile.TemporaryDirectory(prefix="ferry-bench-") as work:
-        work = pathlib.Path(work)
+    with contextlib.ExitStack() as stack:
+        work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ferry-bench-")))
 
-        def start(number, incoming):
-            folder = work / str(number)
+        def start(name, incoming):
+            folder = work / name
+            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            return qemu.Qemu(folder, *trace.words(folder / "trace"), memory_mib=memory_mib, kernel=guest.image(), append=append, incoming=incoming)
+            return stack.enter_context(qemu.Qemu(folder, *trace.words(folder / "trace"), memory_mib=memory_mib, kernel=guest.image(),
+                                                 append=append, incoming=incoming))
 
-        with Ticks(TICK_MS, {str(number): work / str(number) / "serial.sock" for number in range(rounds + 1)}) as ticks:
-            source = start(0, False)
-            source.qmp("cont")
-            ticks.wait(more=30, timeout_s=90)
-            for number in range(1, rounds + 1):
-                since = ticks.mark()
-                began = time.time()
-                destination = start(number, True)
-                qemu.migrate(source, destination)
-                ended = time.time()
-                ticks.wait(str(number), more=30)
-                verdict = ticks.verdict(since)
-                check(verdict)
-                source.kill()
-                samples.append(sample(trace.Trace(work / str(number - 1) / "trace"), trace.Trace(work / str(number) / "trace"), began, ended, verdict))
-                source = destination
+        ticks = stack.enter_context(Ticks(TICK_MS, {name: work / name / "serial.sock" for name in "ab"}))
+        source = start("a", False)
+        source.qmp("cont")
+        ticks.wait(more=30, timeout_s=90)
+        for here, there in itertools.cycle(("ab", "ba")):
+            yield None
+            since, began = ticks.mark(), time.time()
+            destination = start(there, True)
+            qemu.migrate(source, destination)
+            ended = time.time()
+            ticks.wait(there, more=30)
+            verdict = ticks.verdict(since)
+            check(verdict)
             source.kill()
-    return samples
+            yield sample(trace.Trace(work / here / "trace"), trace.Trace(work / there / "trace"), began, ended, verdict)
+            source = destination
 
 
 def cpu_s(host, daemon):
@@ -90,22 +93,40 @@ def cpu_s(host, daemon):
     return total / CLOCK_TICKS
 
 
-def managed(daemon, client, memory_mib, append, rounds, mode=()):
-    """Back and forth between two hosts of the lab, so that both have been source and destination."""
-    samples = []
+def managed(daemon, client, memory_mib, append, mode=()):
+    """The same back and forth between two hosts of the lab, so that both have been source and destination."""
     with Lab() as lab:
         emulator = trace.install(lab.shared / "bin")
         for host in lab.hosts:
             host.start_daemon(daemon, **({"config": {"emulator_dirs": f"/usr/bin {emulator.parent}", "log_level": "info"}} if daemon == "ferryd" else {}))
         running = moves.Guest(lab, memory_mib=memory_mib, tick_ms=TICK_MS, append=append, emulator=emulator)
-        source, destination = lab.hosts
         with running.ticks() as ticks:
-            source.virsh("create", running.path())
-            ticks.wait(source.name, more=30, timeout_s=90)
-            for _ in range(rounds):
-                samples.append(one_move(lab, ticks, running, daemon, client, source, destination, mode))
-                source, destination = destination, source
-    return samples
+            lab.hosts[0].virsh("create", running.path())
+            ticks.wait(lab.hosts[0].name, more=30, timeout_s=90)
+            for source, destination in itertools.cycle((lab.hosts, lab.hosts[::-1])):
+                yield None
+                yield one_move(lab, ticks, running, daemon, client, source, destination, mode)
+
+
+def side_by_side(stacks, rounds):
+    """stacks: {name: generator}.  Round by round through all of them, so that a noisy minute harms no one alone.
+    Returns {name: samples}, a name that broke with what it had, and complaints."""
+    samples, complaints = {name: [] for name in stacks}, []
+    alive = dict(stacks)
+    try:
+        for number in range(rounds + 1):
+            for name, generator in list(alive.items()):
+                try:
+                    if number:          # the first time round they only get ready
+                        samples[name].append(next(generator))
+                    next(generator)
+                except Exception as problem:
+                    complaints.append(f"{name}: {problem}")
+                    del alive[name]
+    finally:
+        for generator in stacks.values():
+            generator.close()
+    return samples, complaints
 
 
 def one_move(lab, ticks, running, daemon, client, source, destination, mode):

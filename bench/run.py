@@ -60,14 +60,16 @@ def table(title, rows, columns, ratios):
     sys.stdout.flush()
 
 
-def moves_of(stack, memory_mib, append, rounds, mode=()):
-    try:
-        if stack == "bare":
-            return moving.bare(memory_mib, append, rounds, mode)
-        return moving.managed(*STACKS[stack], memory_mib, append, rounds, mode)
-    except Exception as problem:        # one column that breaks must not take the others along
-        print(f"{TITLES[stack]}: {problem}", file=sys.stderr)
-        return None
+def measure(columns, memory_mib, append, rounds, modes):
+    """modes: {key: words}; returns {(key, stack): samples}, all of them taken in turns."""
+    stacks = {}
+    for key, mode in modes.items():
+        for stack in columns:
+            stacks[key, stack] = moving.bare(memory_mib, append, mode) if stack == "bare" else moving.managed(*STACKS[stack], memory_mib, append, mode)
+    samples, complaints = moving.side_by_side(stacks, rounds)
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    return samples
 
 
 def bench_moves(columns, rounds):
@@ -75,8 +77,8 @@ def bench_moves(columns, rounds):
             ("outside QEMU's own, ms", "outside_ms"), ("downtime by arrivals, ms", "arrivals_ms"), ("downtime by QEMU, ms", "downtime_ms"),
             ("QMP commands, both sides", "commands"))
     for title, memory_mib, append in moving.SCENES:
-        samples = {stack: moves_of(stack, memory_mib, append, rounds) for stack in columns}
-        collected[title] = {stack: [dataclasses.asdict(one) for one in found or []] for stack, found in samples.items()}
+        samples = {stack: found for (_, stack), found in measure(columns, memory_mib, append, rounds, {"": ()}).items()}
+        collected[title] = {stack: [dataclasses.asdict(one) for one in found] for stack, found in samples.items()}
         table(f"{title}, live, {rounds} rounds", [(label, {stack: moving.median(found, name) for stack, found in samples.items() if found}, "{:.1f}")
                                                   for label, name in rows], columns, [("Ferry/stock", "ferry", "stock"), ("Ferry/bare", "ferry", "bare")])
 
@@ -86,8 +88,8 @@ def bench_tunnel(columns, rounds):
     title, memory_mib, append = moving.SCENES[1]
     size_mib = 1536
     ways = {"direct": ["--p2p"], "tunnel": ["--p2p", "--tunnelled"]}
-    samples = {(way, stack): moves_of(stack, memory_mib, append, rounds, mode) for way, mode in ways.items() for stack in columns}
-    collected["tunnel"] = {f"{way} {stack}": [dataclasses.asdict(one) for one in found or []] for (way, stack), found in samples.items()}
+    samples = measure(columns, memory_mib, append, rounds, ways)
+    collected["tunnel"] = {f"{way} {stack}": [dataclasses.asdict(one) for one in found] for (way, stack), found in samples.items()}
 
     def rate(way, stack):
         found = samples[way, stack]
