@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -45,9 +46,14 @@ class Daemon:
         log.close()
 
         def answers():
+            """A PONG shows that it serves; a socket that only listens may be the first of several."""
             assert self.process.poll() is None, self.log()[-4000:]
             with socket.socket(socket.AF_UNIX) as probe:
-                return probe.connect_ex(str(self.socket)) == 0
+                if probe.connect_ex(str(self.socket)) != 0:
+                    return False
+                probe.settimeout(10)
+                probe.sendall(struct.pack(">7I", 28, 0x6B656570, 1, 1, 2, 0, 0))
+                return len(probe.recv(28)) == 28
 
         wait_until(answers, "ferryd listens", 30)
 
