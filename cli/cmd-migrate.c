@@ -94,8 +94,13 @@ static void print_aftermath(FerryDomain *domain, const FerryMigrationResult *res
     g_autofree char *doubt = NULL;
     int reason = 0;
 
-    if (!ferry_domain_state(domain, &state, &reason, NULL))
+    if (!ferry_domain_state(domain, &state, &reason, NULL)) {
+        if (!ferry_connection_is_alive(ferry_domain_connection(domain)))
+            fputs("note: the source's daemon no longer answers; once it does, `ferry domstate` "
+                  "there says how it ended\n",
+                  stderr);
         return;
+    }
     if (state == FERRY_STATE_PAUSED)
         doubt = doubt_of(domain);
     fprintf(stderr, "note: at the source, '%s' is %s (%s)%s%s\n", ferry_domain_name(domain),

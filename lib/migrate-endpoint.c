@@ -97,6 +97,21 @@ static gboolean prepare(void *endpoint, PhaseRun *run, GError **error)
     return TRUE;
 }
 
+/* Takes the cause.  A copy that we gave up because the destination was gone did not end by the
+ * user's will. */
+static gboolean perform_failed(const Migration *migration, GError *cause, GError **error)
+{
+    if (migration->dest->lost && !migration->is_abort_asked && migration->is_abort_told) {
+        error_set(error, ERROR_OPERATION_FAILED,
+                  "operation failed: the connection to '%s' has ended: %s",
+                  migration->wanted->dest_uri, migration->dest->lost->message);
+        g_error_free(cause);
+    } else {
+        g_propagate_error(error, cause);
+    }
+    return FALSE;
+}
+
 static gboolean perform(void *endpoint, PhaseRun *run, GError **error)
 {
     Migration *migration = endpoint;
@@ -105,13 +120,15 @@ static gboolean perform(void *endpoint, PhaseRun *run, GError **error)
     RemoteDomainMigratePerform3ParamsArgs args = {.dom = domain_wire(migration->domain),
                                                   .flags = (uint32_t)run->flags};
     RemoteDomainMigratePerform3ParamsRet ret = {0};
+    GError *cause = NULL;
 
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
     if (!connection_call_long(migration->domain->conn, REMOTE_DOMAIN_MIGRATE_PERFORM3_PARAMS, &args,
-                              arena, &ret, interval(migration), migration_idle, migration, error)) {
+                              arena, &ret, interval(migration), migration_idle, migration,
+                              &cause)) {
         phase_run_set_cookie(run, NULL);
-        return FALSE;
+        return perform_failed(migration, g_steal_pointer(&cause), error);
     }
     phase_run_set_cookie(run, cookie_take(ret.cookie_out, ret.cookie_out_len));
     return TRUE;

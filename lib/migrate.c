@@ -41,11 +41,18 @@ void migration_report(Migration *migration)
         migration->is_abort_asked = TRUE;
 }
 
+/* A destination whose caller is gone ends its guest, so what is still being copied is for nothing.
+ */
+static gboolean is_pointless(const Migration *migration)
+{
+    return migration->is_abort_asked || (migration->dest && migration->dest->lost);
+}
+
 /* Before the job exists, and again once it has ended, the source refuses; so it is told until it
  * hears. */
 static void pass_abort(Migration *migration)
 {
-    if (migration->is_abort_asked && !migration->is_abort_told)
+    if (is_pointless(migration) && !migration->is_abort_told)
         migration->is_abort_told = ferry_domain_abort_job(migration->domain, 0, NULL);
 }
 

@@ -5,7 +5,9 @@ import itertools
 import selectors
 import socket
 import struct
+import subprocess
 import threading
+import time
 
 import pytest
 from conftest import make_lab
@@ -133,5 +135,22 @@ def test_a_finish_that_never_arrives(lab, started, migrate):
         assert wrong.returncode == 1 and "nothing was done" in wrong.stderr
         host = listed.partition("may run on ")[2].partition(";")[0]
         source.ferry("migration", "resolve", running.guest.name, "--here", "--confirm", host)
+    assert runs(source, running.guest)
+    running.ticks.wait(source.name, more=10)
+
+
+def test_a_destination_whose_daemon_dies(lab, started):
+    """A stock client copies on to the bitter end; ours notices that nobody will take the guest, and stops."""
+    source, destination = lab.hosts
+    running = started(source, memory_mib=256, append="set=128 rate=60")
+    ferry = source.popen([lab.ferry, "-c", source.socket_uri, "migrate", running.guest.name, destination.tcp_uri,
+                          f"tcp://{destination.address}", "--live", "--bandwidth", "4"], stderr=subprocess.PIPE, text=True)
+    time.sleep(2)
+    destination.kill_daemon(lab.kinds[1])
+    began = time.monotonic()
+    complaint = ferry.communicate(timeout=60)[1]
+    destination.start_daemon(lab.kinds[1])
+    assert ferry.returncode == 1 and "has ended" in complaint
+    assert time.monotonic() - began < 8
     assert runs(source, running.guest)
     running.ticks.wait(source.name, more=10)
