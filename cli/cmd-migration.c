@@ -70,7 +70,7 @@ static gboolean check_host(const char *typed, const char *doubt)
 {
     g_autofree char *host = doubt_host(doubt);
 
-    if (!host || g_ascii_strcasecmp(host, typed) == 0)
+    if (!host || !*typed || g_ascii_strcasecmp(host, typed) == 0) /* "": a script, not asked */
         return TRUE;
     complain("the other host is '%s', not '%s'; nothing was done", host, typed);
     return FALSE;
