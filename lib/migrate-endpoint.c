@@ -147,8 +147,9 @@ static void take_numbers(Migration *migration)
     migration->stats = cookie->stats;
 }
 
-/* What an error of Finish(0) means.  A stock destination has ended its guest before it answers with
- * one.  A ferryd says REFUSED by a code of its own; anything else from it decides nothing. */
+/* What an error of Finish(0) means.  A stock destination has ended its guest before its driver
+ * answers with one.  A ferryd says REFUSED by a code of its own; anything else from it decides
+ * nothing. */
 static void finish_failed(Migration *migration, const GError *error)
 {
     PhaseRun *run = &migration->run;
@@ -158,7 +159,7 @@ static void finish_failed(Migration *migration, const GError *error)
     if (is_answer && migration->is_dest_ferry && phase_error_is_refused(error)) {
         run->outcome = PHASE_STAYED;
         phase_run_set_cookie(run, cookie_hand_on(migration->c2, COOKIE_WORD_REFUSED));
-    } else if (is_answer && !migration->is_dest_ferry) {
+    } else if (is_answer && !migration->is_dest_ferry && error_domain(error) != FROM_RPC) {
         run->outcome = PHASE_STAYED;
     } else {
         run->outcome = migration_look(migration);

@@ -10,6 +10,7 @@
 #include "wire/params.h"
 
 #define JOB_COMPLETED_EVENT 21
+#define PAUSED_MIGRATING    2   /* reason of "paused" */
 #define EVENT_WAIT_MS       100 /* for the job-completed event, when the reply overtook it */
 #define POLL_MS             500
 
@@ -240,6 +241,18 @@ static void wait_for_numbers(Migration *migration)
         connection_pump(migration->domain->conn, -1, deadline_ms);
 }
 
+/* It failed.  A source that waits for an answer of the destination keeps the guest paused for the
+ * migration. */
+static PhaseOutcome p2p_outcome(const Migration *migration)
+{
+    FerryState state = FERRY_STATE_NONE;
+    int reason = 0;
+
+    if (!ferry_domain_state(migration->domain, &state, &reason, NULL))
+        return PHASE_UNKNOWN;
+    return state == FERRY_STATE_PAUSED && reason == PAUSED_MIGRATING ? PHASE_UNKNOWN : PHASE_STAYED;
+}
+
 static gboolean migrate_p2p(Migration *migration, const Params *params, GError **error)
 {
     FerryConnection *source = migration->domain->conn;
@@ -261,8 +274,7 @@ static gboolean migrate_p2p(Migration *migration, const Params *params, GError *
                               migration->wanted->interval_ms > 0 ? migration->wanted->interval_ms
                                                                  : POLL_MS,
                               migration_idle, migration, error)) {
-        if (!source->lost)
-            migration->run.outcome = PHASE_STAYED; /* or in doubt, which the source says itself */
+        migration->run.outcome = p2p_outcome(migration);
         if (is_watching)
             g_ptr_array_set_size(source->watches, (int)source->watches->len - 1);
         return FALSE;
