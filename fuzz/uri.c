@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* URIs: any text must end in parts or in one clean error, and the parts must make a command line that a shell reads as
- * exactly the words it was made of. */
+/* URIs: any text must end in parts or in one clean error, and the parts must make a command line
+ * that a shell reads as exactly the words it was made of. */
 #include <stdint.h>
 #include <string.h>
 
