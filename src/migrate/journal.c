@@ -212,6 +212,13 @@ Journal *journal_load(const char *dir, const char *id, GError **error)
     return g_steal_pointer(&journal);
 }
 
+gboolean journal_exists(const char *dir, const char *id)
+{
+    g_autofree char *path = journal_path(dir, id);
+
+    return access(path, F_OK) == 0;
+}
+
 GPtrArray *journal_list(const char *dir)
 {
     GPtrArray *ids = g_ptr_array_new_with_free_func(g_free);

@@ -51,6 +51,8 @@ Journal *journal_parse(const char *text, GError **error);
 gboolean journal_save(const Journal *journal, const char *dir, GError **error);
 gboolean journal_sync(const Journal *journal, const char *dir, GError **error);
 Journal *journal_load(const char *dir, const char *id, GError **error);
+/* Whether this host has a record of that attempt already. */
+gboolean journal_exists(const char *dir, const char *id);
 /* The ids found in dir, for recovery and `migration list`. */
 GPtrArray *journal_list(const char *dir);
 

@@ -320,6 +320,7 @@ static gboolean check_cookie(const MigrationCookie *cookie, const GuestDef *def,
 {
     const MigrateSettings *settings = migrate_settings();
     g_autofree char *domains = migrate_domains_dir();
+    g_autofree char *dir = migrate_dir();
     g_autoptr(Attempt) last = NULL;
 
     if (!cookie_check(cookie, source_name, &def->uuid, &settings->host_uuid, error) ||
@@ -327,6 +328,11 @@ static gboolean check_cookie(const MigrationCookie *cookie, const GuestDef *def,
         return FALSE;
     if (!cookie->ferry)
         return TRUE;
+    /* The other side chose the id, and the files are named after it: none may be written over, whoever's it is. */
+    if (journal_exists(dir, cookie->ferry->attempt))
+        return error_set(error, ERROR_OPERATION_FAILED,
+                         "operation failed: attempt %s to migrate domain '%s' is known on this host already: begin a new one",
+                         cookie->ferry->attempt, def->name);
     last = attempt_read(domains, &def->uuid);
     if (last && last->epoch >= cookie->ferry->epoch)
         return error_set(error, ERROR_OPERATION_FAILED,
