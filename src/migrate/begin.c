@@ -20,13 +20,14 @@ AWAITS static gboolean begin_job(Migration *migration, GError **error)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: another migration job is already running for domain '%s'",
                          domain->name);
-    return job_begin_long(domain, JOB_MIGRATION_OUT, JOB_ALLOWED_MIGRATION_OUT, "domain_migrate_begin3", error);
+    migration->has_job =
+        job_begin_long(domain, JOB_MIGRATION_OUT, JOB_ALLOWED_MIGRATION_OUT, "domain_migrate_begin3", error);
+    return migration->has_job;
 }
 
 AWAITS static void begin_end_job(Migration *migration)
 {
-    if (!migration->is_ended && job_is(migration->domain, JOB_MIGRATION_OUT))
-        job_end_long(migration->domain);
+    migration_end_job(migration);
 }
 
 AWAITS static gboolean begin_check(Migration *migration, GError **error)

@@ -202,6 +202,8 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
         is_taken = refuse(migration, why ? why->message : "its memory did not arrive, or nobody said that it may run", FALSE,
                           error);
     task_unshield();
+    if (migration->task == task_current()) /* it failed on the way, or its answer could not be made */
+        migration->task = NULL;
     if (is_taken)
         *ret_domain = domain_ref(migration->domain);
     return is_taken;

@@ -193,7 +193,7 @@ gboolean handover_is_in_doubt(const Migration *migration)
     if (migration->side != SIDE_SOURCE || migration->task)
         return FALSE;
     if (word == WORD_GO)
-        return !job_is(migration->domain, JOB_MIGRATION_OUT);
+        return !migration->has_job;
     return word == WORD_OFFERED && !owner_record_is_this_boot(migration->record);
 }
 
@@ -203,8 +203,7 @@ void handover_enter_doubt(Migration *migration, const char *why)
 
     if (migration->side != SIDE_SOURCE || migration_word(migration) == WORD_NONE)
         return;
-    if (job_is(migration->domain, JOB_MIGRATION_OUT))
-        job_end_long(migration->domain);
+    migration_end_job(migration);
     sentence = handover_sentence(migration);
     log_write(LOG_LEVEL_ERROR,
               LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id),

@@ -156,6 +156,14 @@ AWAITS gboolean migration_sync(Migration *migration, GError **error)
     return is_synced;
 }
 
+void migration_end_job(Migration *migration)
+{
+    if (!migration->has_job)
+        return;
+    migration->has_job = FALSE;
+    job_end_long(migration->domain);
+}
+
 void migration_end(Migration *migration, const char *cause)
 {
     g_autoptr(GError) error = NULL;
@@ -174,8 +182,7 @@ void migration_end(Migration *migration, const char *cause)
     g_clear_pointer(&migration->listener, lane_listener_free);
     g_clear_pointer(&migration->subscription, qemu_guest_unsubscribe);
     fd_clear(&migration->lane_fd);
-    if (job_is(migration->domain, migration->side == SIDE_SOURCE ? JOB_MIGRATION_OUT : JOB_MIGRATION_IN))
-        job_end_long(migration->domain);
+    migration_end_job(migration);
     log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id),
               "migration of domain '%s' %s %s ended: %s%s%s", migration->journal->name,
               migration->side == SIDE_SOURCE ? "to" : "from", migration->journal->peer ?: "another host", word,

@@ -117,13 +117,23 @@ AWAITS static void prepare_unlisten(Migration *migration)
 
 AWAITS static gboolean prepare_job(Migration *migration, GError **error)
 {
-    return job_begin_long(migration->domain, JOB_MIGRATION_IN, JOB_ALLOWED_MIGRATION_IN, "domain_migrate_prepare3", error);
+    Domain *domain = migration->domain;
+
+    migration->has_job =
+        job_begin_long(domain, JOB_MIGRATION_IN, JOB_ALLOWED_MIGRATION_IN, "domain_migrate_prepare3", error);
+    if (!migration->has_job)
+        return FALSE;
+    /* Who held the job before may have brought the guest here, or taken its domain away. */
+    if (domain_is_active(domain) || migration_of(domain) || registry_peek_uuid(&domain->uuid) != domain)
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain '%s' was in another migration here meanwhile",
+                         domain->name);
+    return TRUE;
 }
 
 AWAITS static void prepare_end_job(Migration *migration)
 {
-    if (!migration->is_ended && job_is(migration->domain, JOB_MIGRATION_IN))
-        job_end_long(migration->domain);
+    migration_end_job(migration);
 }
 
 AWAITS static gboolean prepare_record(Migration *migration, GError **error)
@@ -393,7 +403,8 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
     if (!answer) {
         migration_forget_incoming(migration);
         migration_end(migration, why->message);
-        if (!domain->persistent && !domain_is_active(domain))
+        if (!domain->persistent && !domain_is_active(domain) && job_is(domain, JOB_NONE) &&
+            registry_peek_uuid(&domain->uuid) == domain)
             registry_remove(domain);
         g_free(run.uri_out);
         g_propagate_error(error, g_steal_pointer(&why));

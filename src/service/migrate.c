@@ -249,7 +249,7 @@ AWAITS static gboolean perform(Call *call, const WireDomain *dom, const char *dc
     }
     if (!route.uri)
         return error_set(error, ERROR_INVALID_ARG, "no migration URI: the destination gave none, and the user neither");
-    if (migration_of(domain))
+    if (migration_of(domain) && !migration_of(domain)->task) /* else he is refused, and may go without ending anything */
         lead_take(migration_of(domain), call);
     if (!source_perform(domain, params, &route, cookie_in, cookie_len, &cookie, error))
         return FALSE;
