@@ -147,6 +147,12 @@ static const char *or_null(const char *text)
     return text && *text ? text : NULL;
 }
 
+static void replace_text(char **text, const char *with)
+{
+    g_free(*text);
+    *text = g_strdup(with);
+}
+
 static gboolean look_around(Daemon *daemon, GError **error)
 {
     const Config *config = daemon->config;
@@ -161,9 +167,9 @@ static gboolean look_around(Daemon *daemon, GError **error)
     qemu_env_init(env);
     if (!host_user_find(or_null(config->user), or_null(config->group), &env->user, error))
         return FALSE;
-    env->run_dir = g_strdup(daemon->paths->run_dir);
-    env->log_dir = g_strdup(daemon->paths->log_dir);
-    env->state_dir = g_strdup(daemon->paths->state_dir);
+    replace_text(&env->run_dir, daemon->paths->run_dir);
+    replace_text(&env->log_dir, daemon->paths->log_dir);
+    replace_text(&env->state_dir, daemon->paths->state_dir);
     g_strfreev(env->emulator_dirs);
     env->emulator_dirs = g_strdupv(config->emulator_dirs);
     env->network_map = g_strdupv(config->network_map);
