@@ -26,6 +26,26 @@ SANITIZED = (
     ("tsan", "TSan", "thread", {"TSAN_OPTIONS": "halt_on_error=1"}),
 )
 
+# What the whole daemon does under a sanitizer too: few cases that touch much.  A report ends the daemon, and so the test.
+# tests/live comes last: its tests import from "conftest", which is the one that was read last.
+WHOLE_DAEMON = {
+    "asan": (
+        "tests/api/test_strange_calls.py::test_every_procedure_is_answered[1]",
+        "tests/live/test_hostile.py::test_prepare_with_spoilt_cookies",
+        "tests/live/test_hostile.py::test_strangers_on_the_migration_port_change_nothing",
+        "tests/live/test_hostile.py::test_calls_out_of_order_are_refused",
+        "tests/live/test_hostile.py::test_a_client_gone_before_the_reply",
+        "tests/live/test_modes.py::test_every_mode_there_and_back[virsh-plain]",
+        "tests/live/test_modes.py::test_every_mode_there_and_back[ferry-p2p]",
+        "tests/live/test_modes.py::test_every_mode_there_and_back[ferry-tunnelled]",
+    ),
+    "tsan": (
+        "tests/live/test_modes.py::test_every_mode_there_and_back[virsh-live]",
+        "tests/live/test_modes.py::test_every_mode_there_and_back[virsh-tunnelled]",
+        "tests/live/test_modes.py::test_an_abort_leaves_the_guest_where_it_was[virsh-p2p]",
+    ),
+}
+
 
 class Tally:
     def __init__(self):
@@ -105,6 +125,14 @@ def pytest(tally, folder, extra):
         env=dict(os.environ, FERRY_BUILD=str(folder), PYTHONDONTWRITEBYTECODE="1"))
 
 
+def whole_daemon(tally, folder, what, cases, environment):
+    """The daemon ends by _exit, so that leaks are for the unit tests to find."""
+    junit = folder / "pytest.junit.xml"
+    options = ":".join(filter(None, (environment.get("ASAN_OPTIONS"), "detect_leaks=0")))
+    run(tally, f"the whole daemon under {what}", [PYTHON, "-m", "pytest", "-q", "-rs", f"--junit-xml={junit}", *cases], 400, junit,
+        env=dict(os.environ, **dict(environment, FERRY_BUILD=str(folder), PYTHONDONTWRITEBYTECODE="1", ASAN_OPTIONS=options)))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
@@ -122,6 +150,7 @@ def main():
         sanitized = TOP / f"build-{name}"
         if name in only and build(tally, sanitized, f"-Db_sanitize={sanitizers}", "-Db_lundef=false"):
             meson_tests(tally, sanitized, f"meson test under {what}", "--no-suite", "house", "--timeout-multiplier", "5", environment=environment)
+            whole_daemon(tally, sanitized, what, WHOLE_DAEMON[name], environment)
     for line in tally.skipped:
         print(f"skipped: {line}")
     for line in tally.names:
