@@ -84,8 +84,9 @@ class Node:
         spec.write_text(json.dumps({"name": self.name, "folder": str(self.folder), "private": list(private),
                                     "keep": [str(TOP), str(self.lab.folder), *map(str, self.lab.keep)],
                                     "remove": None if private or self.lab.is_kept else str(self.lab.folder)}))
+        # A session of its own: what kills the test's process group must not kill the one that cleans up.
         self.holder = subprocess.Popen([PYTHON, "-I", str(HERE / "hostinit.py"), str(spec)],
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         line = self.holder.stdout.readline()
         if not line:
             self.holder.communicate()

@@ -94,7 +94,9 @@ def test_power_off_ends_all_that_runs_there(lab):
     assert lab.hosts[0].run(["/usr/bin/python3", "-c", f"import socket\ntry: socket.create_connection(('{two.address}', 9), 5)\nexcept ConnectionRefusedError: print('there')"]).stdout.strip() == "there"
 
 
-def test_a_killed_test_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("how", [lambda pid: os.kill(pid, signal.SIGKILL), lambda pid: os.killpg(pid, signal.SIGKILL),
+                                 lambda pid: os.killpg(pid, signal.SIGTERM)], ids=["kill", "kill-group", "terminate-group"])
+def test_a_killed_test_leaves_nothing(tmp_path, how):
     script = tmp_path / "killed.py"
     script.write_text("import sys\n"
                       f"sys.path.insert(0, {str(pathlib.Path(__file__).parent.parent)!r})\n"
@@ -103,10 +105,10 @@ def test_a_killed_test_leaves_nothing(tmp_path):
                       "lab.hosts[0].popen(['sleep', '4321'])\n"
                       "print(lab.folder, lab.hosts[0].pid, flush=True)\n"
                       "import time; time.sleep(100)\n")
-    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, start_new_session=True)
     folder, pid = process.stdout.readline().split()
     assert os.path.exists(folder) and os.path.exists(f"/proc/{pid}")
-    process.send_signal(signal.SIGKILL)
+    how(process.pid)
     process.wait()
     process.stdout.close()
     wait_until(lambda: not os.path.exists(f"/proc/{pid}") and not os.path.exists(folder), "the end of the lab", 10)

@@ -11,6 +11,7 @@ def make_lab(daemons, client=False, **more):
         require("qemu-system-x86_64", "virsh", *(["libvirtd", "virtlogd"] if "libvirtd" in daemons else []))
         lab = Lab(hosts=len(daemons), client=client, **more)
         if "ferryd" in daemons and not lab.ferryd.exists():
+            lab.close()
             raise Unavailable("ferryd is not built")
         lab.__enter__()
     except Unavailable as problem:
