@@ -2,6 +2,7 @@
 """For every pytest suite: the path to the lab package and to ticks, and a time limit for each test."""
 import faulthandler
 import pathlib
+import re
 import signal
 import sys
 
@@ -11,9 +12,34 @@ TESTS = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(TESTS), str(TESTS / "guest")]
 LIMIT_S = 120
 
+# QEMU's software emulation marks a page dirty before it writes to it.  If the migration copies the page between the two,
+# the write is lost: a few migrations in a thousand, more on a busy machine, between stock hosts too.  The guest sees it.
+# Such a test is run once more, aloud; a defect of ours fails both times, and more than REPEATS_MAX of them are no accident.
+HARMED = r"ticks (missing|doubled|out of order)|: ERROR page"
+REPEATS_MAX = 3
+repeats = []
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): time that this test may take instead of two minutes")
+    if config.pluginmanager.hasplugin("rerunfailures"):
+        config.option.reruns, config.option.only_rerun = 1, [HARMED]
+
+
+def pytest_runtest_logreport(report):
+    if report.outcome == "rerun":
+        words = [line for line in report.longreprtext.splitlines() if re.search(HARMED, line)]
+        repeats.append(f"{report.nodeid}: {words[-1].strip() if words else 'failed'}")
+
+
+def pytest_terminal_summary(terminalreporter):
+    for one in repeats:
+        terminalreporter.write_line(f"REPEATED {one}")
+
+
+def pytest_sessionfinish(session):
+    if len(repeats) > REPEATS_MAX:
+        session.exitstatus = 1
 
 
 
