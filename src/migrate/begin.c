@@ -20,14 +20,12 @@ AWAITS static gboolean begin_job(Migration *migration, GError **error)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: another migration job is already running for domain '%s'",
                          domain->name);
-    migration->has_job =
-        job_begin_long(domain, JOB_MIGRATION_OUT, JOB_ALLOWED_MIGRATION_OUT, "domain_migrate_begin3", error);
-    return migration->has_job;
+    return migration_begin_job(migration, error);
 }
 
 AWAITS static void begin_end_job(Migration *migration)
 {
-    migration_end_job(migration);
+    migration_end_job(migration); /* if it is ours */
 }
 
 AWAITS static gboolean begin_check(Migration *migration, GError **error)

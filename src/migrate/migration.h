@@ -39,6 +39,7 @@ typedef struct Migration {
     gboolean is_in_blackout;  /* from the source's STOP to the destination's cont: only the word is written */
     gboolean has_job;         /* the domain's long job is this migration's, not that of another */
     gboolean is_ended;
+    gboolean holds_job;       /* the domain's long job is this migration's */
     void *lead;               /* of the service: the connection that leads it */
     Task *task;               /* in Perform or Finish; NULL between phases */
     char *lost_reason;        /* peer-to-peer: the connection to the other daemon has ended, and why */
@@ -110,7 +111,8 @@ AWAITS gboolean migration_open(Migration *migration, OwnerWord word, GError **er
 gboolean migration_save(Migration *migration, GError **error);
 /* Everything written so far becomes durable. */
 AWAITS gboolean migration_sync(Migration *migration, GError **error);
-/* Ends the domain's long job if it is this migration's; another's stays. */
+/* The domain's long job, which may also be another migration's: only who took it ends it. */
+AWAITS gboolean migration_begin_job(Migration *migration, GError **error);
 void migration_end_job(Migration *migration);
 /* Closes the journal with the last word and cause; ends the job.  Not the gate: that follows the word. */
 void migration_end(Migration *migration, const char *cause);

@@ -223,7 +223,7 @@ static Migration *performing(Domain *domain, GError **error)
 {
     Migration *migration = migration_of(domain);
 
-    if (!migration || migration->side != SIDE_SOURCE || migration_word(migration) != WORD_OFFERED) {
+    if (!migration || migration->side != SIDE_SOURCE || migration_word(migration) != WORD_OFFERED || !migration->holds_job) {
         error_set(error, ERROR_OPERATION_INVALID,
                   "Requested operation is not valid: domain '%s' is not being migrated: Begin comes first", domain->name);
         return NULL;

@@ -115,25 +115,27 @@ AWAITS static void prepare_unlisten(Migration *migration)
     g_clear_pointer(&migration->listener, lane_listener_free);
 }
 
+/* Asked again once the job is held: others may have started, prepared or undefined it meanwhile. */
+static gboolean check_domain(Domain *domain, GError **error)
+{
+    if (domain_is_active(domain))
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain is already active as '%s'", domain->name);
+    if (owner_standing(domain) == OWNER_IN_DOUBT || migration_of(domain))
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain '%s' is in another migration here", domain->name);
+    return domain->is_listed ||
+           error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain '%s' has gone meanwhile", domain->name);
+}
+
 AWAITS static gboolean prepare_job(Migration *migration, GError **error)
 {
-    Domain *domain = migration->domain;
-
-    migration->has_job =
-        job_begin_long(domain, JOB_MIGRATION_IN, JOB_ALLOWED_MIGRATION_IN, "domain_migrate_prepare3", error);
-    if (!migration->has_job)
-        return FALSE;
-    /* Who held the job before may have brought the guest here, or taken its domain away. */
-    if (domain_is_active(domain) || migration_of(domain) || registry_peek_uuid(&domain->uuid) != domain)
-        return error_set(error, ERROR_OPERATION_INVALID,
-                         "Requested operation is not valid: domain '%s' was in another migration here meanwhile",
-                         domain->name);
-    return TRUE;
+    return migration_begin_job(migration, error) && check_domain(migration->domain, error);
 }
 
 AWAITS static void prepare_end_job(Migration *migration)
 {
-    migration_end_job(migration);
+    migration_end_job(migration); /* if it is ours */
 }
 
 AWAITS static gboolean prepare_record(Migration *migration, GError **error)
@@ -361,12 +363,7 @@ AWAITS static Domain *find_domain(const GuestDef *def, GError **error)
         return NULL;
     if (!domain)
         return registry_add(&def->uuid, def->name, error);
-    if (owner_standing(domain) == OWNER_IN_DOUBT || migration_of(domain)) {
-        error_set(error, ERROR_OPERATION_INVALID,
-                  "Requested operation is not valid: domain '%s' is in another migration here", domain->name);
-        return NULL;
-    }
-    return domain_ref(domain);
+    return check_domain(domain, error) ? domain_ref(domain) : NULL;
 }
 
 AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migration, GBytes **ret_cookie, char **ret_uri,
@@ -403,9 +400,8 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
     if (!answer) {
         migration_forget_incoming(migration);
         migration_end(migration, why->message);
-        if (!domain->persistent && !domain_is_active(domain) && job_is(domain, JOB_NONE) &&
-            registry_peek_uuid(&domain->uuid) == domain)
-            registry_remove(domain);
+        if (!domain->persistent && !domain_is_active(domain) && domain->job.kind == JOB_NONE)
+            registry_remove(domain); /* else another Prepare is at it */
         g_free(run.uri_out);
         g_propagate_error(error, g_steal_pointer(&why));
         return FALSE;
