@@ -54,13 +54,22 @@ AWAITS static gboolean begin_record(Migration *migration, GError **error)
 
     migration->journal->epoch = last ? last->epoch + 1 : 1;
     migration->journal->is_paused = domain->wants_paused;
-    return migration_open(migration, WORD_OFFERED, error);
+    if (!migration_open(migration, WORD_OFFERED, error))
+        return FALSE;
+    return domain->guest || /* destroy passes, and the disk takes its time */
+           error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain is not running");
 }
 
 AWAITS static void begin_keep(Migration *migration)
 {
+    Domain *domain = migration->domain;
+
     if (migration->record)
         handover_hear(migration, HEARD_ABORT, "Begin failed", NULL);
+    if (owner_word_is_final(migration_word(migration)))
+        migration_end(migration, "Begin failed");
+    if (!domain->is_listed) /* it has left meanwhile: nobody else lets the migration go */
+        owner_hooks()->forget(domain);
 }
 
 static const Step begin_steps[] = {

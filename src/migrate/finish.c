@@ -21,8 +21,10 @@ AWAITS void dest_end_guest(Migration *migration)
     Domain *domain = migration->domain;
 
     g_clear_pointer(&migration->listener, lane_listener_free);
-    if (domain_is_active(domain))
-        domain_kill(domain, SHUTOFF_FAILED, TRUE, NULL);
+    if (!domain_is_active(domain))
+        return;
+    domain->has_images = FALSE; /* whatever was tried here, they are the source's */
+    domain_kill(domain, SHUTOFF_FAILED, TRUE, NULL);
 }
 
 AWAITS void dest_define(Migration *migration)

@@ -108,6 +108,10 @@ static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
     handover_qemu_died(migration);
     if (migration->side == SIDE_SOURCE) {
         end->keep = end->keep || migration_word(migration) == WORD_GO;
+        if (migration_word(migration) == WORD_GO)
+            domain->has_images = FALSE; /* the other host may be using them */
+        if (!migration->task && owner_word_is_final(migration_word(migration)))
+            migration_end(migration, "QEMU has ended"); /* between two phases nobody else does */
         return;
     }
     end->keep = end->keep || migration_word(migration) == WORD_TAKEN;

@@ -242,6 +242,8 @@ AWAITS static gboolean p2p_confirm(void *endpoint, PhaseRun *run, GError **error
     size_t len;
     const void *bytes = cookie_bytes(run, &len);
 
+    if (p2p->migration->is_ended) /* with its QEMU; whatever the domain is now is another guest */
+        return TRUE;
     numbers_from_source(p2p->migration, &stats);
     if (run->outcome == PHASE_ARRIVED && len > 0 && (cookie = cookie_parse(bytes, len, COOKIE_FOR_CONFIRM, NULL)) &&
         cookie->has_stats)

@@ -21,6 +21,40 @@ typedef struct {
     int fd; /* what QEMU gets */
 } PerformRun;
 
+/* What ended it: the user, the client, QEMU, or the way. */
+AWAITS static gboolean describe_failure(Migration *migration, GError **error)
+{
+    Domain *domain = migration->domain;
+
+    if (migration->abort_reason)
+        return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' %s",
+                         migration->abort_reason);
+    if (migration->is_qemu_dead || !domain->guest)
+        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain is not running%s%s",
+                         migration->stream_error ? ": " : "", migration->stream_error ?: "");
+    if (migration->lost_reason)
+        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: %s", migration->lost_reason);
+    if (migration->is_caller_lost)
+        return error_set(error, ERROR_OPERATION_ABORTED,
+                         "operation aborted: job 'migration out': the client that led it has gone");
+    qemu_migration_info_clear(&migration->info);
+    qemu_query_migrate(domain->guest, &migration->info, NULL);
+    return error_set(error, ERROR_OPERATION_FAILED, "operation failed: job 'migration out' failed: %s",
+                     migration->info.error_desc ?: "QEMU gave no reason");
+}
+
+static gboolean is_given_up(const Migration *migration)
+{
+    return migration->is_qemu_dead || !migration->domain->guest || migration->abort_reason || migration->lost_reason ||
+           migration->is_caller_lost;
+}
+
+/* Asked before each step: while the one before waited, the guest may have ended and its leader may have gone. */
+AWAITS static gboolean check_wanted(Migration *migration, GError **error)
+{
+    return !is_given_up(migration) || describe_failure(migration, error);
+}
+
 AWAITS static gboolean perform_connect(Migration *migration, GError **error)
 {
     PerformRun *run = migration->run;
@@ -53,9 +87,12 @@ AWAITS static gboolean perform_setup(Migration *migration, GError **error)
 {
     /* Without the way back a one-way pipe can carry the stream; with it, completed also means loaded. */
     const char *const direct[] = {"return-path", NULL}, *const carried[] = {NULL};
-    QemuGuest *guest = migration->domain->guest;
+    g_autoptr(QemuGuest) guest = NULL;
     g_autoptr(Params) params = params_new();
 
+    if (!check_wanted(migration, error))
+        return FALSE;
+    guest = qemu_guest_ref(migration->domain->guest);
     params_add_ullong(params, "max-bandwidth", source_bandwidth(migration->bandwidth_mib));
     return qemu_migrate_set_capabilities(guest, migration->is_carried ? carried : direct, error) &&
            qemu_migrate_set_parameters(guest, params, error);
@@ -66,6 +103,8 @@ AWAITS static gboolean perform_stop(Migration *migration, GError **error)
 {
     Domain *domain = migration->domain;
 
+    if (!check_wanted(migration, error))
+        return FALSE;
     domain_expect(domain, PAUSED_MIGRATION, RUNNING_MIGRATION_CANCELED);
     if ((migration->flags & MIGRATE_LIVE) || !qemu_guest_is_running(domain->guest))
         return TRUE;
@@ -76,6 +115,8 @@ AWAITS static gboolean perform_start(Migration *migration, GError **error)
 {
     PerformRun *run = migration->run;
 
+    if (!check_wanted(migration, error))
+        return FALSE;
     migration->status = QEMU_MIGRATION_SETUP;
     if (qemu_migrate_fd(migration->domain->guest, run->fd, FALSE, error)) {
         fd_clear(&run->fd); /* QEMU has its own */
@@ -83,33 +124,6 @@ AWAITS static gboolean perform_start(Migration *migration, GError **error)
     }
     migration->status = QEMU_MIGRATION_NONE;
     return FALSE;
-}
-
-/* What ended it: the user, the client, QEMU, or the way. */
-AWAITS static gboolean describe_failure(Migration *migration, GError **error)
-{
-    Domain *domain = migration->domain;
-
-    if (migration->abort_reason)
-        return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' %s",
-                         migration->abort_reason);
-    if (migration->is_qemu_dead)
-        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain is not running%s%s",
-                         migration->stream_error ? ": " : "", migration->stream_error ?: "");
-    if (migration->lost_reason)
-        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: %s", migration->lost_reason);
-    if (migration->is_caller_lost)
-        return error_set(error, ERROR_OPERATION_ABORTED,
-                         "operation aborted: job 'migration out': the client that led it has gone");
-    qemu_migration_info_clear(&migration->info);
-    qemu_query_migrate(domain->guest, &migration->info, NULL);
-    return error_set(error, ERROR_OPERATION_FAILED, "operation failed: job 'migration out' failed: %s",
-                     migration->info.error_desc ?: "QEMU gave no reason");
-}
-
-static gboolean is_given_up(const Migration *migration)
-{
-    return migration->is_qemu_dead || migration->abort_reason || migration->lost_reason || migration->is_caller_lost;
 }
 
 /* Waits until QEMU says completed; nothing else counts, least of all its run state. */
@@ -223,6 +237,10 @@ static Migration *performing(Domain *domain, GError **error)
 {
     Migration *migration = migration_of(domain);
 
+    if (!domain->guest) {
+        error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain is not running");
+        return NULL;
+    }
     if (!migration || migration->side != SIDE_SOURCE || migration_word(migration) != WORD_OFFERED || !migration->holds_job) {
         error_set(error, ERROR_OPERATION_INVALID,
                   "Requested operation is not valid: domain '%s' is not being migrated: Begin comes first", domain->name);
