@@ -39,7 +39,7 @@ static OwnerStanding standing(Domain *domain)
         return OWNER_COMING;
     case WORD_REFUSED:
     case WORD_LOST:
-        return migration->journal->given_to ? OWNER_GIVEN : OWNER_HERE;
+        return migration->journal->given_to && !migration->journal->has_left ? OWNER_GIVEN : OWNER_HERE;
     case WORD_NONE: /* Prepare has not made its record yet; nothing that runs is at stake */
     case WORD_KEPT:
     case WORD_CRASHED:
@@ -129,7 +129,7 @@ static void forget(Domain *domain)
 
     if (!migration)
         return;
-    if (migration_word(migration) == WORD_GONE && !migration->journal->has_left) {
+    if ((migration_word(migration) == WORD_GONE || migration->journal->given_to) && !migration->journal->has_left) {
         migration->journal->has_left = TRUE;
         if (!migration_save(migration, &error))
             log_warning("%s, continuing", error->message);

@@ -49,6 +49,7 @@ static const Row source_rows[] = {
     { WORD_GO,      ANY_BOOT, Q(DEAD),                H(REFUSED),                        WORD_CRASHED, OWNER_DESTROY,                       "S-crashed" },
     { WORD_GO,      ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_GO,      OWNER_WAIT,                          "S-again" },
     { WORD_KEPT,    ANY_BOOT, Q(STOPPED)|Q(COMPLETED),ANYTHING,                          WORD_KEPT,    OWNER_CONT,                          "S-resume" },
+    { WORD_KEPT,    ANY_BOOT, Q(RUNNING),             ANYTHING,                          WORD_KEPT,    OWNER_CANCEL | OWNER_RUN,            "S-cancel" },
     { WORD_KEPT,    ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_KEPT,    OWNER_RUN,                           "S-run" },
     { WORD_GONE,    ANY_BOOT, Q(DEAD),                H(HERE),                           WORD_KEPT,    0,                                   "S-forced" },
     { WORD_GONE,    ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_GONE,    OWNER_DESTROY | OWNER_UNDEFINE,      "S-kill" },
@@ -67,7 +68,7 @@ static const Row destination_rows[] = {
     { WORD_TAKEN,    ANY_BOOT, Q(LOADED),              ANYTHING,                         WORD_TAKEN,    OWNER_CONT,                          "D-cont" },
     { WORD_TAKEN,    ANY_BOOT, Q(RUNS) | Q(INCOMING),  ANYTHING,                         WORD_TAKEN,    WRITE | OWNER_DEFINE | OWNER_RUN,    "D-define" },
     { WORD_TAKEN,    ANY_BOOT, Q(DEAD),                ANYTHING,                         WORD_TAKEN,    WRITE | OWNER_DEFINE,                "D-define" },
-    { WORD_REFUSED,  ANY_BOOT, ANYTHING,               ANYTHING,                         WORD_REFUSED,  OWNER_DESTROY,                       "D-kill" },
+    { WORD_REFUSED,  ANY_BOOT, ANYTHING,               ANYTHING,                         WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-kill" },
     { WORD_LOST,     ANY_BOOT, ANYTHING,               ANYTHING,                         WORD_LOST,     OWNER_DESTROY,                       "D-kill" },
     { 0 },
 };

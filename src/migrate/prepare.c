@@ -269,10 +269,11 @@ AWAITS static GuestDef *parse_definition(const DestPrepare *request, char **ret_
 /* Where the guest was given before, if this is its way back: still true if this attempt is refused. */
 static char *given_before(Domain *domain)
 {
-    const Migration *last = domain->migration;
+    const Migration *last;
 
-    if (owner_standing(domain) != OWNER_GIVEN)
+    if (owner_standing(domain) != OWNER_GIVEN) /* looks it up */
         return NULL;
+    last = domain->migration;
     return g_strdup(migration_word(last) == WORD_GONE ? last->journal->peer : last->journal->given_to);
 }
 

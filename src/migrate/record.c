@@ -181,6 +181,20 @@ OwnerRecord *owner_record_open(const char *path, GError **error)
     return g_steal_pointer(&record);
 }
 
+OwnerRecord *owner_record_guess(const char *path, OwnerWord word, OwnerWish wish, GError **error)
+{
+    g_autoptr(OwnerRecord) record = g_new0(OwnerRecord, 1);
+
+    record->path = g_strdup(path);
+    record->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (record->fd < 0) {
+        error_errno(error, "cannot open '%s'", path);
+        return NULL;
+    }
+    record->newest = (OwnerSlot){.sequence = 1, .word = word, .wish = wish};
+    return g_steal_pointer(&record);
+}
+
 OwnerWord owner_record_word(const OwnerRecord *record)
 {
     return record->newest.word;

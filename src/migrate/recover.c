@@ -3,6 +3,7 @@
 #include "migrate/recover.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -13,24 +14,81 @@
 #include "model/guest-def.h"
 #include "phase/flags.h"
 
-static Migration *load(Domain *domain, const char *id, GError **error)
+static Migration *adopt(Domain *domain, Journal *journal, OwnerRecord *record)
 {
-    g_autofree char *dir = migrate_dir();
-    g_autofree char *path = g_strdup_printf("%s/%s.owner", dir, id);
-    g_autoptr(Journal) journal = journal_load(dir, id, error);
-    g_autoptr(OwnerRecord) record = journal ? owner_record_open(path, error) : NULL;
-    Migration *migration;
-    gboolean is_open;
+    gboolean is_open = journal_is_open(journal);
+    Migration *migration = migration_new(domain, journal, (unsigned)journal->flags);
 
-    if (!record)
-        return NULL;
-    is_open = journal_is_open(journal);
-    migration = migration_new(domain, g_steal_pointer(&journal), (unsigned)journal->flags);
-    migration->record = g_steal_pointer(&record);
+    migration->record = record;
     migration->is_ended = !is_open;
     migration->is_peer_ferry = migration->journal->token != NULL;
     migration_attach(migration);
     return migration;
+}
+
+static char *record_path(const char *id)
+{
+    g_autofree char *dir = migrate_dir();
+
+    return g_strdup_printf("%s/%s.owner", dir, id);
+}
+
+static Migration *load(Domain *domain, const char *id, GError **error)
+{
+    g_autofree char *dir = migrate_dir();
+    g_autofree char *path = record_path(id);
+    g_autoptr(Journal) journal = journal_load(dir, id, error);
+    g_autoptr(OwnerRecord) record = journal ? owner_record_open(path, error) : NULL;
+
+    return record ? adopt(domain, g_steal_pointer(&journal), g_steal_pointer(&record)) : NULL;
+}
+
+/* Steps rewrite the journal without a sync, so a power loss may leave it empty; the word of the guest is what counts. */
+static Journal *guess_journal(const Domain *domain, const Attempt *attempt, const OwnerRecord *record)
+{
+    OwnerWord word = record ? owner_record_word(record) : WORD_GO;
+    gboolean is_destination =
+        word == WORD_PREPARED || word == WORD_TAKEN || word == WORD_REFUSED || word == WORD_LOST;
+    Journal *journal =
+        journal_new(is_destination ? SIDE_DESTINATION : SIDE_SOURCE, &domain->uuid, domain->name, attempt->epoch);
+
+    g_free(journal->id);
+    journal->id = g_strdup(attempt->id);
+    journal->peer = g_strdup(attempt->peer);
+    if (owner_word_is_final(word))
+        journal->ended_ms = journal->started_ms; /* nothing more is decided, whatever was left to do */
+    return journal;
+}
+
+/* An end that the journal tells, or else what may have been the last word: GO, or whatever the guest itself shows. */
+static OwnerWord guess_word(const Domain *domain, const Journal *journal)
+{
+    int word = WORD_NONE;
+
+    if (!journal_is_open(journal) && journal->outcome && enum_find(owner_word_names, journal->outcome, &word))
+        return (OwnerWord)word;
+    if (journal->side == SIDE_SOURCE)
+        return WORD_GO;
+    return domain_is_active(domain) && !domain->is_incoming ? WORD_TAKEN : WORD_PREPARED;
+}
+
+/* Part of it cannot be read.  To take that for "no migration" would let a guest run that was given away. */
+static Migration *load_what_is_left(Domain *domain, const Attempt *attempt, GError **error)
+{
+    g_autofree char *dir = migrate_dir();
+    g_autofree char *path = record_path(attempt->id);
+    g_autofree char *json = g_strdup_printf("%s/%s.json", dir, attempt->id);
+    g_autoptr(Journal) journal = NULL;
+    g_autoptr(OwnerRecord) record = NULL;
+
+    if (access(path, F_OK) < 0 && access(json, F_OK) < 0)
+        return NULL; /* its history was tidied away */
+    record = owner_record_open(path, NULL);
+    journal = journal_load(dir, attempt->id, NULL) ?: guess_journal(domain, attempt, record);
+    if (!record)
+        record = owner_record_guess(path, guess_word(domain, journal), domain->wants_paused ? WISH_PAUSED : WISH_RUN,
+                                    error);
+    return record ? adopt(domain, g_steal_pointer(&journal), g_steal_pointer(&record)) : NULL;
 }
 
 Migration *recover_attach(Domain *domain)
@@ -46,8 +104,13 @@ Migration *recover_attach(Domain *domain)
     if (!attempt)
         return NULL;
     migration = load(domain, attempt->id, &error);
-    if (!migration)
-        log_error("the last migration of domain '%s' (%s) cannot be read: %s", domain->name, attempt->id, error->message);
+    if (migration)
+        return domain->migration;
+    log_error("the last migration of domain '%s' (%s) cannot be read: %s", domain->name, attempt->id, error->message);
+    migration = load_what_is_left(domain, attempt, NULL);
+    if (migration)
+        log_error("migration %s of domain '%s' is taken for %s", attempt->id, domain->name,
+                  enum_name(owner_word_names, migration_word(migration)));
     return domain->migration;
 }
 
@@ -79,8 +142,9 @@ AWAITS static void settle(Migration *migration)
     task_shield();
     if (!handover_hear(migration, heard, "the daemon was restarted", &error))
         log_error("domain '%s': %s", migration->journal->name, error->message);
-    if (migration_word(migration) == WORD_TAKEN && heard == HEARD_NOTHING)
-        handover_hear(migration, HEARD_NOTHING, NULL, NULL); /* after `cont`: define */
+    word = migration_word(migration);
+    if ((word == WORD_TAKEN || word == WORD_KEPT) && heard == HEARD_NOTHING)
+        handover_hear(migration, HEARD_NOTHING, NULL, NULL); /* after `cont`: define; after the cancel: `cont` */
     if (owner_word_is_final(migration_word(migration)))
         migration_end(migration, "the daemon was restarted");
     migration_forget_incoming(migration);
@@ -163,19 +227,19 @@ AWAITS static gboolean bump_epoch(Migration *migration, GError **error)
 
 AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, const char *confirm, GError **error)
 {
+    gboolean is_given = owner_standing(domain) == OWNER_GIVEN; /* also looks the migration up */
     Migration *known = domain->migration;
     g_autoptr(Migration) migration = known ? migration_ref(known) : NULL;
-    gboolean is_given = owner_standing(domain) == OWNER_GIVEN;
+    const char *host = migration ? migration->journal->given_to ?: migration->journal->peer : NULL;
     g_autofree char *cause = NULL;
 
-    if (!migration || migration->task ||
-        !(handover_is_in_doubt(migration) || (is_given && migration_word(migration) == WORD_GONE)))
+    if (!migration || migration->task || !(handover_is_in_doubt(migration) || is_given))
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: nothing is to be resolved: domain '%s' waits for no other host",
                          domain->name);
-    if (*confirm && migration->journal->peer && g_ascii_strcasecmp(confirm, migration->journal->peer) != 0)
+    if (*confirm && host && g_ascii_strcasecmp(confirm, host) != 0)
         return error_set(error, ERROR_INVALID_ARG, "nothing was done: the other host of domain '%s' is '%s', not '%s'",
-                         domain->name, migration->journal->peer, confirm);
+                         domain->name, host, confirm);
     if (is_given && !is_here)
         return TRUE;
     cause = g_strdup_printf("forced by a person: it is %s", is_here ? "here" : "there");
@@ -183,6 +247,10 @@ AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, const char *co
               "domain '%s': %s", domain->name, cause);
     if (!bump_epoch(migration, error))
         return FALSE;
+    if (is_given && migration_word(migration) != WORD_GONE) { /* its way back was refused: what it had been stands */
+        g_clear_pointer(&migration->journal->given_to, g_free);
+        return migration_save(migration, error) && migration_sync(migration, error);
+    }
     if (domain->guest && !migration->subscription) {
         migration_watch(migration);
         ask_qemu(migration);
