@@ -134,12 +134,20 @@ AWAITS static gboolean refuse(Migration *migration, const char *cause, gboolean 
 /* TAKEN is durable and the definition written before it is told. */
 AWAITS static gboolean tell_taken(Migration *migration, const MigrationCookie *third, GBytes **ret_cookie, GError **error)
 {
-    if (!handover_hear(migration, HEARD_NOTHING, NULL, error))
+    Domain *domain = migration->domain;
+
+    if (!handover_hear(migration, HEARD_NOTHING, NULL, error)) { /* it runs, but that is not durable: so it is not told */
+        migration->task = NULL;
+        migration_end(migration, "its word could not be made durable");
+        migration_forget_incoming(migration);
         return FALSE;
+    }
     *ret_cookie = fourth_cookie(migration, third, error);
     migration->task = NULL;
     migration_end(migration, NULL);
     migration_forget_incoming(migration);
+    if (!domain->persistent && !domain_is_active(domain))
+        registry_remove(domain); /* it was kept for us when its QEMU died */
     return *ret_cookie != NULL;
 }
 
@@ -203,6 +211,7 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
     else
         is_taken = refuse(migration, why ? why->message : "its memory did not arrive, or nobody said that it may run", FALSE,
                           error);
+    migration->task = NULL;
     task_unshield();
     if (migration->task == task_current()) /* it failed on the way, or its answer could not be made */
         migration->task = NULL;
@@ -221,9 +230,9 @@ AWAITS static void refuse_task(void *data)
     migration->task = task_current();
     task_shield();
     if (!handover_hear(migration, HEARD_ABORT, NULL, &error))
-        log_error("%s", error->message);
+        log_error("%s", error->message); /* not ended: nobody may be told what is not durable */
     migration->task = NULL;
-    if (owner_word_is_final(migration_word(migration)))
+    if (!error && owner_word_is_final(migration_word(migration)))
         migration_end(migration, migration->stream_error ?: "refused");
     if (migration->is_caller_lost)
         migration_forget_incoming(migration);

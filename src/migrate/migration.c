@@ -146,13 +146,16 @@ AWAITS gboolean migration_open(Migration *migration, OwnerWord word, GError **er
 AWAITS gboolean migration_sync(Migration *migration, GError **error)
 {
     g_autofree char *dir = migrate_dir();
+    g_autoptr(GError) why = NULL;
     gboolean is_synced = FALSE;
+    gboolean is_saved = migration_save(migration, &why);
 
-    if (!migration_save(migration, error))
-        return FALSE;
     off_floor {
-        is_synced = owner_record_sync(migration->record, error) && journal_sync(migration->journal, dir, error);
+        is_synced = owner_record_sync(migration->record, error);
+        is_saved = is_saved && journal_sync(migration->journal, dir, &why);
     }
+    if (!is_saved) /* a full disk must not keep an answer back: the word has its place already */
+        log_warning("%s, continuing: the owner's word is kept apart", why->message);
     return is_synced;
 }
 

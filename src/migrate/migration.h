@@ -109,7 +109,7 @@ void migration_attach(Migration *migration);
 AWAITS gboolean migration_open(Migration *migration, OwnerWord word, GError **error);
 /* Journal only; not synced. */
 gboolean migration_save(Migration *migration, GError **error);
-/* Everything written so far becomes durable. */
+/* The word becomes durable, and the journal if it can be written. */
 AWAITS gboolean migration_sync(Migration *migration, GError **error);
 /* The domain's long job, which may also be another migration's: only who took it ends it. */
 AWAITS gboolean migration_begin_job(Migration *migration, GError **error);
