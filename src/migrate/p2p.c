@@ -43,6 +43,7 @@ AWAITS static gboolean p2p_begin(void *endpoint, PhaseRun *run, GError **error)
     if (!source_begin(p2p->domain, run->params, (unsigned)run->flags, &cookie, &run->xml, error))
         return FALSE;
     p2p->migration = migration_ref(migration_of(p2p->domain));
+    p2p->migration->is_peer_to_peer = TRUE;
     phase_run_set_cookie(run, cookie);
     if (p2p->domain->state == DOMAIN_PAUSED)
         run->flags |= MIGRATE_PAUSED;

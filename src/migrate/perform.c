@@ -233,6 +233,14 @@ AWAITS static void keep(Migration *migration, const char *cause)
     task_unshield();
 }
 
+gboolean source_may_perform(const Domain *domain)
+{
+    const Migration *migration = migration_of(domain);
+
+    return migration && migration->side == SIDE_SOURCE && migration_word(migration) == WORD_OFFERED &&
+           migration->holds_job && !migration->task && !migration->is_peer_to_peer;
+}
+
 static Migration *performing(Domain *domain, GError **error)
 {
     Migration *migration = migration_of(domain);

@@ -21,6 +21,7 @@ static Migration *adopt(Domain *domain, Journal *journal, OwnerRecord *record)
 
     migration->record = record;
     migration->is_ended = !is_open;
+    migration->is_peer_to_peer = migration->side == SIDE_SOURCE && (migration->flags & MIGRATE_PEER2PEER);
     migration->is_peer_ferry = migration->journal->token != NULL;
     migration_attach(migration);
     return migration;

@@ -19,6 +19,8 @@ typedef struct {
     int carrier_fd;  /* tunnelled: write end of the pipe (borrowed); else -1 */
 } SourceRoute;
 
+/* Begin has been made, and a client may ask for Perform now. */
+gboolean source_may_perform(const Domain *domain);
 /* Moves the memory and, once QEMU says completed, writes GO.  cookie_in is C2, *ret_cookie C3.  On failure the guest is
  * kept here and the migration has ended. */
 AWAITS gboolean source_perform(Domain *domain, const Params *params, const SourceRoute *route, const void *cookie_in,

@@ -9,6 +9,7 @@
 #include "link/pump.h"
 #include "migrate/address.h"
 #include "migrate/dest.h"
+#include "migrate/handover.h"
 #include "migrate/recover.h"
 #include "migrate/source.h"
 #include "phase/driver.h"
@@ -249,7 +250,11 @@ AWAITS static gboolean perform(Call *call, const WireDomain *dom, const char *dc
     }
     if (!route.uri)
         return error_set(error, ERROR_INVALID_ARG, "no migration URI: the destination gave none, and the user neither");
-    if (migration_of(domain) && !migration_of(domain)->task) /* else he is refused, and may go without ending anything */
+    if (migration_of(domain) && migration_of(domain)->is_peer_to_peer)
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: another migration job is already running for domain '%s'",
+                         domain->name);
+    if (source_may_perform(domain)) /* a stranger who is refused takes no lead */
         lead_take(migration_of(domain), call);
     if (!source_perform(domain, params, &route, cookie_in, cookie_len, &cookie, error))
         return FALSE;
@@ -277,6 +282,11 @@ AWAITS gboolean service_domain_migrate_perform3_params(Call *call, const RemoteD
 
 /* --- Finish ------------------------------------------------------------------------------------------------------- */
 
+static gboolean has_hung_up(void *leader)
+{
+    return caller_has_hung_up(leader);
+}
+
 AWAITS static gboolean finish(Call *call, const char *name, const guint8 *cookie_in, size_t cookie_len, uint64_t flags,
                               gboolean is_cancelled, RemoteDomainMigrateFinish3Ret *ret, GError **error)
 {
@@ -286,6 +296,8 @@ AWAITS static gboolean finish(Call *call, const char *name, const guint8 *cookie
         .cookie_len = cookie_len,
         .flags = (unsigned)flags,
         .is_cancelled = is_cancelled,
+        .has_hung_up = has_hung_up,
+        .leader = call_caller(call),
     };
     g_autoptr(Migration) migration = NULL;
     g_autoptr(Domain) domain = NULL;
@@ -295,6 +307,8 @@ AWAITS static gboolean finish(Call *call, const char *name, const guint8 *cookie
     if (!name)
         return error_set(error, ERROR_INVALID_ARG, "the name of the domain is missing");
     migration = migration_find_incoming(name) ? migration_ref(migration_find_incoming(name)) : NULL;
+    if (migration && !migration->is_ended && !migration->task)
+        lead_take(migration, call); /* who asks is who must hear the answer */
     is_taken = dest_finish(&request, &domain, &cookie, error);
     if (migration && migration->is_ended)
         lead_drop(migration);
@@ -339,7 +353,7 @@ AWAITS static gboolean confirm(const WireDomain *dom, const guint8 *cookie_in, s
         return FALSE;
     migration = migration_of(domain) ? migration_ref(migration_of(domain)) : NULL;
     is_settled = source_confirm(domain, cookie_in, cookie_len, is_cancelled, error);
-    if (migration)
+    if (migration && (migration->is_ended || handover_is_in_doubt(migration)))
         lead_drop(migration);
     return is_settled;
 }
