@@ -153,7 +153,7 @@ static void take_numbers(Migration *migration)
 static void finish_failed(Migration *migration, const GError *error)
 {
     PhaseRun *run = &migration->run;
-    gboolean is_answer = !migration->dest->lost;
+    gboolean is_answer = !migration->dest->lost && error_domain(error) != FROM_RPC; /* nor what we cannot read */
 
     phase_run_set_cookie(run, NULL);
     if (is_answer && migration->is_dest_ferry && phase_error_is_refused(error)) {

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "domain/event.h"
+#include "domain/registry.h"
 #include "domain/state.h"
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
@@ -53,6 +54,7 @@ static void tell_completed(Migration *migration, const MigrationStats *stats)
 AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const MigrationStats *stats, const char *cause,
                               GError **error)
 {
+    Domain *domain = migration->domain;
     OwnerWord word;
 
     migration->task = task_current();
@@ -63,13 +65,15 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
         return FALSE;
     }
     word = migration_word(migration);
-    domain_expect(migration->domain, -1, -1);
+    domain_expect(domain, -1, -1);
     if (word == WORD_GONE && stats)
         tell_completed(migration, stats);
     migration->task = NULL;
     if (owner_word_is_final(word)) {
         migration_end(migration, cause);
         migration_sync(migration, NULL);
+        if (!domain->persistent && !domain_is_active(domain))
+            registry_remove(domain); /* it was kept for as long as it waited for an answer */
     } else {
         handover_enter_doubt(migration, cause);
     }
@@ -112,7 +116,7 @@ AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t coo
     MigrationStats stats;
     OwnerHeard heard;
 
-    if (!migration || migration->side != SIDE_SOURCE || migration->task)
+    if (!migration || migration->side != SIDE_SOURCE || migration->task || migration->is_peer_to_peer)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: domain '%s' is not being migrated", domain->name);
     if (cookie_len > 0)

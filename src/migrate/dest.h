@@ -30,6 +30,8 @@ typedef struct {
     size_t cookie_len;
     unsigned flags;
     gboolean is_cancelled;
+    gboolean (*has_hung_up)(void *leader); /* looked at right before the guest runs: who waits for the answer? */
+    void *leader;
 } DestFinish;
 
 /* TRUE: the guest is taken; *ret_domain is a new reference, *ret_cookie is C4.  FALSE with an error that

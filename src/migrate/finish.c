@@ -62,11 +62,13 @@ AWAITS static void await_loaded(Migration *migration)
 }
 
 /* A stock source's Finish(0) is its GO; a ferryd says the word. */
-static OwnerHeard heard_in_finish(const Migration *migration, const MigrationCookie *cookie)
+static OwnerHeard heard_in_finish(const Migration *migration, const DestFinish *request, const MigrationCookie *cookie)
 {
     const CookieFerry *ferry = cookie ? cookie->ferry : NULL;
 
     if (migration->status != QEMU_MIGRATION_COMPLETED || migration->is_caller_lost)
+        return HEARD_ABORT;
+    if (request->has_hung_up(request->leader)) /* a stock source that hears nothing resumes its guest */
         return HEARD_ABORT;
     if (!migration->is_peer_ferry)
         return HEARD_GO;
@@ -206,7 +208,7 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
     }
     if (request->is_cancelled)
         is_taken = refuse(migration, "the migration was aborted", TRUE, error);
-    else if (heard_in_finish(migration, cookie) == HEARD_GO)
+    else if (heard_in_finish(migration, request, cookie) == HEARD_GO)
         is_taken = take(migration, cookie, ret_cookie, error);
     else
         is_taken = refuse(migration, why ? why->message : "its memory did not arrive, or nobody said that it may run", FALSE,

@@ -40,8 +40,9 @@ OwnerQemu handover_qemu(const Migration *migration)
         return OWNER_QEMU_DEAD;
     if (migration->side == SIDE_DESTINATION) {
         if (migration_word(migration) == WORD_TAKEN &&
-            (qemu_guest_is_running(domain->guest) || owner_record_wish(migration->record) == WISH_PAUSED))
-            return OWNER_QEMU_RUNS; /* left paused as its user wished: that counts as run */
+            (qemu_guest_is_running(domain->guest) || owner_record_wish(migration->record) == WISH_PAUSED ||
+             domain->wants_paused || migration->is_cont_unanswered))
+            return OWNER_QEMU_RUNS; /* left paused as its user wished: that counts as run; so does what may yet run */
         return migration->status == QEMU_MIGRATION_COMPLETED ? OWNER_QEMU_LOADED : OWNER_QEMU_INCOMING;
     }
     if (migration->status == QEMU_MIGRATION_COMPLETED)
@@ -82,11 +83,13 @@ AWAITS static gboolean resume(Migration *migration, RunningReason reason, GError
     Domain *domain = migration->domain;
     int64_t deadline = clock_now_ms() + CONT_PATIENCE_MS;
 
-    while (!migration->is_qemu_dead) {
+    while (!migration->is_qemu_dead && domain->guest) {
         g_autoptr(GError) why = NULL;
 
         if (qemu_guest_is_running(domain->guest) || domain_run(domain, reason, &why))
             return TRUE;
+        if (error_is(why, ERROR_OPERATION_TIMEOUT)) /* only a refusal proves that it did not run */
+            migration->is_cont_unanswered = TRUE;
         if (clock_now_ms() >= deadline) {
             g_propagate_error(error, g_steal_pointer(&why));
             return FALSE;
@@ -103,10 +106,16 @@ AWAITS static void cont(Migration *migration)
     gboolean is_destination = migration->side == SIDE_DESTINATION;
 
     migration->is_in_blackout = FALSE;
+    if (!domain->guest)
+        return;
     if (is_destination) /* what the source was given it still holds; from now on it is ours to give back */
         domain->has_images = TRUE;
     if (owner_record_wish(migration->record) == WISH_PAUSED) {
         domain->wants_paused = TRUE;
+        if (qemu_guest_is_running(domain->guest)) /* QEMU resumes by itself, and knows of no wish */
+            domain_pause(domain, PAUSED_USER, NULL);
+        if (!domain->guest)
+            return;
         domain_set_state(domain, DOMAIN_PAUSED, PAUSED_USER);
         if (is_destination)
             event_emit_lifecycle(domain, LIFECYCLE_SUSPENDED, 0);

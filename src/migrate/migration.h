@@ -32,7 +32,7 @@ typedef struct Migration {
     OwnerRecord *record; /* NULL until the first word is durable */
     unsigned flags;      /* phase/flags.h, as this side was given them */
     gboolean is_peer_ferry; /* the other side is a ferryd: it reads and writes <ferry> */
-    gboolean is_peer_to_peer;
+    gboolean is_peer_to_peer; /* source: this daemon leads, and nobody else */
 
     gboolean is_caller_lost;  /* the connection that leads this migration has ended */
     gboolean is_qemu_dead;
@@ -59,6 +59,7 @@ typedef struct Migration {
     /* destination */
     LaneListener *listener;
     gboolean is_carried;           /* tunnelled: the stream comes over the calling connection */
+    gboolean is_cont_unanswered;   /* QEMU was told to run the guest and did not say whether it does */
     gboolean is_stream_attached;   /* QEMU has its descriptor */
     char *stream_error;
 

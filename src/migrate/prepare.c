@@ -130,6 +130,10 @@ static gboolean check_domain(Domain *domain, GError **error)
 
 AWAITS static gboolean prepare_job(Migration *migration, GError **error)
 {
+    if (job_is(migration->domain, JOB_MIGRATION_IN)) /* it would only be waited for to be refused */
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain '%s' is in another migration here",
+                         migration->domain->name);
     return migration_begin_job(migration, error) && check_domain(migration->domain, error);
 }
 

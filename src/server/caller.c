@@ -10,6 +10,7 @@
 #include "server/caller.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -55,6 +56,16 @@ void caller_unref(Caller *caller)
     g_free(caller->remote_host);
     g_free(caller->address_key);
     g_free(caller);
+}
+
+gboolean caller_has_hung_up(const Caller *caller)
+{
+    struct pollfd entry = {.events = POLLRDHUP};
+
+    if (caller->is_gone || !caller->link)
+        return TRUE;
+    entry.fd = caller->link->fd;
+    return poll(&entry, 1, 0) > 0 && (entry.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
 gboolean caller_is_gone(const Caller *caller)

@@ -21,6 +21,8 @@ typedef struct Call Call;
 Caller *caller_ref(Caller *caller);
 void caller_unref(Caller *caller);
 gboolean caller_is_gone(const Caller *caller);
+/* It is gone, or has closed its end and we have only not read so far: asks the kernel. */
+gboolean caller_has_hung_up(const Caller *caller);
 /* The socket was the read-only one, or connect_open asked for it. */
 gboolean caller_is_readonly(const Caller *caller);
 void caller_set_readonly(Caller *caller);
