@@ -21,8 +21,8 @@ char *doubt_host(const char *sentence)
     static const char before[] = "may run on ";
     const char *host = sentence ? strstr(sentence, before) : NULL;
 
-    if (!host)
-        return NULL;
+    if (!host || g_str_has_prefix(host + strlen(before), "the other host"))
+        return NULL; /* whose name is not known */
     host += strlen(before);
     return g_strndup(host, strcspn(host, ";,: "));
 }

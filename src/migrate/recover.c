@@ -164,6 +164,15 @@ AWAITS void recover_domain(Domain *domain)
     settle(migration);
 }
 
+/* An older attempt whose end could not be written decides nothing about a guest that has moved on since. */
+static gboolean is_newest(const Journal *journal)
+{
+    g_autofree char *domains = migrate_domains_dir();
+    g_autoptr(Attempt) attempt = attempt_read(domains, &journal->uuid);
+
+    return !attempt || g_str_equal(attempt->id, journal->id);
+}
+
 /* Of a guest that the registry does not know: a transient one whose host was restarted, or one that had just come. */
 AWAITS static void recover_orphan(const char *id)
 {
@@ -176,7 +185,7 @@ AWAITS static void recover_orphan(const char *id)
         log_error("%s", error->message);
         return;
     }
-    if (!journal_is_open(journal) || registry_peek_uuid(&journal->uuid))
+    if (!journal_is_open(journal) || registry_peek_uuid(&journal->uuid) || !is_newest(journal))
         return;
     domain = registry_add(&journal->uuid, journal->name, &error);
     if (!domain) {

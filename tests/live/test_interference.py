@@ -3,7 +3,10 @@
 not take what is written.  The guest still runs in one place, and nobody else pays for it."""
 import contextlib
 import json
+import os
+import re
 import signal
+import socket
 import threading
 
 import pytest
@@ -148,8 +151,17 @@ def test_a_stranger_neither_takes_nor_drops_the_lead(lab, started):
     """After a refused Confirm and Perform of another client, the loss of the true leader is still noticed."""
     one, two = lab.hosts
     running = started(one, append="set=4 touch=40 check=500")
-    process = migrating(one, two)
-    stranger = Leader(lab)
+    one.virsh("migrate-setspeed", "qemu", "4")
+    leader, stranger = Leader(lab), Leader(lab)
+    leader.begin(), leader.prepare()
+
+    def perform():
+        with contextlib.suppress(Exception):
+            leader.perform()
+
+    thread = threading.Thread(target=perform)
+    thread.start()
+    wait_until(lambda: "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout, "the job", 20)
     with pytest.raises(Failed):
         stranger.confirm(cancelled=1, cookie=b"")
     stranger.uri = b"tcp:192.168.122.12:49152"
@@ -157,8 +169,10 @@ def test_a_stranger_neither_takes_nor_drops_the_lead(lab, started):
         stranger.perform()
     stranger.vanish()
     assert "Unbounded" in one.virsh("domjobinfo", "qemu").stdout
-    process.kill()
-    process.wait()
+    for connection in (leader.one, leader.two):
+        connection.sock.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+    leader.vanish()
     nothing_left(two, running.guest)
     runs_on(running, one)
     wait_until(lambda: "None" in one.virsh("domjobinfo", "qemu").stdout, "the end of the job", 5)
@@ -220,6 +234,28 @@ def test_a_destination_whose_disk_is_full_still_answers(lab, started, is_cancell
     runs_on(running, two)
 
 
+@pytest.mark.parametrize("is_stock", [False, True], ids=["ferry", "stock"])
+def test_a_destination_that_slept_does_not_run_a_guest_that_nobody_waits_for(lab, started, is_stock):
+    """Finish and the end of its connection are read in one go: whoever waited has decided without us."""
+    one, two = lab.hosts
+    started(one)
+    leader = Leader(lab)
+    leader.begin()
+    if is_stock:
+        leader.cookie = re.sub(rb"<ferry .*?(/>|</ferry>)", b"", leader.cookie, flags=re.S)
+        assert b"<ferry" not in leader.cookie
+    leader.prepare(), leader.perform()
+    events = two.virsh("domstate", "--reason", "qemu").stdout
+    assert "migrating" in events, events
+    os.kill(two.daemon_pid("ferryd"), signal.SIGSTOP)
+    body = (leader.params(destination_name="qemu") + wire.text(leader.cookie) + wire.u32(LIVE) + wire.u32(0))
+    leader.two.sock.sendall(wire.frame("domain_migrate_finish3_params", body, serial=99))
+    leader.two.sock.close()
+    os.kill(two.daemon_pid("ferryd"), signal.SIGCONT)
+    wait_until(lambda: not two.qemus(), "no QEMU at the destination", 15)
+    assert "is running" not in two.log()
+
+
 def test_a_way_back_that_was_refused_can_be_resolved_and_forgotten(lab, started):
     one, two = lab.hosts
     running = started(one)
@@ -270,7 +306,7 @@ def test_a_transient_guest_in_doubt_over_a_power_loss_can_be_asked_about_and_let
     for verb in ("dominfo", "dumpxml", "domstats", "vcpucount", "domblklist", "domiflist"):
         one.virsh(verb, "qemu", check=False)
         alive(one)
-    assert DOUBT in one.virsh("dominfo", "qemu").stdout
+    assert DOUBT in one.virsh("dominfo", "qemu", check=False).stdout
     one.ferry("migration", "resolve", "qemu", "--there")
     assert "qemu" not in one.virsh("list", "--all", "--name").stdout
 
@@ -280,7 +316,6 @@ def test_a_guest_whose_qemu_died_in_doubt_is_let_go(lab, started):
     running = started(one)
     leader = Leader(lab)
     leader.begin(), leader.prepare(), leader.perform()
-    import os
     for pid, _ in one.qemus():
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not one.qemus(), "no QEMU", 5)
