@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The five phases as calls on two connections. */
+#include "base/clock.h"
 #include "migrate.h"
 #include "wire/params.h"
 
@@ -180,6 +181,7 @@ static gboolean finish(void *endpoint, PhaseRun *run, GError **error)
 
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
+    migration->finish_ms = clock_now_ms();
     if (!run->is_cancelled)
         run->outcome = PHASE_UNKNOWN;
     if (connection_call_long(migration->dest, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena,

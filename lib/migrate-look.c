@@ -58,14 +58,14 @@ static Found judge(FerryState state, int reason)
 }
 
 /* Absent: with --persistent its definition is written before it runs, so it never did. */
-static Found judge_absent(const Migration *migration, int64_t asked_ms)
+static Found judge_absent(const Migration *migration)
 {
     if (migration->run.flags & MIGRATE_PERSIST_DEST)
         return FOUND_NEVER_RAN;
-    return clock_now_ms() - asked_ms < FRESH_MS ? FOUND_NEVER_RAN : FOUND_DOUBT;
+    return clock_now_ms() - migration->finish_ms < FRESH_MS ? FOUND_NEVER_RAN : FOUND_DOUBT;
 }
 
-static Found look_once(const Migration *migration, int64_t asked_ms)
+static Found look_once(const Migration *migration)
 {
     g_autoptr(GError) error = NULL;
     FerryConnection *conn = ferry_connection_open(migration->wanted->dest_uri, 0, NULL);
@@ -78,7 +78,7 @@ static Found look_once(const Migration *migration, int64_t asked_ms)
     if (domain && ferry_domain_state(domain, &state, &reason, NULL))
         found = judge(state, reason);
     else if (error_is(error, ERROR_NO_DOMAIN))
-        found = judge_absent(migration, asked_ms);
+        found = judge_absent(migration);
     ferry_domain_free(domain);
     ferry_connection_close(conn);
     return found;
@@ -89,7 +89,7 @@ PhaseOutcome migration_look(Migration *migration)
     int64_t asked_ms = clock_now_ms();
 
     for (;;) {
-        switch (look_once(migration, asked_ms)) {
+        switch (look_once(migration)) {
         case FOUND_RUNS: /* a ferryd runs it only after it has written TAKEN, so that is what its
                             source may hear */
             if (migration->is_dest_ferry)

@@ -21,6 +21,7 @@ typedef struct {
     MigrationStats stats; /* the last that were heard */
     char *p2p_address;    /* as the source told at the end; NULL: not told */
     int64_t started_ms;
+    int64_t finish_ms; /* when Finish(0) was sent */
 } Migration;
 
 /* Tells the user how far it is and hears whether to go on. */

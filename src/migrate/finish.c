@@ -200,6 +200,8 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
     migration->task = task_current();
     task_shield();
     migration->flags |= request->flags & MIGRATE_PERSIST_DEST;
+    if (request->flags & MIGRATE_PAUSED)
+        migration->journal->is_paused = TRUE;
     if (!request->is_cancelled) {
         if (request->cookie_len > 0)
             cookie = cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_FINISH, &why);

@@ -138,8 +138,10 @@ AWAITS gboolean migration_open(Migration *migration, OwnerWord word, GError **er
                   attempt_write(domains, &journal->uuid, journal, error);
     }
     migration->record = record;
-    if (is_open)
+    if (is_open) {
         migration_attach(migration);
+        g_clear_pointer(&migration->domain->completed_stats, params_free); /* of an earlier one */
+    }
     return is_open;
 }
 

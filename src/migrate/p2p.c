@@ -207,6 +207,8 @@ AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &len);
     args.cookie_in_len = (uint32_t)len;
+    if (p2p->domain->wants_paused)
+        args.flags |= MIGRATE_PAUSED; /* paused since Prepare: from GO on nobody can, so this is the last word */
     if (!run->is_cancelled)
         run->outcome = PHASE_UNKNOWN;
     if (peer_call(p2p->peer, REMOTE_PROGRAM, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena, &ret, -1, &why)) {

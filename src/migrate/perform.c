@@ -102,28 +102,38 @@ AWAITS static gboolean perform_setup(Migration *migration, GError **error)
 AWAITS static gboolean perform_stop(Migration *migration, GError **error)
 {
     Domain *domain = migration->domain;
+    gboolean is_stopped;
 
     if (!check_wanted(migration, error))
         return FALSE;
     domain_expect(domain, PAUSED_MIGRATION, RUNNING_MIGRATION_CANCELED);
     if ((migration->flags & MIGRATE_LIVE) || !qemu_guest_is_running(domain->guest))
         return TRUE;
-    return domain_pause(domain, PAUSED_MIGRATION, error);
+    task_shield(); /* a stop under way must be seen to its end: the guest would stop after it was found running */
+    is_stopped = domain_pause(domain, PAUSED_MIGRATION, error);
+    task_unshield();
+    return is_stopped;
 }
 
 AWAITS static gboolean perform_start(Migration *migration, GError **error)
 {
     PerformRun *run = migration->run;
+    g_auto(QemuMigrationInfo) info = {0};
+    g_autoptr(QemuGuest) guest = NULL;
+    gboolean is_started;
 
     if (!check_wanted(migration, error))
         return FALSE;
+    guest = qemu_guest_ref(migration->domain->guest);
     migration->status = QEMU_MIGRATION_SETUP;
-    if (qemu_migrate_fd(migration->domain->guest, run->fd, FALSE, error)) {
+    task_shield();
+    is_started = qemu_migrate_fd(guest, run->fd, FALSE, error);
+    if (!is_started) /* no answer is no refusal: what QEMU has begun must be cancelled */
+        migration->status = qemu_query_migrate(guest, &info, NULL) ? info.status : QEMU_MIGRATION_NONE;
+    task_unshield();
+    if (is_started)
         fd_clear(&run->fd); /* QEMU has its own */
-        return TRUE;
-    }
-    migration->status = QEMU_MIGRATION_NONE;
-    return FALSE;
+    return is_started;
 }
 
 /* Waits until QEMU says completed; nothing else counts, least of all its run state. */
@@ -280,12 +290,13 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
     if (params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0))
         migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0);
     migration_watch(migration);
-    if (read_second_cookie(migration, cookie_in, cookie_len, &why) && step_list_run(&perform_list, migration, &why))
+    if (migrate_params_check(params, migration->flags, &why) &&
+        read_second_cookie(migration, cookie_in, cookie_len, &why) && step_list_run(&perform_list, migration, &why))
         cookie = third_cookie(migration, &why);
     migration->run = NULL;
-    migration->task = NULL;
     fd_clear(&run.fd);
     if (cookie) {
+        migration->task = NULL;
         *ret_cookie = cookie;
         return TRUE;
     }
