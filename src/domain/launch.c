@@ -229,9 +229,16 @@ AWAITS gboolean domain_kill(Domain *domain, ShutoffReason reason, gboolean is_ha
     domain_save_status(domain);
     if (!qemu_guest_kill(guest, is_hard, KILL_GRACE_MS, error))
         return FALSE;
-    /* Its report has closed the guest, unless nobody had subscribed yet. */
-    if (domain->guest == guest)
-        domain_close_guest(domain, reason, stopped_detail(reason), FALSE);
+    /* Its report has closed the guest, unless nobody had subscribed yet, or the process ended before
+     * its monitor was read to the end: whoever waits for the end must hear of it all the same. */
+    if (domain->guest == guest) {
+        GuestEnd end = {.shutoff_reason = reason};
+
+        if (owner_hooks()->guest_ended)
+            owner_hooks()->guest_ended(domain, "", &end);
+        domain_close_guest(domain, end.shutoff_reason, stopped_detail(end.shutoff_reason),
+                           end.keep);
+    }
     return TRUE;
 }
 
