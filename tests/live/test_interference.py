@@ -251,7 +251,7 @@ def test_a_destination_that_slept_does_not_run_a_guest_that_nobody_waits_for(lab
     body = (leader.params(destination_name="qemu") + wire.text(leader.cookie) + wire.u32(LIVE) + wire.u32(0))
     leader.two.sock.sendall(wire.frame("domain_migrate_finish3_params", body, serial=99))
     leader.two.sock.close()
-    os.kill(two.daemon_pid("ferryd"), signal.SIGCONT)
+    os.killpg(os.getpgid(two.daemon_pid("ferryd")), signal.SIGCONT)  # and who entered the namespace for it
     wait_until(lambda: not two.qemus(), "no QEMU at the destination", 15)
     assert "is running" not in two.log()
 
