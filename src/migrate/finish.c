@@ -215,7 +215,6 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
     else
         is_taken = refuse(migration, why ? why->message : "its memory did not arrive, or nobody said that it may run", FALSE,
                           error);
-    migration->task = NULL;
     task_unshield();
     if (migration->task == task_current()) /* it failed on the way, or its answer could not be made */
         migration->task = NULL;

@@ -202,7 +202,7 @@ gboolean handover_is_in_doubt(const Migration *migration)
     if (migration->side != SIDE_SOURCE || migration->task)
         return FALSE;
     if (word == WORD_GO)
-        return !migration->holds_job;
+        return !migration->has_job;
     return word == WORD_OFFERED && !owner_record_is_this_boot(migration->record);
 }
 

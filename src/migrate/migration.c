@@ -165,17 +165,17 @@ AWAITS gboolean migration_begin_job(Migration *migration, GError **error)
 {
     gboolean is_source = migration->side == SIDE_SOURCE;
 
-    migration->holds_job = job_begin_long(migration->domain, is_source ? JOB_MIGRATION_OUT : JOB_MIGRATION_IN,
+    migration->has_job = job_begin_long(migration->domain, is_source ? JOB_MIGRATION_OUT : JOB_MIGRATION_IN,
                                           is_source ? JOB_ALLOWED_MIGRATION_OUT : JOB_ALLOWED_MIGRATION_IN,
                                           is_source ? "domain_migrate_begin3" : "domain_migrate_prepare3", error);
-    return migration->holds_job;
+    return migration->has_job;
 }
 
 void migration_end_job(Migration *migration)
 {
-    if (migration->holds_job)
+    if (migration->has_job)
         job_end_long(migration->domain);
-    migration->holds_job = FALSE;
+    migration->has_job = FALSE;
 }
 
 void migration_end(Migration *migration, const char *cause)

@@ -39,7 +39,6 @@ typedef struct Migration {
     gboolean is_in_blackout;  /* from the source's STOP to the destination's cont: only the word is written */
     gboolean has_job;         /* the domain's long job is this migration's, not that of another */
     gboolean is_ended;
-    gboolean holds_job;       /* the domain's long job is this migration's */
     void *lead;               /* of the service: the connection that leads it */
     Task *task;               /* in Perform or Finish; NULL between phases */
     char *lost_reason;        /* peer-to-peer: the connection to the other daemon has ended, and why */

@@ -248,7 +248,7 @@ gboolean source_may_perform(const Domain *domain)
     const Migration *migration = migration_of(domain);
 
     return migration && migration->side == SIDE_SOURCE && migration_word(migration) == WORD_OFFERED &&
-           migration->holds_job && !migration->task && !migration->is_peer_to_peer;
+           migration->has_job && !migration->task && !migration->is_peer_to_peer;
 }
 
 static Migration *performing(Domain *domain, GError **error)
@@ -259,7 +259,7 @@ static Migration *performing(Domain *domain, GError **error)
         error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain is not running");
         return NULL;
     }
-    if (!migration || migration->side != SIDE_SOURCE || migration_word(migration) != WORD_OFFERED || !migration->holds_job) {
+    if (!migration || migration->side != SIDE_SOURCE || migration_word(migration) != WORD_OFFERED || !migration->has_job) {
         error_set(error, ERROR_OPERATION_INVALID,
                   "Requested operation is not valid: domain '%s' is not being migrated: Begin comes first", domain->name);
         return NULL;
