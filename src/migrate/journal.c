@@ -241,12 +241,13 @@ static char *attempt_path(const char *dir, const Uuid *uuid)
 gboolean attempt_write(const char *dir, const Uuid *uuid, const Journal *journal, GError **error)
 {
     g_autofree char *path = attempt_path(dir, uuid);
+    g_autoptr(Attempt) last = attempt_read(dir, uuid);
     json_object *root = json_object_new_object();
     const char *text;
     gboolean is_written;
 
     json_object_object_add(root, "attempt", json_object_new_string(journal->id));
-    json_object_object_add(root, "epoch", json_object_new_uint64(journal->epoch));
+    json_object_object_add(root, "epoch", json_object_new_uint64(MAX(journal->epoch, last ? last->epoch : 0)));
     if (journal->peer)
         json_object_object_add(root, "peer", json_object_new_string(journal->peer));
     text = json_object_to_json_string_ext(root, JSON_C_TO_STRING_NOSLASHESCAPE);

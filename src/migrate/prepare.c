@@ -336,9 +336,7 @@ static GBytes *second_cookie(const Migration *migration, GError **error)
 static gboolean check_cookie(const MigrationCookie *cookie, const GuestDef *def, const char *source_name, GError **error)
 {
     const MigrateSettings *settings = migrate_settings();
-    g_autofree char *domains = migrate_domains_dir();
     g_autofree char *dir = migrate_dir();
-    g_autoptr(Attempt) last = NULL;
 
     if (!cookie_check(cookie, source_name, &def->uuid, &settings->host_uuid, error) ||
         !cookie_check_lock(cookie, NULL, error))
@@ -350,25 +348,33 @@ static gboolean check_cookie(const MigrationCookie *cookie, const GuestDef *def,
         return error_set(error, ERROR_OPERATION_FAILED,
                          "operation failed: attempt %s to migrate domain '%s' is known on this host already: begin a new one",
                          cookie->ferry->attempt, def->name);
-    last = attempt_read(domains, &def->uuid);
-    if (last && last->epoch >= cookie->ferry->epoch)
-        return error_set(error, ERROR_OPERATION_FAILED,
-                         "operation failed: this host has seen a newer generation (%" G_GUINT64_FORMAT
-                         ") of domain '%s' than the one that is offered (%" G_GUINT64_FORMAT ")",
-                         last->epoch, def->name, cookie->ferry->epoch);
     return TRUE;
 }
 
 /* The domain that is to be: one that is defined here under that name and uuid and does not run, or a new one. */
-AWAITS static Domain *find_domain(const GuestDef *def, GError **error)
+AWAITS static Domain *find_domain(const GuestDef *def, const MigrationCookie *cookie, GError **error)
 {
+    g_autofree char *domains = migrate_domains_dir();
+    g_autoptr(Attempt) last = NULL;
     Domain *domain = NULL;
 
     if (!registry_check(&def->uuid, def->name, TRUE, &domain, error))
         return NULL;
     if (!domain)
         return registry_add(&def->uuid, def->name, error);
-    return check_domain(domain, error) ? domain_ref(domain) : NULL;
+    if (!check_domain(domain, error))
+        return NULL;
+    /* Given away from here and not undefined: what comes back must be what went, or what became of it since. */
+    last = owner_standing(domain) == OWNER_GIVEN ? attempt_read(domains, &def->uuid) : NULL;
+    if (last && cookie->ferry && last->epoch >= cookie->ferry->epoch) {
+        error_set(error, ERROR_OPERATION_FAILED,
+                  "operation failed: domain '%s' was given from here to %s in a newer generation (%" G_GUINT64_FORMAT
+                  ") than the one that is offered (%" G_GUINT64_FORMAT
+                  "): if that one is not to come back, `undefine` the domain here first",
+                  def->name, last->peer ?: "another host", last->epoch, cookie->ferry->epoch);
+        return NULL;
+    }
+    return domain_ref(domain);
 }
 
 AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migration, GBytes **ret_cookie, char **ret_uri,
@@ -387,7 +393,7 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
         !migrate_params_check(request->params, request->flags, error) ||
         !(def = parse_definition(request, &source_name, error)) ||
         !(cookie = cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_PREPARE, error)) ||
-        !check_cookie(cookie, def, source_name, error) || !(domain = find_domain(def, error)))
+        !check_cookie(cookie, def, source_name, error) || !(domain = find_domain(def, cookie, error)))
         return FALSE;
     migration = new_migration(request, domain, def, source_name, cookie);
     run.def = g_steal_pointer(&def);

@@ -64,6 +64,11 @@ static void attempt_is_found_again(void)
     g_assert_cmpstr(attempt->id, ==, journal->id);
     g_assert_cmpuint(attempt->epoch, ==, UINT64_MAX);
     g_assert_cmpstr(attempt->peer, ==, "fedora2");
+    journal->epoch = 7; /* the highest ever seen is kept */
+    g_assert_true(attempt_write(dir, &journal->uuid, journal, &error));
+    g_clear_pointer(&attempt, attempt_free);
+    attempt = attempt_read(dir, &journal->uuid);
+    g_assert_cmpuint(attempt->epoch, ==, UINT64_MAX);
     back = journal_load(dir, attempt->id, &error);
     g_assert_cmpstr(back->name, ==, journal->name);
     ids = journal_list(dir);

@@ -307,6 +307,22 @@ def test_a_definition_that_stayed_does_not_start_again(lab, started):
     running.ticks.wait(one.name, more=5)
 
 
+def test_a_guest_made_anew_on_the_other_host_may_come(lab, started):
+    """Its generation is lower there than what this host has seen: that alone is no reason to refuse it."""
+    one, two = lab.hosts
+    running = started(one)
+    for _ in range(2):                       # attempts of which the other host never hears
+        leader = Leader(lab)
+        leader.begin()
+        leader.confirm(cancelled=1, cookie=b"")
+        leader.vanish()
+    one.virsh("destroy", "qemu")
+    two.virsh("create", running.guest.path())
+    running.ticks.wait(two.name, more=10)
+    result = move(running.ticks, two, ["virsh", "-c", two.socket_uri, "migrate", "--live", "qemu", one.tcp_uri], one)
+    assert result.status == 0, result.output
+
+
 def test_a_host_that_lost_its_power_asks_before_it_starts(lab, started):
     """OFFERED of an older boot: GO may have been said, so nobody here may start it."""
     one, two = lab.hosts
