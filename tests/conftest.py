@@ -21,6 +21,8 @@ repeats = []
 
 
 def pytest_configure(config):
+    # A gate that was started in the background hands down an ignored SIGINT, and the clients would ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "limit(seconds): time that this test may take instead of two minutes")
     if config.pluginmanager.hasplugin("rerunfailures"):
         config.option.reruns, config.option.only_rerun = 1, [HARMED]
