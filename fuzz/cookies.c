@@ -37,5 +37,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_assert_cmpstr(again->name, ==, cookie->name);
     g_assert_cmpint(again->features, ==, cookie->features);
     g_assert_true((again->ferry != NULL) == (cookie->ferry != NULL));
+    if (cookie->ferry) {
+        g_assert_cmpint(again->ferry->port, ==, cookie->ferry->port);
+        g_assert_cmpuint(again->ferry->addresses->len, ==, cookie->ferry->addresses->len);
+        g_assert_cmpuint(again->ferry->addresses->len, <=, COOKIE_ADDRESSES_MAX);
+    }
     return 0;
 }

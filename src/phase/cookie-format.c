@@ -173,6 +173,24 @@ static void write_bitmaps(const MigrationCookie *cookie, XmlWriter *writer)
     xml_write_close(writer);
 }
 
+static void write_reach(const CookieFerry *ferry, XmlWriter *writer)
+{
+    if (!ferry->port && ferry->addresses->len == 0)
+        return;
+    xml_write_open(writer, "reach");
+    if (ferry->port)
+        xml_write_attr_format(writer, "port", "%u", ferry->port);
+    for (guint i = 0; i < ferry->addresses->len; i++) {
+        const CookieAddress *address = ferry->addresses->pdata[i];
+
+        xml_write_open(writer, "address");
+        xml_write_attr(writer, "origin", address->origin);
+        xml_write_text(writer, address->literal);
+        xml_write_close(writer);
+    }
+    xml_write_close(writer);
+}
+
 static void write_ferry(const CookieFerry *ferry, XmlWriter *writer)
 {
     g_autofree char *token = NULL;
@@ -190,8 +208,8 @@ static void write_ferry(const CookieFerry *ferry, XmlWriter *writer)
     xml_write_attr(writer, "token", token);
     xml_write_attr(writer, "word", enum_name(cookie_word_names, (int)ferry->word));
     xml_write_attr(writer, "wish", ferry->wants_paused ? "paused" : NULL);
-    if (ferry->definition)
-        xml_write_text(writer, ferry->definition);
+    write_reach(ferry, writer);
+    xml_write_element(writer, "definition", ferry->definition);
     xml_write_close(writer);
 }
 

@@ -190,11 +190,33 @@ static gboolean read_bitmaps(MigrationCookie *cookie, XmlNode *root, GError **er
     return TRUE;
 }
 
+/* Where the sender can be reached.  More addresses than we keep: the best come first. */
+static gboolean read_reach(CookieFerry *ferry, XmlNode *node, GError **error)
+{
+    unsigned port = 0;
+
+    if (!node)
+        return TRUE;
+    if (!xml_attr_uint(node, "port", UINT16_MAX, &port, NULL))
+        return malformed(error, "reach element");
+    ferry->port = (uint16_t)port;
+    for (XmlNode *child = xml_child(node, "address");
+         child && ferry->addresses->len < COOKIE_ADDRESSES_MAX;
+         child = xml_next(child, "address")) {
+        const char *origin = xml_attr(child, "origin");
+
+        if (!origin || !cookie_add_address(ferry, xml_text(child), origin))
+            return malformed(error, "reach element");
+    }
+    return TRUE;
+}
+
 /* Attributes that we do not know are skipped; those that we do know decide who runs a guest, so
  * they have to be right. */
 static gboolean read_ferry(MigrationCookie *cookie, XmlNode *root, GError **error)
 {
     XmlNode *node = xml_child(root, "ferry");
+    XmlNode *definition;
     const char *attempt, *uuid, *token, *word, *wish;
     uint8_t id[(COOKIE_ATTEMPT_SIZE - 1) / 2];
     CookieFerry *ferry;
@@ -225,9 +247,9 @@ static gboolean read_ferry(MigrationCookie *cookie, XmlNode *root, GError **erro
     ferry->has_token = token != NULL;
     ferry->word = (CookieWord)value;
     ferry->wants_paused = g_strcmp0(wish, "paused") == 0;
-    if (*xml_text(node) && strspn(xml_text(node), " \t\r\n") < strlen(xml_text(node)))
-        ferry->definition = g_strdup(xml_text(node));
-    return TRUE;
+    definition = xml_child(node, "definition");
+    ferry->definition = definition ? g_strdup(xml_text(definition)) : NULL;
+    return read_reach(ferry, xml_child(node, "reach"), error);
 }
 
 /* The element as it stands in the source. */

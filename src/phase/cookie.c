@@ -3,6 +3,8 @@
  * cookie-parse.c. */
 #include "phase/cookie.h"
 
+#include <string.h>
+
 #include "base/error.h"
 
 const EnumName cookie_feature_names[] = {
@@ -79,6 +81,24 @@ MigrationCookie *cookie_new(const char *name, const Uuid *uuid, const char *host
     return cookie;
 }
 
+static void address_free(void *data)
+{
+    CookieAddress *address = data;
+
+    g_free(address->literal);
+    g_free(address->origin);
+    g_free(address);
+}
+
+static void ferry_free(CookieFerry *ferry)
+{
+    if (!ferry)
+        return;
+    g_free(ferry->definition);
+    g_ptr_array_unref(ferry->addresses);
+    g_free(ferry);
+}
+
 void cookie_free(MigrationCookie *cookie)
 {
     if (!cookie)
@@ -96,9 +116,7 @@ void cookie_free(MigrationCookie *cookie)
     g_array_unref(cookie->nbd_disks);
     g_array_unref(cookie->capabilities);
     g_array_unref(cookie->bitmaps);
-    if (cookie->ferry)
-        g_free(cookie->ferry->definition);
-    g_free(cookie->ferry);
+    ferry_free(cookie->ferry);
     g_free(cookie);
 }
 
@@ -123,8 +141,46 @@ CookieFerry *cookie_ferry(MigrationCookie *cookie)
     if (!cookie->ferry) {
         cookie->ferry = g_new0(CookieFerry, 1);
         cookie->ferry->uuid = cookie->uuid;
+        cookie->ferry->addresses = g_ptr_array_new_with_free_func(address_free);
     }
     return cookie->ferry;
+}
+
+static gboolean is_word(const char *text)
+{
+    for (const char *c = text; *c; c++)
+        if (!g_ascii_isgraph(*c))
+            return FALSE;
+    return *text != '\0';
+}
+
+static gboolean is_printable(const char *text)
+{
+    if (!g_utf8_validate(text, -1, NULL))
+        return FALSE;
+    for (const char *c = text; *c; c = g_utf8_next_char(c))
+        if (!g_unichar_isprint(g_utf8_get_char(c)))
+            return FALSE;
+    return *text != '\0';
+}
+
+gboolean cookie_address_is_fit(const char *literal, const char *origin)
+{
+    return strlen(literal) <= COOKIE_LITERAL_MAX && is_word(literal) &&
+           strlen(origin) <= COOKIE_ORIGIN_MAX && is_printable(origin);
+}
+
+gboolean cookie_add_address(CookieFerry *ferry, const char *literal, const char *origin)
+{
+    CookieAddress *address;
+
+    if (ferry->addresses->len >= COOKIE_ADDRESSES_MAX || !cookie_address_is_fit(literal, origin))
+        return FALSE;
+    address = g_new0(CookieAddress, 1);
+    address->literal = g_strdup(literal);
+    address->origin = g_strdup(origin);
+    g_ptr_array_add(ferry->addresses, address);
+    return TRUE;
 }
 
 gboolean cookie_check(const MigrationCookie *cookie, const char *name, const Uuid *uuid,
@@ -177,8 +233,9 @@ GBytes *cookie_hand_on(GBytes *c2, CookieWord word)
         return NULL;
     answer = cookie_new(from->name, &from->uuid, from->hostname, &from->host_uuid);
     ferry = cookie_ferry(answer);
-    *ferry = *from->ferry;
-    ferry->definition = NULL;
+    memcpy(ferry->attempt, from->ferry->attempt, sizeof ferry->attempt);
+    ferry->uuid = from->ferry->uuid;
+    ferry->epoch = from->ferry->epoch;
     ferry->word = word;
     return cookie_format(answer, NULL);
 }

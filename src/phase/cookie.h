@@ -12,9 +12,12 @@
 #include "base/uuid.h"
 #include "phase/stats.h"
 
-#define COOKIE_BYTES_MAX    (4 * 1024 * 1024) /* on the wire, with the NUL */
-#define COOKIE_ATTEMPT_SIZE 33                /* 32 hexadecimal digits and NUL */
-#define COOKIE_TOKEN_BYTES  32
+#define COOKIE_BYTES_MAX     (4 * 1024 * 1024) /* on the wire, with the NUL */
+#define COOKIE_ATTEMPT_SIZE  33                /* 32 hexadecimal digits and NUL */
+#define COOKIE_TOKEN_BYTES   32
+#define COOKIE_ADDRESSES_MAX 32 /* the best ones: the sender has ranked them */
+#define COOKIE_LITERAL_MAX   64 /* bytes; an IPv6 address with a scope */
+#define COOKIE_ORIGIN_MAX    128
 
 typedef enum { /* what the reader must know, or refuse the cookie */
                COOKIE_GRAPHICS = 1 << 0,
@@ -74,6 +77,12 @@ typedef enum {
 
 extern const EnumName cookie_word_names[]; /* "OFFERED", … */
 
+/* Where the sender says that it can be reached. */
+typedef struct {
+    char *literal; /* "192.0.2.1", "fe80::1%eth0"; a word without blanks, not checked further */
+    char *origin;  /* how the sender knows it, for people: "interface eth0" */
+} CookieAddress;
+
 /* <ferry>: its presence says that the sender is a ferryd. */
 typedef struct {
     char attempt[COOKIE_ATTEMPT_SIZE];
@@ -84,6 +93,8 @@ typedef struct {
     CookieWord word;
     gboolean wants_paused; /* its user left it paused */
     char *definition;      /* C1: what is to be defined at the destination; NULL: nothing */
+    uint16_t port;         /* where the sender listens for this migration; 0: nowhere */
+    GPtrArray *addresses;  /* CookieAddress, best first; never NULL */
 } CookieFerry;
 
 typedef struct {
@@ -130,6 +141,11 @@ void cookie_add_capability(MigrationCookie *cookie, const char *name, gboolean i
 void cookie_add_disk(MigrationCookie *cookie, const char *target, uint64_t capacity_bytes);
 /* The cookie's own, made if it was not there. */
 CookieFerry *cookie_ferry(MigrationCookie *cookie);
+/* At the end.  Too many of them, or a text that a reader would refuse: FALSE, and it is left out.
+ */
+gboolean cookie_add_address(CookieFerry *ferry, const char *literal, const char *origin);
+/* Would a reader take it?  Text that stands in tables and logs has no control characters. */
+gboolean cookie_address_is_fit(const char *literal, const char *origin);
 
 /* With the final NUL counted.  ERROR_INTERNAL_ERROR if it would be over COOKIE_BYTES_MAX. */
 GBytes *cookie_format(const MigrationCookie *cookie, GError **error);

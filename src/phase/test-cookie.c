@@ -170,6 +170,8 @@ static void our_own_section_comes_back(void)
     g_assert_true(back->ferry->wants_paused);
     g_assert_cmpstr(back->ferry->definition, ==, ferry->definition);
     g_assert_true(uuid_equal(&back->ferry->uuid, &cookie->uuid));
+    g_assert_cmpuint(back->ferry->port, ==, 0);
+    g_assert_cmpuint(back->ferry->addresses->len, ==, 0);
 }
 
 /* In the place of the closing tag of c1. */
@@ -179,6 +181,83 @@ static MigrationCookie *parse_with(const char *more, CookieReader reader, GError
         "%.*s%s</qemu-migration>", (int)(strlen(c1) - strlen("</qemu-migration>\n")), c1, more);
 
     return parse(text, reader, error);
+}
+
+#define OUR_OWN                                                                                    \
+    "<ferry version='1' uuid='64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d' "                              \
+    "attempt='00112233445566778899aabbccddeeff' epoch='1'>"
+
+static const CookieAddress *address_of(const MigrationCookie *cookie, guint index)
+{
+    g_assert_cmpuint(cookie->ferry->addresses->len, >, index);
+    return cookie->ferry->addresses->pdata[index];
+}
+
+static void addresses_come_back_in_their_order(void)
+{
+    static const CookieAddress given[] = {
+        {(char *)"192.0.2.1", (char *)"migration_networks 192.0.2.0/24"},
+        {(char *)"2001:db8::1", (char *)"host name 'häst' <&>"},
+        {(char *)"fe80::1%eth0", (char *)"interface eth0"},
+    };
+    g_autoptr(MigrationCookie) cookie = parse(c1, COOKIE_FOR_PREPARE, NULL);
+    g_autoptr(MigrationCookie) back = NULL;
+    g_autofree char *text = NULL;
+    CookieFerry *ferry = cookie_ferry(cookie);
+
+    g_strlcpy(ferry->attempt, "00112233445566778899aabbccddeeff", sizeof ferry->attempt);
+    ferry->port = 49152;
+    ferry->definition = g_strdup("<domain/>");
+    for (size_t i = 0; i < G_N_ELEMENTS(given); i++)
+        g_assert_true(cookie_add_address(ferry, given[i].literal, given[i].origin));
+    text = again(cookie);
+    g_assert_nonnull(strstr(text, "    <reach port='49152'>\n"
+                                  "      <address origin='migration_networks 192.0.2.0/24'>"
+                                  "192.0.2.1</address>\n"));
+    back = parse(text, COOKIE_FOR_PREPARE, NULL);
+    g_assert_nonnull(back);
+    g_assert_cmpuint(back->ferry->port, ==, 49152);
+    g_assert_cmpstr(back->ferry->definition, ==, "<domain/>");
+    g_assert_cmpuint(back->ferry->addresses->len, ==, G_N_ELEMENTS(given));
+    for (guint i = 0; i < G_N_ELEMENTS(given); i++) {
+        g_assert_cmpstr(address_of(back, i)->literal, ==, given[i].literal);
+        g_assert_cmpstr(address_of(back, i)->origin, ==, given[i].origin);
+    }
+}
+
+static void more_addresses_than_we_keep_are_left_out(void)
+{
+    g_autoptr(GString) more = g_string_new(OUR_OWN "<reach port='1' later='x'><news/>");
+    g_autoptr(MigrationCookie) cookie = NULL;
+
+    for (int i = 0; i < 3 * COOKIE_ADDRESSES_MAX; i++)
+        g_string_append_printf(more, "<address origin='x' later='y'>10.0.0.%d<b/></address>", i);
+    g_string_append(more, "</reach></ferry>");
+    cookie = parse_with(more->str, COOKIE_FOR_PERFORM, NULL);
+    g_assert_null(cookie); /* its mandatory lockstate is not for this reader */
+    cookie = parse_with(more->str, COOKIE_FOR_PREPARE, NULL);
+    g_assert_nonnull(cookie);
+    g_assert_cmpuint(cookie->ferry->addresses->len, ==, COOKIE_ADDRESSES_MAX);
+    g_assert_cmpstr(address_of(cookie, COOKIE_ADDRESSES_MAX - 1)->literal, ==, "10.0.0.31");
+    g_assert_false(cookie_add_address(cookie->ferry, "10.0.0.99", "x"));
+}
+
+static void what_a_reader_would_refuse_is_not_written(void)
+{
+    g_autofree char *longest = g_strnfill(COOKIE_LITERAL_MAX, '1');
+    g_autofree char *longer = g_strnfill(COOKIE_LITERAL_MAX + 1, '1');
+    g_autofree char *origin = g_strnfill(COOKIE_ORIGIN_MAX, 'x');
+    g_autofree char *too_much = g_strnfill(COOKIE_ORIGIN_MAX + 1, 'x');
+
+    g_assert_true(cookie_address_is_fit(longest, origin));
+    g_assert_false(cookie_address_is_fit(longer, "x"));
+    g_assert_false(cookie_address_is_fit("10.0.0.1", too_much));
+    g_assert_false(cookie_address_is_fit("", "x"));
+    g_assert_false(cookie_address_is_fit("10.0.0.1", ""));
+    g_assert_false(cookie_address_is_fit("10.0.0.1 ", "x"));
+    g_assert_false(cookie_address_is_fit("10.0.0.1", "two\nlines"));
+    g_assert_false(cookie_address_is_fit("10.0.0.1", "\x1b[2J"));
+    g_assert_false(cookie_address_is_fit("10.0.0.1", "\xff"));
 }
 
 static void what_is_unknown_is_skipped(void)
@@ -197,7 +276,9 @@ static void what_is_unknown_is_skipped(void)
 
 static void what_is_wrong_is_refused_in_stock_words(void)
 {
-#define FERRY "<ferry version='1' uuid='64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d' "
+#define LONG            "0123456789abcdef0123456789abcdef"
+#define MALFORMED_REACH "internal error: malformed reach element in migration data"
+#define FERRY           "<ferry version='1' uuid='64cf857b-dd6d-4d9a-820c-3ed9a0a84d9d' "
     static const struct {
         const char *more, *message;
     } cases[] = {
@@ -220,6 +301,21 @@ static void what_is_wrong_is_refused_in_stock_words(void)
          "internal error: malformed ferry element in migration data"},
         {FERRY "attempt='00112233445566778899aabbccddeeff' epoch='1' word='PERHAPS'/>",
          "internal error: malformed ferry element in migration data"},
+        {OUR_OWN "<reach port='65536'/></ferry>", MALFORMED_REACH},
+        {OUR_OWN "<reach port='-1'/></ferry>", MALFORMED_REACH},
+        {OUR_OWN "<reach port=''/></ferry>", MALFORMED_REACH},
+        {OUR_OWN "<reach><address>10.0.0.1</address></reach></ferry>", MALFORMED_REACH},
+        {OUR_OWN "<reach><address origin='x'/></reach></ferry>", MALFORMED_REACH},
+        {OUR_OWN "<reach><address origin='x'> 10.0.0.1</address></reach></ferry>", MALFORMED_REACH},
+        {OUR_OWN "<reach><address origin='a&#10;b'>10.0.0.1</address></reach></ferry>",
+         MALFORMED_REACH},
+        {OUR_OWN "<reach><address origin='a&#x9b;b'>10.0.0.1</address></reach></ferry>",
+         MALFORMED_REACH},
+        {OUR_OWN "<reach><address origin='x'>" LONG LONG "1</address></reach></ferry>",
+         MALFORMED_REACH},
+        {OUR_OWN "<reach><address origin='" LONG LONG LONG LONG
+                 "1'>10.0.0.1</address></reach></ferry>",
+         MALFORMED_REACH},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -308,6 +404,8 @@ static void an_error_of_finish_is_handed_on(void)
     g_strlcpy(cookie_ferry(cookie)->attempt, "00112233445566778899aabbccddeeff",
               COOKIE_ATTEMPT_SIZE);
     cookie->ferry->word = COOKIE_WORD_PREPARED;
+    cookie->ferry->port = 49152;
+    cookie_add_address(cookie->ferry, "10.0.0.1", "interface eth0");
     ours = cookie_format(cookie, NULL);
     answer = cookie_hand_on(ours, COOKIE_WORD_REFUSED);
     told = cookie_parse(g_bytes_get_data(answer, &len), g_bytes_get_size(answer),
@@ -316,6 +414,8 @@ static void an_error_of_finish_is_handed_on(void)
     g_assert_cmpstr(told->ferry->attempt, ==, "00112233445566778899aabbccddeeff");
     g_assert_cmpstr(told->hostname, ==, "fedora2");
     g_assert_false(told->has_capabilities);
+    g_assert_cmpuint(told->ferry->port, ==, 0);
+    g_assert_cmpuint(told->ferry->addresses->len, ==, 0);
 }
 
 static void a_persistent_definition_travels(void)
@@ -353,6 +453,12 @@ int main(int argc, char **argv)
                     captured_cookies_come_back_to_the_byte);
     g_test_add_func("/phase/cookie/a-c1-is-built-from-values", a_c1_is_built_from_values);
     g_test_add_func("/phase/cookie/our-own-section-comes-back", our_own_section_comes_back);
+    g_test_add_func("/phase/cookie/addresses-come-back-in-their-order",
+                    addresses_come_back_in_their_order);
+    g_test_add_func("/phase/cookie/more-addresses-than-we-keep-are-left-out",
+                    more_addresses_than_we_keep_are_left_out);
+    g_test_add_func("/phase/cookie/what-a-reader-would-refuse-is-not-written",
+                    what_a_reader_would_refuse_is_not_written);
     g_test_add_func("/phase/cookie/what-is-unknown-is-skipped", what_is_unknown_is_skipped);
     g_test_add_func("/phase/cookie/what-is-wrong-is-refused-in-stock-words",
                     what_is_wrong_is_refused_in_stock_words);
