@@ -7,11 +7,9 @@
 #include <net/if.h>
 #include <string.h>
 
-#include <netlink/route/nexthop.h>
-#include <netlink/route/route.h>
-
 #include "base/error.h"
 #include "base/number.h"
+#include "host/netlink.h"
 
 static struct sockaddr_in *as_v4(struct sockaddr_storage *address)
 {
@@ -203,46 +201,56 @@ const HostAddress *host_addresses_find(const HostAddresses *addresses,
     return NULL;
 }
 
-/* The way out of a default route of the main table with the lowest metric; 0 if there is none. */
-static int find_default_index(struct nl_sock *socket, int family)
+typedef struct {
+    uint32_t metric;
+    int index; /* of the interface; 0: no default route yet */
+} DefaultRoute;
+
+static int route_number(const struct rtattr *attribute)
 {
-    struct nl_cache *cache;
-    uint32_t best = G_MAXUINT32;
-    int index = 0;
+    int number = 0;
 
-    if (rtnl_route_alloc_cache(socket, family, 0, &cache) < 0)
-        return 0;
-    for (struct nl_object *object = nl_cache_get_first(cache); object;
-         object = nl_cache_get_next(object)) {
-        struct rtnl_route *route = (struct rtnl_route *)object;
-        struct nl_addr *to = rtnl_route_get_dst(route);
-        struct rtnl_nexthop *hop = rtnl_route_nexthop_n(route, 0);
+    if (attribute && RTA_PAYLOAD(attribute) >= sizeof number)
+        memcpy(&number, RTA_DATA(attribute), sizeof number);
+    return number;
+}
 
-        if (rtnl_route_get_table(route) != RT_TABLE_MAIN ||
-            rtnl_route_get_type(route) != RTN_UNICAST || !hop ||
-            (to && nl_addr_get_prefixlen(to) != 0))
-            continue;
-        if (index == 0 || rtnl_route_get_priority(route) < best) {
-            best = rtnl_route_get_priority(route);
-            index = rtnl_route_nh_get_ifindex(hop);
-        }
-    }
-    nl_cache_free(cache);
-    return index;
+/* Of a route with several ways out, the first. */
+static int route_interface(const struct nlmsghdr *answer)
+{
+    const struct rtattr *several = netlink_find(answer, sizeof(struct rtmsg), RTA_MULTIPATH);
+
+    if (several && RTA_PAYLOAD(several) >= sizeof(struct rtnexthop))
+        return ((const struct rtnexthop *)RTA_DATA(several))->rtnh_ifindex;
+    return route_number(netlink_find(answer, sizeof(struct rtmsg), RTA_OIF));
+}
+
+/* The way out of a default route of the main table with the lowest metric. */
+static void take_default_route(const struct nlmsghdr *answer, void *data)
+{
+    DefaultRoute *best = data;
+    const struct rtmsg *route = NLMSG_DATA(answer);
+    const uint32_t metric =
+        (uint32_t)route_number(netlink_find(answer, sizeof *route, RTA_PRIORITY));
+    const int index = route_interface(answer);
+
+    if (route->rtm_table != RT_TABLE_MAIN || route->rtm_type != RTN_UNICAST ||
+        route->rtm_dst_len != 0 || index == 0)
+        return;
+    if (best->index == 0 || metric < best->metric)
+        *best = (DefaultRoute){metric, index};
 }
 
 char *host_default_interface(void)
 {
-    struct nl_sock *socket = nl_socket_alloc();
+    static const int families[] = {AF_INET, AF_INET6};
     char name[IF_NAMESIZE];
-    int index = 0;
 
-    if (socket && nl_connect(socket, NETLINK_ROUTE) == 0) {
-        index = find_default_index(socket, AF_INET);
-        if (index == 0)
-            index = find_default_index(socket, AF_INET6);
+    for (unsigned i = 0; i < G_N_ELEMENTS(families); i++) {
+        DefaultRoute best = {0};
+
+        if (netlink_dump_routes(families[i], take_default_route, &best) && best.index > 0)
+            return if_indextoname((unsigned)best.index, name) ? g_strdup(name) : NULL;
     }
-    if (socket)
-        nl_socket_free(socket);
-    return index > 0 && if_indextoname((unsigned)index, name) ? g_strdup(name) : NULL;
+    return NULL;
 }

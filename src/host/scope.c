@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Asks systemd over the system bus, on a worker: a bus that hangs must not hold up a guest. */
+/* Asks systemd over the system bus, on a worker: a bus that hangs must not hold up a guest.  Its
+ * library comes with the first guest: with its own libraries it would weigh as much as all of an
+ * idle ferryd's heap, also where no guest is ever started or systemd does not run. */
 #include "host/scope.h"
 
+#include <dlfcn.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,6 +50,45 @@ typedef struct {
     uint32_t pid;
 } Request;
 
+/* What is used of libsystemd, by the types of its header. */
+typedef struct {
+    __typeof__(&sd_bus_open_system) open_system;
+    __typeof__(&sd_bus_call_method) call_method;
+    __typeof__(&sd_bus_flush_close_unref) flush_close_unref;
+    __typeof__(&sd_bus_error_free) error_free;
+} BusLibrary;
+
+/* Once in a process, and for good. */
+static const BusLibrary *library_get(GError **error)
+{
+    static GMutex lock;
+    static BusLibrary library;
+    static gboolean is_loaded;
+    const struct {
+        const char *name;
+        void *slot;
+    } functions[] = {{"sd_bus_open_system", &library.open_system},
+                     {"sd_bus_call_method", &library.call_method},
+                     {"sd_bus_flush_close_unref", &library.flush_close_unref},
+                     {"sd_bus_error_free", &library.error_free}};
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&lock);
+    void *handle = is_loaded ? NULL : dlopen("libsystemd.so.0", RTLD_LAZY | RTLD_LOCAL);
+
+    for (unsigned i = 0; handle && i < G_N_ELEMENTS(functions); i++) {
+        void *found = dlsym(handle, functions[i].name);
+
+        memcpy(functions[i].slot, &found, sizeof found);
+        is_loaded = found != NULL;
+        if (!found)
+            handle = NULL;
+    }
+    if (is_loaded)
+        return &library;
+    error_set(error, ERROR_DBUS_SERVICE, "cannot use libsystemd to ask systemd for a scope: %s",
+              dlerror());
+    return NULL;
+}
+
 static void request_free(void *data)
 {
     Request *request = data;
@@ -68,24 +110,32 @@ static gboolean call_failed(const Request *request, const sd_bus_error *bus_erro
 static gboolean request_work(void *data, GError **error)
 {
     Request *request = data;
-    __attribute__((cleanup(sd_bus_flush_close_unrefp))) sd_bus *bus = NULL;
-    __attribute__((cleanup(sd_bus_error_free))) sd_bus_error bus_error = SD_BUS_ERROR_NULL;
-    int status = sd_bus_open_system(&bus);
+    const BusLibrary *library = library_get(error);
+    sd_bus_error bus_error = SD_BUS_ERROR_NULL;
+    sd_bus *bus = NULL;
+
+    if (!library)
+        return FALSE;
+    int status = library->open_system(&bus);
 
     /* clang-format off */
     if (status >= 0)
-        status = sd_bus_call_method(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-                                    "org.freedesktop.systemd1.Manager", "StartTransientUnit",
-                                    &bus_error, NULL, "ssa(sv)a(sa(sv))",
-                                    request->unit, "fail", /* mode: no second one of that name */
-                                    4,                     /* properties */
-                                    "Description", "s", request->description,
-                                    "Slice", "s", request->slice,
-                                    "PIDs", "au", 1, request->pid,
-                                    "Delegate", "b", 1,
-                                    0); /* auxiliary units */
+        status = library->call_method(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                                      "org.freedesktop.systemd1.Manager", "StartTransientUnit",
+                                      &bus_error, NULL, "ssa(sv)a(sa(sv))",
+                                      request->unit, "fail", /* mode: no second one of that name */
+                                      4,                     /* properties */
+                                      "Description", "s", request->description,
+                                      "Slice", "s", request->slice,
+                                      "PIDs", "au", 1, request->pid,
+                                      "Delegate", "b", 1,
+                                      0); /* auxiliary units */
     /* clang-format on */
-    return status >= 0 || call_failed(request, &bus_error, status, error);
+    const gboolean is_done = status >= 0 || call_failed(request, &bus_error, status, error);
+
+    library->error_free(&bus_error);
+    library->flush_close_unref(bus);
+    return is_done;
 }
 #endif
 

@@ -12,10 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <netlink/route/link.h>
-
 #include "base/error.h"
 #include "base/file.h"
+#include "host/netlink.h"
 
 static gboolean set_name(struct ifreq *request, const char *name, GError **error)
 {
@@ -152,21 +151,9 @@ gboolean interface_exists(const char *name)
 /* Asked of netlink and not of /sys, which may show another network namespace than ours. */
 gboolean bridge_exists(const char *name)
 {
-    struct nl_sock *socket;
-    struct rtnl_link *link = NULL;
-    gboolean is_bridge = FALSE;
+    g_autofree char *kind = netlink_link_kind(name);
 
-    if (strlen(name) >= IFNAMSIZ || !interface_exists(name))
-        return FALSE;
-    socket = nl_socket_alloc();
-    if (socket && nl_connect(socket, NETLINK_ROUTE) == 0 &&
-        rtnl_link_get_kernel(socket, 0, name, &link) == 0) {
-        is_bridge = g_strcmp0(rtnl_link_get_type(link), "bridge") == 0;
-        rtnl_link_put(link);
-    }
-    if (socket)
-        nl_socket_free(socket);
-    return is_bridge;
+    return g_strcmp0(kind, "bridge") == 0;
 }
 
 char *network_find_bridge(const char *network, const char *const *map, GError **error)

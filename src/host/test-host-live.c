@@ -230,6 +230,39 @@ static void a_tap_lives_as_long_as_its_descriptor(void)
     g_assert_nonnull(strstr(error->message, "network 'default' is unknown"));
 }
 
+static void the_default_route_is_the_one_that_packets_take(void)
+{
+    if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0 ||
+        system("ip link add far type veth peer near") != 0) {
+        g_test_skip("needs root, ip and a network namespace");
+        return;
+    }
+    g_assert_null(host_default_interface());
+    g_assert_cmpint(system("ip link set far up && ip link set near up &&"
+                           "ip -6 address add 2001:db8::1/64 dev far nodad &&"
+                           "ip -6 route add default via 2001:db8::2"),
+                    ==, 0);
+    g_autofree char *over_v6 = host_default_interface();
+    g_assert_cmpstr(over_v6, ==, "far");
+
+    /* Another table and a route to nowhere decide nothing, whatever their metric. */
+    g_assert_cmpint(system("ip address add 192.0.2.1/24 dev near &&"
+                           "ip address add 198.51.100.1/24 dev far &&"
+                           "ip route add unreachable default metric 1 &&"
+                           "ip route add default dev far metric 1 table 77 &&"
+                           "ip route add default via 198.51.100.2 metric 200 &&"
+                           "ip route add default via 192.0.2.2 metric 100"),
+                    ==, 0);
+    g_autofree char *over_v4 = host_default_interface();
+    g_assert_cmpstr(over_v4, ==, "near");
+
+    g_assert_cmpint(system("ip route add default metric 50 nexthop via 198.51.100.2 "
+                           "nexthop via 192.0.2.2"),
+                    ==, 0);
+    g_autofree char *over_several = host_default_interface();
+    g_assert_cmpstr(over_several, ==, "far");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -243,5 +276,7 @@ int main(int argc, char **argv)
     g_test_add_func("/host/live/kvm-is-tried-once", kvm_is_tried_once);
     g_test_add_func("/host/live/a-tap-lives-as-long-as-its-descriptor",
                     a_tap_lives_as_long_as_its_descriptor);
+    g_test_add_func("/host/live/the-default-route-is-the-one-that-packets-take",
+                    the_default_route_is_the_one_that_packets_take);
     return g_test_run();
 }

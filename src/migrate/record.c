@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gnutls/crypto.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,11 +58,9 @@ void boot_id_set(const Uuid *boot)
 
 static void checksum(const char *text, size_t len, char ret_hex[2 * SUM_BYTES + 1])
 {
-    unsigned char sum[SUM_BYTES];
-    g_autofree char *hex = NULL;
+    g_autofree char *hex =
+        g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, (gssize)len);
 
-    g_assert(gnutls_hash_fast(GNUTLS_DIG_SHA256, text, len, sum) == 0);
-    hex = hex_format(sum, sizeof sum);
     memcpy(ret_hex, hex, 2 * SUM_BYTES + 1);
 }
 
