@@ -170,9 +170,9 @@ class Host(Node):
         lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost"] + [f"{address} {words}" for address, words in names.items()]
         self._write("hosts", "\n".join(lines) + "\n")
 
-    def set_resolver(self, address="127.0.0.1"):
+    def set_resolver(self, address="127.0.0.1", options="timeout:5 attempts:2"):
         """Nothing listens on the default: every look-up fails at once."""
-        self._write("resolv.conf", f"nameserver {address}\noptions timeout:5 attempts:2\n")
+        self._write("resolv.conf", f"nameserver {address}\noptions {options}\n")
 
     def _write(self, name, text):
         path = self.folder / "etc" / name
@@ -202,13 +202,13 @@ class Host(Node):
         self.spawn_daemon("ferryd")
         self._wait_daemon("ferryd", self.folder / "run/ferry/ferry-sock", STOCK_PORT if rows["listen_tcp"] == "yes" else None)
 
-    def start_libvirtd(self, libvirtd_conf="", qemu_conf=""):
+    def start_libvirtd(self, libvirtd_conf="", qemu_conf="", listen="0.0.0.0"):
         """Stock's daemon, dressed for a machine without systemd."""
         require("libvirtd", "virtlogd")
         folder = self.folder / "etc/libvirt"
         folder.mkdir(exist_ok=True)
         (folder / "libvirtd.conf").write_text(
-            "listen_tls = 0\nlisten_tcp = 1\nlisten_addr = \"0.0.0.0\"\nauth_tcp = \"none\"\nauth_unix_rw = \"none\"\n"
+            f"listen_tls = 0\nlisten_tcp = 1\nlisten_addr = \"{listen}\"\nauth_tcp = \"none\"\nauth_unix_rw = \"none\"\n"
             f"unix_sock_rw_perms = \"0777\"\nhost_uuid = \"{self.uuid}\"\n"
             f"log_outputs = \"2:file:/var/log/libvirtd.log\"\n{libvirtd_conf}")
         (folder / "qemu.conf").write_text(
@@ -317,18 +317,22 @@ class Host(Node):
     def qemus(self):
         return self.processes("qemu-system")
 
-    def listens(self, port):
-        """Whether a TCP socket of this host listens on the port; asked of /proc, so nothing is connected."""
+    def _ports(self):
+        """The TCP ports on which sockets of this host listen; asked of /proc, so nothing is connected."""
+        found = set()
         for table in ("tcp", "tcp6"):
             with contextlib.suppress(OSError):
                 for line in pathlib.Path(f"/proc/{self.pid}/net/{table}").read_text().splitlines()[1:]:
                     words = line.split()
-                    if words[3] == "0A" and int(words[1].rsplit(":", 1)[1], 16) == port:
-                        return True
-        return False
+                    if words[3] == "0A":
+                        found.add(int(words[1].rsplit(":", 1)[1], 16))
+        return found
+
+    def listens(self, port):
+        return port in self._ports()
 
     def listening(self, first=49152, last=49215):
-        return [port for port in range(first, last + 1) if self.listens(port)]
+        return sorted(port for port in self._ports() if first <= port <= last)
 
     # Harm
 
