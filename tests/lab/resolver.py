@@ -4,12 +4,13 @@
 
 A name that is not in the table does not exist.  drop reads every question and never answers.
 """
+import contextlib
 import ipaddress
 import json
 import socket
 import struct
 import sys
-import time
+import threading
 
 A, AAAA = 1, 28
 
@@ -33,6 +34,11 @@ def answer(data, table):
     return data[:2] + struct.pack(">HHHHH", flags, 1, len(wanted), 0, 0) + text + records
 
 
+def reply(sock, data, peer, table):
+    with contextlib.suppress(IndexError, struct.error, OSError):
+        sock.sendto(answer(data, table), peer)
+
+
 def main():
     table, mode = json.loads(sys.argv[1]), sys.argv[2]
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -42,12 +48,8 @@ def main():
         data, peer = sock.recvfrom(4096)
         if mode == "drop":
             continue
-        if mode.startswith("slow:"):
-            time.sleep(float(mode[5:]))
-        try:
-            sock.sendto(answer(data, table), peer)
-        except (IndexError, struct.error):
-            continue
+        # Late, but each by itself: a question does not wait for the one before it.
+        threading.Timer(float(mode[5:]) if mode.startswith("slow:") else 0, reply, (sock, data, peer, table)).start()
 
 
 main()
