@@ -5,7 +5,7 @@ PYTHON = /usr/bin/python3
 MESON_FLAGS ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all build demo check fuzz bench install clean deps
+.PHONY: all build demo check address-matrix fuzz bench install clean deps
 .DEFAULT_GOAL := all
 
 all:
@@ -26,6 +26,13 @@ demo:
 check:
 	@scripts/install-deps --tests
 	@$(PYTHON) tests/check.py --build $(BUILD)
+
+# Every kind of name, way and network, with our parts and stock's; an interrupted run goes on where it was.
+# MATRIX="--again" and the like: see tests/matrix/run.py.
+address-matrix:
+	@scripts/install-deps --tests
+	@$(MAKE) build
+	@$(PYTHON) tests/matrix/run.py --build $(BUILD) $(MATRIX)
 
 fuzz:
 	@scripts/install-deps --fuzz

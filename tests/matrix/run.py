@@ -1,0 +1,271 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The address matrix: every kind of name, way and network, with our parts and stock's, judged from outside.
+
+run.py [--build DIR] [--jobs N] [--fresh] [--again] [--only PATTERN …] [--sample] [--list] [--show]
+
+Results are appended to BUILD/address-matrix.jsonl as they come, so that an interrupted run goes on where it was;
+results of another build of the programs do not count.  --again runs the cells anew that were not as they must be,
+--fresh all.  --only picks cells by a pattern on TOPOLOGY/NAME/MODE/CLIENT-SOURCE-DESTINATION.
+"""
+import argparse
+import collections
+import hashlib
+import json
+import multiprocessing
+import os
+import pathlib
+import re
+import signal
+import sys
+import time
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+TESTS = HERE.parent
+TOP = TESTS.parent
+sys.path[:0] = [str(HERE), str(TESTS), str(TESTS / "guest")]
+
+import cells
+import judge
+from lab.lab import Unavailable, require
+
+CELLS_PER_SHARD = 24
+SIGNS = {"arrived": "arrives", "told": "told", "hang": "HANGS", "harmed": "HARMED", "words": "WORDS"}
+
+
+def fingerprint(build):
+    """Which programs were judged, and by what: a result counts for those only."""
+    sum_ = hashlib.sha256()
+    for path in (build / "src/ferryd/ferryd", build / "cli/ferry", HERE / "cells.py", HERE / "judge.py", HERE / "places.py"):
+        sum_.update(path.read_bytes())
+    return sum_.hexdigest()[:16]
+
+
+class Record:
+    """The file of results: one JSON line for each, written as it comes."""
+
+    def __init__(self, path, build, is_fresh=False):
+        self.path, self.mark, self.rows = path, fingerprint(build), {}
+        if is_fresh:
+            path.unlink(missing_ok=True)
+        if path.exists():
+            for line in path.read_text().splitlines():
+                row = json.loads(line)
+                if row.pop("of", None) == self.mark:
+                    self.rows[row["cell"]] = row
+
+    def add(self, row):
+        self.rows[row["cell"]] = row
+        with open(self.path, "a") as out:
+            out.write(json.dumps(dict(row, of=self.mark)) + "\n")
+
+
+# ---- running ----
+
+def order(cell):
+    """Where there is nothing to go by but the peer book, it has to be empty; after that, by what takes time to change."""
+    needs_empty_book = cell.client == "virsh" and cell.mode == "managed"
+    return not needs_empty_book, list(cells.NAMES).index(cell.name), cell.mode, cell.client
+
+
+def shards(chosen):
+    """[(lab, cells)]: cells that share a lab, in pieces, the largest first."""
+    by_lab = collections.defaultdict(list)
+    for cell in sorted(chosen, key=order):
+        by_lab[cell.lab].append(cell)
+    pieces = []
+    for lab, own in by_lab.items():
+        count = -(-len(own) // CELLS_PER_SHARD)
+        size = -(-len(own) // count)
+        pieces += [(lab, own[at:at + size]) for at in range(0, len(own), size)]
+    return sorted(pieces, key=lambda piece: -len(piece[1]))
+
+
+def work(pieces, results, build):
+    """One of several side by side: takes the next piece until there is none."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    while True:
+        piece = pieces.get()
+        if piece is None:
+            return
+        lab, own = piece
+        with judge.Court(lab, build) as court:
+            for cell in own:
+                try:
+                    row = court.try_cell(cell).as_row()
+                except Exception:       # of the runner itself: said, and the next cell gets a new lab
+                    row = judge.Result(cell.id, "harmed", complaint=f"the runner failed:\n{traceback.format_exc()}").as_row()
+                    court.leave()
+                results.put(row)
+
+
+def run_all(chosen, record, build, jobs, say):
+    """Runs the cells and records what comes; returns when all are done.  Interrupted, it ends the labs first."""
+    context = multiprocessing.get_context("fork")
+    pieces, results = context.Queue(), context.Queue()
+    todo = shards(chosen)
+    jobs = min(jobs, len(todo))
+    for piece in todo + [None] * jobs:
+        pieces.put(piece)
+    workers = [context.Process(target=work, args=(pieces, results, build)) for _ in range(jobs)]
+    for worker in workers:
+        worker.start()
+    try:
+        for number in range(1, len(chosen) + 1):
+            row = take(results, workers)
+            if row is None:
+                break
+            record.add(row)
+            say(number, len(chosen), row)
+    finally:
+        for worker in workers:
+            if worker.exitcode is None and not results.empty() or sys.exc_info()[0]:
+                worker.terminate()
+            worker.join()
+
+
+def take(results, workers):
+    """The next result; None if nobody is left to give one."""
+    while True:
+        try:
+            return results.get(timeout=1)
+        except Exception:       # queue.Empty
+            if all(worker.exitcode is not None for worker in workers) and results.empty():
+                return None
+
+
+# ---- showing ----
+
+def sign(row):
+    if row is None:
+        return "-"
+    return SIGNS[row["outcome"]] if row["is_right"] else SIGNS[row["outcome"]].upper() + "!"
+
+
+def print_table(rows, say=print):
+    """For each topology one table: a line for each name and mode, a column for each mix."""
+    run = cells.cells_to_run()
+    mixes = list(dict.fromkeys(cell.mix for cell in run))
+    say("c-s-d: client, source, destination; F is ferry or ferryd, s is stock; lower case is as it must be, capitals with ! are not;"
+        " the control (s-s-s) is not counted")
+    short = {mix: "-".join("F" if word.startswith("ferry") else "s" for word in mix.split("-")) for mix in mixes}
+    for topology, what in cells.TOPOLOGIES.items():
+        lines = {}
+        for cell in run:
+            if cell.topology == topology and cell.id in rows:
+                lines.setdefault((cell.name, cell.mode), {})[cell.mix] = rows[cell.id]
+        if not lines:
+            continue
+        say(f"\n{topology}: {what}")
+        say(f"{'name':13}{'mode':11}" + "".join(f"{short[mix]:10}" for mix in mixes))
+        for name in cells.NAMES:
+            for mode in cells.MODES:
+                if (name, mode) in lines:
+                    say((f"{name:13}{mode:11}" + "".join(f"{sign(lines[name, mode].get(mix)):10}" for mix in mixes)).rstrip())
+
+
+def print_failures(wrong, say=print):
+    for row in wrong:
+        expected = cells.expected(cells.parse(row["cell"]))
+        say(f"\nFAILED {row['cell']}: must be: {expected.outcome} ({expected.why})"
+            f"{f', with words like /{expected.reason}/' if expected.reason else ''}; was: {row['outcome']} after {row['wall_s']:.1f} s"
+            f"{': ' + row['complaint'] if row['complaint'] else ''}")
+        say(f"  $ {row['command']}")
+        for line in row["output"].splitlines():
+            say(f"  {line}")
+        for visit in row["impostor"]:
+            say(f"  the wrong host got {visit['bytes']} bytes on port {visit['port']}: {visit['head']}")
+
+
+def print_groups(wrong, say=print):
+    """What failed, by what was said: numbers and addresses differ, the cause does not."""
+    groups = collections.defaultdict(list)
+    for row in wrong:
+        text = row["complaint"] or row["output"]
+        last = next((line for line in text.splitlines() if line.startswith("error:")), text.splitlines()[0] if text else "")
+        groups[re.sub(r"\d[\d.:a-f]*", "N", last)[:160]].append(row)
+    for text, rows in sorted(groups.items(), key=lambda group: -len(group[1])):
+        where = collections.Counter("{0}/*/{2}/{3}".format(*row["cell"].split("/")) for row in rows)
+        say(f"\n{len(rows)} × {text}")
+        for place, count in where.most_common(12):
+            say(f"    {count:3} {place}")
+
+
+def print_rules(say=print):
+    say("Merged, because they cannot differ:")
+    every = cells.all_cells()
+    for rule, text in cells.RULES:
+        say(f"  {sum(1 for cell in every if rule(cell)):4} {text}")
+    say(f"Of {len(every)} cells {len(cells.cells_to_run())} are run.")
+
+
+def summary(rows):
+    """(line, those that are wrong); control cells are counted apart."""
+    parsed = [(cells.parse(row["cell"]), row) for row in rows]
+    counted = [row for cell, row in parsed if not cell.is_control]
+    wrong = [row for row in counted if not row["is_right"]]
+    control = [row for cell, row in parsed if cell.is_control]
+    again = sum(row["again"] for row in counted)
+    told = [row["wall_s"] for row in counted if row["outcome"] == "told"]
+    line = (f"control: {sum(row['outcome'] == 'arrived' for row in control)} of {len(control)} arrived; "
+            f"slowest refusal {max(told, default=0):.1f} s; tried twice as the emulation had lost a write: {again}\n"
+            f"{len(counted) - len(wrong)} as they must be, {len(wrong)} not")
+    return line, wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Tries every kind of name, way and network.")
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--sample", action="store_true")
+    parser.add_argument("--list", action="store_true", help="show the cells and what they must end with")
+    parser.add_argument("--show", action="store_true", help="show what is recorded")
+    arguments = parser.parse_args()
+    build = (TOP / arguments.build).resolve()
+    chosen = [cell for cell in (cells.sample() if arguments.sample else cells.cells_to_run())
+              if not arguments.only or any(re.search(pattern, cell.id) for pattern in arguments.only)]
+    if arguments.list:
+        for cell in chosen:
+            expected = cells.expected(cell)
+            print(f"{cell.id:55} {expected.outcome:8} {expected.why}{' /' + expected.reason + '/' if expected.reason else ''}")
+        return 0
+    try:
+        require("qemu-system-x86_64", "virsh", "libvirtd", "virtlogd", "nft", "sysctl")
+    except Unavailable as problem:
+        print(f"address-matrix: {problem}", file=sys.stderr)
+        return 1
+    os.environ["FERRY_BUILD"] = str(build)
+    record = Record(build / "address-matrix.jsonl", build, arguments.fresh)
+    print_rules()
+    todo = [cell for cell in chosen if cell.id not in record.rows or arguments.again and not record.rows[cell.id]["is_right"]]
+    print(f"{len(chosen)} chosen, {len(chosen) - len(todo)} of them recorded already in {record.path}", flush=True)
+    began = time.monotonic()
+
+    def say(number, count, row):
+        print(f"{time.monotonic() - began:6.0f} s {number:4}/{count} {'ok  ' if row['is_right'] else 'FAIL'} {row['cell']}: "
+              f"{row['outcome']}, {row['wall_s']:.1f} s{': ' + row['complaint'].splitlines()[0] if row['complaint'] else ''}", flush=True)
+
+    if todo and not arguments.show:
+        try:
+            run_all(todo, record, build, arguments.jobs, say)
+        except KeyboardInterrupt:
+            print("\ninterrupted; the same command goes on", flush=True)
+    rows = [record.rows[cell.id] for cell in chosen if cell.id in record.rows]
+    print_table({row["cell"]: row for row in rows})
+    line, wrong = summary(rows)
+    print_failures(wrong)
+    if wrong:
+        print("\nGrouped:")
+        print_groups(wrong)
+    missing = len(chosen) - len(rows)
+    print(f"\n{f'{missing} not run; ' if missing else ''}{line}", flush=True)
+    return 1 if wrong or missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
