@@ -208,7 +208,7 @@ void rpc_connection_reply_error(RpcConnection *conn, const RpcCallId *call, cons
     call_answered(conn, call, error);
 }
 
-static void reply(RpcConnection *conn, const RpcCallId *call, int32_t type, const void *ret,
+static gboolean reply(RpcConnection *conn, const RpcCallId *call, int32_t type, const void *ret,
                   const int *fds, unsigned fd_count)
 {
     const WireFrameHeader header = header_of(call->procedure, type, call->serial);
@@ -217,16 +217,17 @@ static void reply(RpcConnection *conn, const RpcCallId *call, int32_t type, cons
 
     if (send_typed(conn, &header, call->procedure->ret, ret, fds, fd_count, &problem)) {
         call_answered(conn, call, NULL);
-        return;
+        return TRUE;
     }
     error = error_new(ERROR_INTERNAL_ERROR, "cannot send the result of %s: %s",
                       call->procedure->name, problem->message);
     rpc_connection_reply_error(conn, call, error);
+    return FALSE;
 }
 
-void rpc_connection_reply(RpcConnection *conn, const RpcCallId *call, const void *ret)
+gboolean rpc_connection_reply(RpcConnection *conn, const RpcCallId *call, const void *ret)
 {
-    reply(conn, call, WIRE_FRAME_TYPE_REPLY, ret, NULL, 0);
+    return reply(conn, call, WIRE_FRAME_TYPE_REPLY, ret, NULL, 0);
 }
 
 void rpc_connection_reply_fds(RpcConnection *conn, const RpcCallId *call, const void *ret,

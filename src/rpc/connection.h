@@ -142,9 +142,9 @@ gboolean rpc_connection_call(RpcConnection *conn, const WireProcedure *procedure
 /* Nobody waits for that reply any more; it will be dropped. */
 void rpc_connection_forget(RpcConnection *conn, uint32_t serial);
 
-/* Server.  fds are borrowed (duplicated).  A result that cannot be encoded becomes an error reply.
- */
-void rpc_connection_reply(RpcConnection *conn, const RpcCallId *call, const void *ret);
+/* Server.  fds are borrowed (duplicated).  A result that cannot be encoded becomes an error reply:
+ * then FALSE. */
+gboolean rpc_connection_reply(RpcConnection *conn, const RpcCallId *call, const void *ret);
 void rpc_connection_reply_fds(RpcConnection *conn, const RpcCallId *call, const void *ret,
                               const int *fds, unsigned fd_count);
 void rpc_connection_reply_error(RpcConnection *conn, const RpcCallId *call, const GError *error);

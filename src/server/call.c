@@ -31,8 +31,8 @@ struct Call {
     unsigned fd_count;
     int reply_fd;
     gboolean is_urgent; /* runs on top of the limits */
-    void (*after_reply)(Caller *caller, gboolean is_ok, void *data);
-    void *after_reply_data;
+    CallDeliveryFunc on_delivery;
+    void *delivery_data;
 };
 
 Caller *call_caller(Call *call)
@@ -77,11 +77,10 @@ void call_reply_fd(Call *call, int fd)
     call->reply_fd = fd;
 }
 
-void call_after_reply(Call *call, void (*fn)(Caller *caller, gboolean is_ok, void *data),
-                      void *data)
+void call_on_delivery(Call *call, CallDeliveryFunc fn, void *data)
 {
-    call->after_reply = fn;
-    call->after_reply_data = data;
+    call->on_delivery = fn;
+    call->delivery_data = data;
 }
 
 /* Without the body, which is decoded for it. */
@@ -128,8 +127,6 @@ static void call_ended(Call *call, gboolean is_ok)
 {
     Caller *caller = call->caller;
 
-    if (call->after_reply)
-        call->after_reply(caller, is_ok, call->after_reply_data);
     if (call->row->flags & CALL_OPENS && is_ok && caller->state == CALLER_ANONYMOUS &&
         !caller->is_gone) {
         caller->state = CALLER_OPEN;
@@ -141,6 +138,21 @@ static void call_ended(Call *call, gboolean is_ok)
     caller_flush(caller);
 }
 
+/* Somebody waits for the client to have it. */
+static void reply_and_ask(Call *call, const void *ret)
+{
+    Caller *caller = call->caller;
+    gboolean is_queued = rpc_connection_reply(caller->conn, &call->id, ret) && !caller->is_gone;
+
+    if (is_queued)
+        delivery_begin(caller, call->on_delivery, call->delivery_data);
+    call_ended(call, TRUE);
+    if (is_queued)
+        deliveries_look(caller);
+    else
+        call->on_delivery(CALL_UNSENT, call->delivery_data);
+}
+
 static void call_reply(Call *call, gboolean is_ok, const void *ret, const GError *failure)
 {
     g_autoptr(GError) fallback = NULL;
@@ -150,6 +162,10 @@ static void call_reply(Call *call, gboolean is_ok, const void *ret, const GError
         error_set_from(&fallback, FROM_RPC, ERROR_INTERNAL_ERROR,
                        "An error occurred, but the cause is unknown");
         failure = fallback;
+    }
+    if (is_ok && call->on_delivery) {
+        reply_and_ask(call, ret);
+        return;
     }
     if (!is_ok)
         rpc_connection_reply_error(conn, &call->id, failure);

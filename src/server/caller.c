@@ -25,8 +25,6 @@
 #define FLUSH_BYTES    (1024 * 1024) /* per turn and client */
 #define READS_PER_TURN 8
 #define LINGER_MS      2000
-#define SILENT_TCP_MS                                                                              \
-    120000 /* a client host that vanished without a word, and asked for no keepalive */
 
 struct CallerHook {
     GList link;
@@ -197,6 +195,7 @@ void caller_end(Caller *caller, const GError *reason)
     log_debug("client %s: ended: %s", caller->name, reason->message);
     g_clear_pointer(&caller->watch, watch_free);
     g_clear_pointer(&caller->timer, timer_free);
+    deliveries_leave(caller); /* knows what is still unsent */
     rpc_connection_close(caller->conn, reason);
     streams_clear(caller);
     g_clear_pointer(&caller->link, link_free);
@@ -368,6 +367,7 @@ void caller_flush(Caller *caller)
             break;
         rpc_connection_consumed(caller->conn, (uint64_t)put);
         written += (uint64_t)put;
+        caller->written += (uint64_t)put;
     }
     caller->is_flushing = FALSE;
     count_unsent(caller);
@@ -524,6 +524,7 @@ static void caller_ready(int fd, unsigned events, void *data)
 
     if (events & EPOLLOUT)
         caller_flush(caller);
+    deliveries_look(caller); /* what comes brings acknowledgements along */
     if (!caller->is_gone && events & (EPOLLIN | EPOLLHUP | EPOLLERR) &&
         caller->watched_events & EPOLLIN)
         caller_read(caller);

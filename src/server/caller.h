@@ -66,9 +66,16 @@ unsigned call_fd_count(const Call *call);
 int call_take_fd(Call *call, unsigned n);
 /* The reply carries that descriptor (taken), for procedures whose row says so. */
 void call_reply_fd(Call *call, int fd);
-/* fn runs right after the reply (or the error: then is_ok is FALSE) has been queued. */
-void call_after_reply(Call *call, void (*fn)(Caller *caller, gboolean is_ok, void *data),
-                      void *data);
+/* What must not happen before the client has the reply: fn runs once, with the floor, when the
+ * client's kernel has acknowledged all of it, or when it never will.  It must not await.  Not called
+ * if the service function fails.  It may come while the caller lives or long after it has gone. */
+typedef enum {
+    CALL_DELIVERED,
+    CALL_UNSENT,           /* not a byte of the result has left */
+    CALL_DELIVERY_UNKNOWN, /* the connection broke: some of it has left, and nobody knows how far it came */
+} CallDelivery;
+typedef void (*CallDeliveryFunc)(CallDelivery delivery, void *data);
+void call_on_delivery(Call *call, CallDeliveryFunc fn, void *data);
 
 /* --- streams --- */
 

@@ -3,7 +3,8 @@
  *
  *   server.c   accepts, counts and bounds          caller.c   moves a client's bytes, ends it
  *   call.c     from a call's bytes to its reply     stream.c   ties a stream to a descriptor
- *   subscription.c   who wants which event          session.c  calls about the connection itself */
+ *   subscription.c   who wants which event          session.c  calls about the connection itself
+ *   delivery.c  whether a reply has arrived */
 #pragma once
 
 #include "link/link.h"
@@ -11,6 +12,8 @@
 #include "rpc/connection.h"
 #include "rpc/stream.h"
 #include "server/server.h"
+
+typedef struct Delivery Delivery;
 
 typedef enum {
     CALLER_ANONYMOUS, /* has not opened yet */
@@ -45,6 +48,7 @@ struct Caller {
     gboolean is_flushing; /* inside rpc_connection_consumed */
     int64_t slice_end_us; /* no more calls in this turn after that */
     uint64_t counted_unsent;
+    uint64_t written; /* bytes that the socket has taken so far */
     CallerStream *splice_blocked; /* its pipe is full: do not read until it has room */
 
     /* why nothing is delivered now */
@@ -65,6 +69,7 @@ struct Caller {
     gboolean is_waiting; /* in server.waiting */
 
     GQueue hooks;   /* of CallerHook */
+    GQueue deliveries; /* of Delivery */
     GQueue streams; /* of CallerStream */
     GPtrArray *subscriptions;
 };
@@ -90,6 +95,8 @@ void server_forget_client(Caller *caller); /* drops the server's reference */
 void server_check_unsent(void);
 
 /* caller.c */
+/* A client host that vanished without a word, and asked for no keepalive. */
+#define SILENT_TCP_MS (120 * 1000)
 Caller *caller_new(Link *link, gboolean is_readonly);
 void caller_start(Caller *caller);
 void caller_flush(Caller *caller);
@@ -105,6 +112,13 @@ void caller_log_frame(Caller *caller, gboolean is_sent, const WireFrameHeader *h
 void call_received(Caller *caller, RpcCall *rpc_call);
 void calls_drop_queued(Caller *caller);
 RpcCallId call_id(const Call *call);
+
+/* delivery.c */
+/* Once the reply is queued, before any of it is written. */
+void delivery_begin(Caller *caller, CallDeliveryFunc fn, void *data);
+/* After bytes have been written or have come. */
+void deliveries_look(Caller *caller);
+void deliveries_leave(Caller *caller);
 
 /* stream.c */
 CallerStream *stream_of_rpc(Caller *caller, const RpcStream *stream);
