@@ -127,6 +127,10 @@ static const ConfigRow rows[] = {
            "First port for incoming migrations."),
     NUMBER(migration_port_max, "49215", 1, 65535,
            "Last port for incoming migrations."),
+    CHOICE(stock_source, "careful", "careful fast",
+           "A stock source resumes its guest when the answer that it is here gets lost.\n"
+           "careful: the guest runs here only once the source's host has acknowledged the answer (a\n"
+           "round trip); fast: before it, as between stock hosts, and a lost answer makes it run twice."),
 };
 /* clang-format on */
 

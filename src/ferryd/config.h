@@ -31,6 +31,7 @@ typedef struct {
     char **shared_dirs;
 
     char *migration_host, *migration_address;
+    char *stock_source;
     int64_t migration_port_min, migration_port_max;
 } Config;
 

@@ -218,6 +218,7 @@ static gboolean init_rooms(Daemon *daemon, GError **error)
         .migration_address = or_null(config->migration_address),
         .ports = {(uint16_t)config->migration_port_min, (uint16_t)config->migration_port_max},
         .env = &daemon->qemu,
+        .is_stock_trusted = g_str_equal(config->stock_source, "fast"),
         .shared_dirs = (const char *const *)config->shared_dirs,
     };
     daemon->service = (ServiceSettings){.qemu = &daemon->qemu,

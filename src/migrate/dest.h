@@ -34,9 +34,16 @@ typedef struct {
     void *leader;
 } DestFinish;
 
-/* TRUE: the guest is taken; *ret_domain is a new reference, *ret_cookie is C4.  FALSE with an error that
+/* TRUE: the guest is taken; *ret_domain is a new reference, *ret_cookie is C4.  With the word TOLD it does not run yet:
+ * whoever sends the answer says by dest_answered what became of it.  FALSE with an error that
  * phase_error_is_refused knows: it never ran here and never will. */
 AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GBytes **ret_cookie, GError **error);
+
+/* The answer of Finish is acknowledged (HEARD_ACKNOWLEDGED), has not left (HEARD_UNSAID), or its connection broke on the
+ * way (HEARD_NOTHING). */
+void dest_answered(Migration *migration, OwnerHeard heard);
+/* The end of TOLD: by the acknowledgement, or by a person (HEARD_HERE, HEARD_THERE). */
+AWAITS gboolean dest_settle(Migration *migration, OwnerHeard heard, const char *cause, GError **error);
 
 /* The calling connection has ended: refused, loaded or not. */
 void dest_caller_lost(Migration *migration);

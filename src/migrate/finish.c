@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Finish, on the destination: GO and a loaded guest make TAKEN and `cont`; anything else makes REFUSED, durable before it
- * is told.  Between the two facts and `cont` nothing is looked up, logged or synced. */
+ * is told.  Between the two facts and `cont` nothing is looked up, logged or synced.
+ *
+ * A stock source keeps no record, and resumes its guest when no answer comes.  It is answered first (TOLD); the guest runs
+ * here once its kernel has acknowledged the answer.  From the first byte on there is no REFUSED. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -15,6 +18,8 @@
 #include "phase/cookie.h"
 #include "phase/driver.h"
 #include "phase/flags.h"
+
+#define ANSWER_PATIENCE_MS 1000
 
 AWAITS void dest_end_guest(Migration *migration)
 {
@@ -71,7 +76,7 @@ static OwnerHeard heard_in_finish(const Migration *migration, const DestFinish *
     if (request->has_hung_up(request->leader)) /* a stock source that hears nothing resumes its guest */
         return HEARD_ABORT;
     if (!migration->is_peer_ferry)
-        return HEARD_GO;
+        return migrate_settings()->is_stock_trusted ? HEARD_GO : HEARD_FINISH;
     return ferry && ferry->word == COOKIE_WORD_GO && g_str_equal(ferry->attempt, migration->journal->id) ? HEARD_GO
                                                                                                         : HEARD_ABORT;
 }
@@ -166,6 +171,105 @@ AWAITS static gboolean take(Migration *migration, const MigrationCookie *third, 
     return tell_taken(migration, third, ret_cookie, error);
 }
 
+/* --- the answer first --------------------------------------------------------------------------------------------- */
+
+static void on_unacknowledged(void *data)
+{
+    Migration *migration = data;
+
+    if (migration_word(migration) == WORD_TOLD && !migration->task)
+        handover_enter_doubt(migration, "no acknowledgement of the answer for a second; the wait goes on");
+}
+
+/* Beside the wait for the acknowledgement, not before it. */
+AWAITS static void told_task(void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    task_yield();
+    if (!migration_sync(data, &error))
+        log_error("%s", error->message);
+}
+
+AWAITS static gboolean tell(Migration *migration, const MigrationCookie *third, GBytes **ret_cookie, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    g_autoptr(GBytes) answer = fourth_cookie(migration, third, &why);
+
+    if (answer && !handover_hear(migration, HEARD_FINISH, NULL, error))
+        return FALSE;
+    if (!answer || migration_word(migration) != WORD_TOLD)
+        return refuse(migration, why ? why->message : "it cannot be taken", FALSE, error);
+    migration->task = NULL;
+    migration_forget_incoming(migration);
+    migration->answer_timer = timer_new(ANSWER_PATIENCE_MS, on_unacknowledged, migration);
+    task_spawn("migration-told", told_task, migration_ref(migration), (GDestroyNotify)migration_unref);
+    *ret_cookie = g_steal_pointer(&answer);
+    return TRUE;
+}
+
+/* It is ours whether QEMU obeys or not: the source has let it go. */
+AWAITS static void finish_taking(Migration *migration)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (handover_qemu(migration) != OWNER_QEMU_LOADED) {
+        if (!handover_hear(migration, HEARD_NOTHING, NULL, &error))
+            log_error("%s", error->message);
+        return;
+    }
+    if (!migration_sync(migration, &error))
+        log_error("%s", error->message);
+    dest_define(migration);
+}
+
+AWAITS gboolean dest_settle(Migration *migration, OwnerHeard heard, const char *cause, GError **error)
+{
+    Domain *domain = migration->domain;
+    gboolean is_heard;
+
+    migration->task = task_current();
+    task_shield();
+    g_clear_pointer(&migration->answer_timer, timer_free);
+    if (!migration->has_job && heard == HEARD_ACKNOWLEDGED)
+        log_info("domain '%s': the answer has been acknowledged after all", migration->journal->name);
+    is_heard = handover_hear(migration, heard, cause, error);
+    if (is_heard && migration_word(migration) == WORD_TAKEN)
+        finish_taking(migration);
+    migration->task = NULL;
+    if (is_heard && owner_word_is_final(migration_word(migration)))
+        migration_end(migration, cause);
+    if (!domain->persistent && !domain_is_active(domain) && owner_standing(domain) != OWNER_IN_DOUBT)
+        registry_remove(domain); /* it was kept for as long as it waited */
+    task_unshield();
+    return is_heard;
+}
+
+AWAITS static void answered_task(void *data)
+{
+    Migration *migration = data;
+    g_autoptr(GError) error = NULL;
+
+    if (migration_word(migration) == WORD_TOLD && !migration->task &&
+        !dest_settle(migration, migration->answer_heard, NULL, &error))
+        log_error("domain '%s': %s", migration->journal->name, error->message);
+}
+
+void dest_answered(Migration *migration, OwnerHeard heard)
+{
+    if (migration_word(migration) != WORD_TOLD || migration->task)
+        return; /* a person was faster */
+    migration->answer_heard = heard;
+    if (heard != HEARD_NOTHING) {
+        task_spawn("migration-answered", answered_task, migration_ref(migration), (GDestroyNotify)migration_unref);
+        return;
+    }
+    g_clear_pointer(&migration->answer_timer, timer_free);
+    handover_enter_doubt(migration, "the connection broke before the answer was acknowledged");
+}
+
+/* --- the call ------------------------------------------------------------------------------------------------------ */
+
 static gboolean find(const DestFinish *request, Migration **ret_migration, GError **error)
 {
     Migration *migration = migration_find_incoming(request->name);
@@ -185,6 +289,7 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
     g_autoptr(Migration) migration = NULL;
     g_autoptr(MigrationCookie) cookie = NULL;
     g_autoptr(GError) why = NULL;
+    OwnerHeard heard = HEARD_ABORT;
     gboolean is_taken;
 
     if (!find(request, &migration, error))
@@ -207,10 +312,13 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
             cookie = cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_FINISH, &why);
         take_from_cookie(migration, cookie);
         await_loaded(migration);
+        heard = heard_in_finish(migration, request, cookie);
     }
     if (request->is_cancelled)
         is_taken = refuse(migration, "the migration was aborted", TRUE, error);
-    else if (heard_in_finish(migration, request, cookie) == HEARD_GO)
+    else if (heard == HEARD_FINISH)
+        is_taken = tell(migration, cookie, ret_cookie, error);
+    else if (heard == HEARD_GO)
         is_taken = take(migration, cookie, ret_cookie, error);
     else
         is_taken = refuse(migration, why ? why->message : "its memory did not arrive, or nobody said that it may run", FALSE,
@@ -253,6 +361,8 @@ void dest_caller_lost(Migration *migration)
 {
     migration->is_caller_lost = TRUE;
     condition_signal(migration->changed);
+    if (migration_word(migration) == WORD_TOLD)
+        return; /* only the fate of the answer counts */
     if (migration->is_ended)
         migration_forget_incoming(migration);
     else if (!migration->task)

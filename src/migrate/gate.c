@@ -30,6 +30,7 @@ static OwnerStanding standing(Domain *domain)
         return OWNER_HERE;
     switch (migration_word(migration)) {
     case WORD_GO:
+    case WORD_TOLD:
         return OWNER_IN_DOUBT;
     case WORD_OFFERED:
         return owner_record_is_this_boot(migration->record) ? OWNER_HERE : OWNER_IN_DOUBT;
@@ -66,7 +67,9 @@ static char *explain(Domain *domain)
     case OWNER_IN_DOUBT:
         if (handover_is_in_doubt(migration))
             return handover_sentence(migration);
-        return g_strdup_printf("is being handed to %s, waiting for its answer", peer);
+        return migration->side == SIDE_SOURCE
+                   ? g_strdup_printf("is being handed to %s, waiting for its answer", peer)
+                   : g_strdup_printf("is being taken from %s, waiting until it has the answer", peer);
     }
     return NULL;
 }
@@ -117,7 +120,7 @@ static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
             migration_end(migration, "QEMU has ended"); /* between two phases nobody else does */
         return;
     }
-    end->keep = end->keep || migration_word(migration) == WORD_TAKEN;
+    end->keep = end->keep || migration_word(migration) == WORD_TAKEN || migration_word(migration) == WORD_TOLD;
     if (migration_word(migration) == WORD_PREPARED) {
         end->shutoff_reason = SHUTOFF_FAILED;
         if (!migration->task)

@@ -127,8 +127,9 @@ AWAITS static void cont(Migration *migration)
     if (is_destination) {
         g_free(migration->stream_error);
         migration->stream_error = g_strdup(error->message);
-    } else {
-        domain_add_message(domain, "kept here after a migration, but not resumed: %s", error->message);
+    }
+    if (!is_destination || !migration->is_peer_ferry) {
+        domain_add_message(domain, "%s a migration, but not resumed: %s", is_destination ? "here after" : "kept here after", error->message);
     }
 }
 
@@ -144,7 +145,7 @@ static gboolean write_word(Migration *migration, const OwnerVerdict *verdict, co
         migration->journal->cause = g_strdup(cause);
     if (!owner_record_write(migration->record, verdict->word, wish, error))
         return FALSE;
-    if (verdict->word != WORD_GO && verdict->word != WORD_TAKEN) /* in the blackout a log line would cost downtime */
+    if (verdict->word != WORD_GO && verdict->word != WORD_TAKEN && verdict->word != WORD_TOLD) /* in the blackout a log line would cost downtime */
         log_write(LOG_LEVEL_INFO,
                   LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id, "RULE",
                              verdict->rule),
@@ -199,9 +200,9 @@ gboolean handover_is_in_doubt(const Migration *migration)
 {
     OwnerWord word = migration_word(migration);
 
-    if (migration->side != SIDE_SOURCE || migration->task)
+    if (migration->task)
         return FALSE;
-    if (word == WORD_GO)
+    if (word == WORD_GO || word == WORD_TOLD)
         return !migration->has_job;
     return word == WORD_OFFERED && !owner_record_is_this_boot(migration->record);
 }
@@ -210,7 +211,7 @@ void handover_enter_doubt(Migration *migration, const char *why)
 {
     g_autofree char *sentence = NULL;
 
-    if (migration->side != SIDE_SOURCE || migration_word(migration) == WORD_NONE)
+    if (migration_word(migration) == WORD_NONE)
         return;
     migration_end_job(migration);
     sentence = handover_sentence(migration);
@@ -223,6 +224,11 @@ char *handover_sentence(const Migration *migration)
 {
     const char *host = migration->journal->peer ?: "the other host";
 
+    if (migration->side == SIDE_DESTINATION)
+        return g_strdup_printf("outcome unknown: may run on %s; it has not acknowledged that the guest is here; look there, "
+                               "then `ferry migration resolve %s --here` if it does not run there and never will, "
+                               "`--there` if it does",
+                               host, migration->journal->name);
     return g_strdup_printf("outcome unknown: may run on %s; look there, then `ferry migration resolve %s --there` if it "
                            "does, `--here` if it does not and never will",
                            host, migration->journal->name);

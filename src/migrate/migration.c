@@ -83,6 +83,7 @@ void migration_unref(Migration *migration)
     qemu_migration_info_clear(&migration->info);
     owner_record_free(migration->record);
     journal_free(migration->journal);
+    timer_free(migration->answer_timer);
     condition_free(migration->changed);
     domain_unref(migration->domain);
     g_free(migration->abort_reason);

@@ -60,6 +60,8 @@ typedef struct Migration {
     gboolean is_carried;           /* tunnelled: the stream comes over the calling connection */
     gboolean is_cont_unanswered;   /* QEMU was told to run the guest and did not say whether it does */
     gboolean is_stream_attached;   /* QEMU has its descriptor */
+    OwnerHeard answer_heard;       /* TOLD: what became of the answer */
+    Timer *answer_timer;           /* TOLD: until the wait for the acknowledgement is called doubt */
     char *stream_error;
 
     MigrationStats stats;
@@ -78,6 +80,7 @@ typedef struct {
     const char *migration_address; /* to listen on; NULL: every address */
     PortRange ports;
     const QemuEnv *env;            /* QEMU's user, emulators, networks */
+    gboolean is_stock_trusted;     /* stock_source = fast: a stock source's guest runs before it has the answer */
     const char *const *shared_dirs; /* folders that the operator declares shared; may be NULL */
 } MigrateSettings;
 

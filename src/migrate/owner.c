@@ -10,7 +10,8 @@ const EnumName owner_qemu_names[] = {
 
 const EnumName owner_heard_names[] = {
     {"nothing", HEARD_NOTHING}, {"ready", HEARD_READY},     {"abort", HEARD_ABORT}, {"TAKEN", HEARD_TAKEN},
-    {"REFUSED", HEARD_REFUSED}, {"LOST", HEARD_LOST},       {"GO", HEARD_GO},       {"here", HEARD_HERE},       {"cont failed", HEARD_CONT_FAILED},
+    {"REFUSED", HEARD_REFUSED}, {"LOST", HEARD_LOST},       {"GO", HEARD_GO},       {"here", HEARD_HERE},       {"there", HEARD_THERE}, {"Finish", HEARD_FINISH},
+    {"acknowledged", HEARD_ACKNOWLEDGED}, {"unsaid", HEARD_UNSAID}, {"cont failed", HEARD_CONT_FAILED},
     {NULL},
 };
 
@@ -61,9 +62,14 @@ static const Row destination_rows[] = {
     /* word          boot      own QEMU                heard                             then           actions                              rule */
     { WORD_PREPARED, OLDER,    ANYTHING,               ANYTHING,                         WORD_LOST,     OWNER_DESTROY,                       "D-lost" },
     { WORD_PREPARED, NOW,      Q(LOADED),              H(GO),                            WORD_TAKEN,    OWNER_CONT,                          "D-take" },
+    { WORD_PREPARED, NOW,      Q(LOADED),              H(FINISH),                        WORD_TOLD,     0,                                   "D-tell" },
     { WORD_PREPARED, NOW,      ANYTHING,               H(ABORT),                         WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
     { WORD_PREPARED, NOW,      Q(DEAD),                ANYTHING,                         WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-died" },
     { WORD_PREPARED, NOW,      ANYTHING,               ANYTHING,                         WORD_PREPARED, 0,                                   "D-wait" },
+    { WORD_TOLD,     ANY_BOOT, Q(LOADED),              H(ACKNOWLEDGED) | H(HERE),        WORD_TAKEN,    OWNER_CONT,                          "D-told" },
+    { WORD_TOLD,     ANY_BOOT, Q(DEAD),                H(ACKNOWLEDGED) | H(HERE),        WORD_TAKEN,    WRITE | OWNER_DEFINE,                "D-told" },
+    { WORD_TOLD,     ANY_BOOT, ANYTHING,               H(UNSAID) | H(THERE),             WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
+    { WORD_TOLD,     ANY_BOOT, ANYTHING,               ANYTHING,                         WORD_TOLD,     OWNER_WAIT,                          "D-doubt" },
     { WORD_TAKEN,    ANY_BOOT, Q(LOADED),              H(CONT_FAILED),                   WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
     { WORD_TAKEN,    ANY_BOOT, Q(LOADED),              ANYTHING,                         WORD_TAKEN,    OWNER_CONT,                          "D-cont" },
     { WORD_TAKEN,    ANY_BOOT, Q(RUNS) | Q(INCOMING),  ANYTHING,                         WORD_TAKEN,    WRITE | OWNER_DEFINE | OWNER_RUN,    "D-define" },

@@ -31,7 +31,11 @@ typedef enum {
     HEARD_REFUSED,
     HEARD_LOST,
     HEARD_GO,        /* destination: GO in Finish */
-    HEARD_HERE,      /* a person: the guest that was given away has ended there and may start here */
+    HEARD_HERE,      /* a person: the guest does not run there and never will; it may run here */
+    HEARD_THERE,     /* a person, on a destination: the guest is the other host's */
+    HEARD_FINISH,    /* destination, careful: a stock source's Finish(0), whose answer is yet to arrive there */
+    HEARD_ACKNOWLEDGED, /* destination: the kernel of the stock source has the whole answer */
+    HEARD_UNSAID,    /* destination: not a byte of the answer has left */
     HEARD_CONT_FAILED, /* destination: cont was refused until patience ended */
 } OwnerHeard;
 

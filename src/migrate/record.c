@@ -19,7 +19,7 @@ const EnumName owner_word_names[] = {
     {"NONE", WORD_NONE},       {"OFFERED", WORD_OFFERED}, {"GO", WORD_GO},
     {"KEPT", WORD_KEPT},       {"GONE", WORD_GONE},       {"CRASHED", WORD_CRASHED},
     {"PREPARED", WORD_PREPARED}, {"TAKEN", WORD_TAKEN},   {"REFUSED", WORD_REFUSED},
-    {"LOST", WORD_LOST},       {NULL},
+    {"LOST", WORD_LOST},       {"TOLD", WORD_TOLD},     {NULL},
 };
 
 static const EnumName wish_names[] = {{"run", WISH_RUN}, {"paused", WISH_PAUSED}, {NULL}};

@@ -18,6 +18,7 @@ typedef enum {
     WORD_GONE,     /* source: the destination has it for good */
     WORD_CRASHED,  /* source: the image is lost, the guest is shut off here */
     WORD_PREPARED, /* destination: I may get it */
+    WORD_TOLD,     /* destination of a stock source: I have answered that I take it; the answer may not have arrived */
     WORD_TAKEN,    /* destination: it is mine */
     WORD_REFUSED,  /* destination: it never ran here and never will */
     WORD_LOST,     /* destination: I no longer have it and cannot prove that it never ran; it never will */

@@ -49,7 +49,7 @@ static Journal *guess_journal(const Domain *domain, const Attempt *attempt, cons
 {
     OwnerWord word = record ? owner_record_word(record) : WORD_GO;
     gboolean is_destination =
-        word == WORD_PREPARED || word == WORD_TAKEN || word == WORD_REFUSED || word == WORD_LOST;
+        word == WORD_PREPARED || word == WORD_TOLD || word == WORD_TAKEN || word == WORD_REFUSED || word == WORD_LOST;
     Journal *journal =
         journal_new(is_destination ? SIDE_DESTINATION : SIDE_SOURCE, &domain->uuid, domain->name, attempt->epoch);
 
@@ -70,7 +70,9 @@ static OwnerWord guess_word(const Domain *domain, const Journal *journal)
         return (OwnerWord)word;
     if (journal->side == SIDE_SOURCE)
         return WORD_GO;
-    return domain_is_active(domain) && !domain->is_incoming ? WORD_TAKEN : WORD_PREPARED;
+    if (domain_is_active(domain) && !domain->is_incoming)
+        return WORD_TAKEN;
+    return journal->token ? WORD_PREPARED : WORD_TOLD; /* a stock source may have been answered */
 }
 
 /* Part of it cannot be read.  To take that for "no migration" would let a guest run that was given away. */
@@ -265,6 +267,8 @@ AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, const char *co
         migration_watch(migration);
         ask_qemu(migration);
     }
+    if (migration->side == SIDE_DESTINATION)
+        return dest_settle(migration, is_here ? HEARD_HERE : HEARD_THERE, cause, error) && migration_sync(migration, error);
     return source_settle(migration, is_here ? (is_given ? HEARD_HERE : HEARD_REFUSED) : HEARD_TAKEN, NULL, cause, error) &&
            migration_sync(migration, error);
 }

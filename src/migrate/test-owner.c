@@ -84,6 +84,33 @@ static void refused_is_durable_and_never_runs(void)
     }
 }
 
+/* TOLD: the answer to a stock source has left, or may have. */
+static void told_runs_only_once_acknowledged(void)
+{
+    g_assert_cmpint(destination(WORD_PREPARED, OWNER_QEMU_LOADED, HEARD_FINISH).word, ==, WORD_TOLD);
+    g_assert_cmpint(destination(WORD_PREPARED, OWNER_QEMU_INCOMING, HEARD_FINISH).word, ==, WORD_PREPARED);
+    for (int heard = HEARD_NOTHING; heard <= HEARD_CONT_FAILED; heard++) {
+        OwnerVerdict verdict = destination(WORD_TOLD, OWNER_QEMU_LOADED, (OwnerHeard)heard);
+        gboolean is_ours = heard == HEARD_ACKNOWLEDGED || heard == HEARD_HERE;
+        gboolean is_theirs = heard == HEARD_UNSAID || heard == HEARD_THERE;
+
+        g_assert_cmpint(verdict.word, ==, is_ours ? WORD_TAKEN : is_theirs ? WORD_REFUSED : WORD_TOLD);
+        g_assert_cmpint(!!(verdict.actions & OWNER_CONT), ==, is_ours);
+        g_assert_cmpint(!!(verdict.actions & OWNER_WAIT), ==, !is_ours && !is_theirs);
+    }
+}
+
+static void told_survives_the_host_in_doubt(void)
+{
+    OwnerVerdict verdict = owner_decide(SIDE_DESTINATION, WORD_TOLD, FALSE, OWNER_QEMU_DEAD, HEARD_NOTHING);
+
+    g_assert_cmpint(verdict.word, ==, WORD_TOLD);
+    g_assert_cmpuint(verdict.actions, ==, OWNER_WAIT);
+    verdict = owner_decide(SIDE_DESTINATION, WORD_TOLD, FALSE, OWNER_QEMU_DEAD, HEARD_HERE);
+    g_assert_cmpint(verdict.word, ==, WORD_TAKEN);
+    g_assert_true(verdict.actions & OWNER_DEFINE);
+}
+
 /* The daemon may end between a word and what the word asks for. */
 static void kept_is_carried_out_after_a_restart(void)
 {
@@ -124,6 +151,8 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/owner/destination-runs-only-on-go-and-loaded", destination_runs_only_on_go_and_loaded);
     g_test_add_func("/migrate/owner/older-boot-waits-or-is-lost", older_boot_waits_on_the_source_and_is_lost_on_the_destination);
     g_test_add_func("/migrate/owner/refused-is-durable-and-never-runs", refused_is_durable_and_never_runs);
+    g_test_add_func("/migrate/owner/told-runs-only-once-acknowledged", told_runs_only_once_acknowledged);
+    g_test_add_func("/migrate/owner/told-survives-the-host-in-doubt", told_survives_the_host_in_doubt);
     g_test_add_func("/migrate/owner/kept-is-carried-out", kept_is_carried_out_after_a_restart);
     g_test_add_func("/migrate/owner/every-final-word-is-repeatable", every_final_word_is_repeatable);
     return g_test_run();

@@ -287,6 +287,18 @@ static gboolean has_hung_up(void *leader)
     return caller_has_hung_up(leader);
 }
 
+static void answered(CallDelivery delivery, void *data)
+{
+    static const OwnerHeard heard[] = {
+        [CALL_DELIVERED] = HEARD_ACKNOWLEDGED,
+        [CALL_UNSENT] = HEARD_UNSAID,
+        [CALL_DELIVERY_UNKNOWN] = HEARD_NOTHING,
+    };
+    g_autoptr(Migration) migration = data;
+
+    dest_answered(migration, heard[delivery]);
+}
+
 AWAITS static gboolean finish(Call *call, const char *name, const guint8 *cookie_in, size_t cookie_len, uint64_t flags,
                               gboolean is_cancelled, RemoteDomainMigrateFinish3Ret *ret, GError **error)
 {
@@ -310,12 +322,14 @@ AWAITS static gboolean finish(Call *call, const char *name, const guint8 *cookie
     if (migration && !migration->is_ended && !migration->task)
         lead_take(migration, call); /* who asks is who must hear the answer */
     is_taken = dest_finish(&request, &domain, &cookie, error);
-    if (migration && migration->is_ended)
+    if (migration && (migration->is_ended || migration_word(migration) == WORD_TOLD))
         lead_drop(migration);
     if (!is_taken)
         return FALSE;
     service_fill(&ret->dom, domain, call_arena(call));
     return_cookie(call, cookie, &ret->cookie_out, &ret->cookie_out_len);
+    if (migration_word(migration) == WORD_TOLD)
+        call_on_delivery(call, answered, migration_ref(migration));
     return TRUE;
 }
 
