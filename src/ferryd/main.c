@@ -4,8 +4,8 @@
  *
  * The order of the start (main, then start_up on the first task): options and configuration ·
  * folders and the lock · what this host is · the rooms, lowest first · guests and migrations of the
- * last daemon · sockets · "ready" · autostart.  The end is short: SIGTERM drops all tasks where
- * they stand, guests run on, the journal is the truth. */
+ * last daemon · sockets · "ready" · emulators · autostart.  The end is short: SIGTERM drops all tasks
+ * where they stand, guests run on, the journal is the truth. */
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
@@ -312,7 +312,6 @@ static gboolean open_sockets(const Daemon *daemon, GError **error)
 
 static AWAITS gboolean start_guests_and_sockets(Daemon *daemon, GError **error)
 {
-    probe_prefill(daemon->qemu.probes);
     if (!load_domains(error))
         return FALSE;
     recover_orphans();
@@ -333,6 +332,7 @@ static AWAITS void start_up(void *data)
     log_info("ferryd %s is ready: %u guests running, %u defined and off, host '%s'", FERRYD_VERSION,
              registry_count(TRUE), registry_count(FALSE), daemon->host_name);
     notify_send("READY=1");
+    probe_prefill(daemon->qemu.probes);
     load_autostart();
 }
 

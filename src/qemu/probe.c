@@ -170,13 +170,10 @@ static char *file_of(const ProbeCache *cache, const char *emulator, gboolean wit
                       : NULL;
 }
 
-static Probe *load(const ProbeCache *cache, const char *emulator, gboolean with_kvm,
-                   const char *key)
+static Probe *read_kept(const char *path, const char *emulator, const char *key)
 {
-    g_autofree char *path = file_of(cache, emulator, with_kvm);
     g_autofree char *text = path ? file_read(path, FILE_MAX, NULL, NULL) : NULL;
     char *answers_text = text ? strchr(text, '\n') : NULL;
-    Probe *probe;
 
     if (!answers_text)
         return NULL;
@@ -184,7 +181,19 @@ static Probe *load(const ProbeCache *cache, const char *emulator, gboolean with_
     if (strcmp(text, key) != 0)
         return NULL;
     g_autoptr(json_object) answers = qmp_object_parse(answers_text, NULL);
-    probe = answers ? probe_read(emulator, answers, NULL) : NULL;
+    return answers ? probe_read(emulator, answers, NULL) : NULL;
+}
+
+/* Some megabyte of JSON: off the floor, for at start-up the first clients are there. */
+AWAITS static Probe *load(const ProbeCache *cache, const char *emulator, gboolean with_kvm,
+                          const char *key)
+{
+    g_autofree char *path = file_of(cache, emulator, with_kvm);
+    Probe *probe = NULL;
+
+    off_floor {
+        probe = read_kept(path, emulator, key);
+    }
     return probe;
 }
 
@@ -310,7 +319,8 @@ AWAITS static void prefill_body(void *data)
     if (kvm_works(NULL))
         ask_each(data);
 #ifdef __GLIBC__
-    malloc_trim(0); /* an emulator's description of itself is some megabyte of JSON, and is read once */
+    malloc_trim(
+        0); /* an emulator's description of itself is some megabyte of JSON, and is read once */
 #endif
 }
 
