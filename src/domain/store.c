@@ -23,6 +23,9 @@
 #define STATUS_VERSION 1
 #define FILE_STEM_MAX  240 /* leaves room for a suffix within NAME_MAX */
 
+#define READERS_MAX      4  /* threads that read definitions at start-up, ours included */
+#define READER_MIN_SHARE 50 /* definitions that pay for one more */
+
 /* ".xml" and ".autostart" must agree on the stem also for names that are too long when encoded. */
 static char *file_stem(const char *name)
 {
@@ -103,7 +106,23 @@ static void stored_definition_free(StoredDefinition *stored)
     g_free(stored);
 }
 
-static StoredDefinition *read_definition(const char *path)
+/* What the folder holds, and what is made of it.  Reading a definition is pure work on one file, so
+ * threads share the list; each takes the next path that nobody has taken. */
+typedef struct {
+    GPtrArray *paths;        /* char * */
+    GHashTable *markers;     /* names of *.autostart files */
+    StoredDefinition **read; /* one per path; NULL: could not be read */
+    int next;
+} Reading;
+
+static void reading_clear(Reading *reading)
+{
+    g_ptr_array_unref(reading->paths);
+    g_hash_table_unref(reading->markers);
+    g_free(reading->read);
+}
+
+static StoredDefinition *read_definition(const Reading *reading, const char *path)
 {
     g_autoptr(GError) error = NULL;
     size_t len = 0;
@@ -116,12 +135,56 @@ static StoredDefinition *read_definition(const char *path)
         return NULL;
     }
     StoredDefinition *stored = g_new0(StoredDefinition, 1);
-    g_autofree char *marker = store_autostart_path(state_dir(), definition->name);
+    g_autofree char *stem = file_stem(definition->name);
+    g_autofree char *marker = g_strconcat(stem, ".autostart", NULL);
     stored->name = g_strdup(definition->name);
     stored->path = g_strdup(path);
-    stored->is_autostart = access(marker, F_OK) == 0;
+    stored->is_autostart = g_hash_table_contains(reading->markers, marker);
     stored->definition = g_steal_pointer(&definition);
     return stored;
+}
+
+static gboolean list_folder(Reading *reading, const char *folder, GError **error)
+{
+    g_autoptr(GDir) dir = dir_make(folder, 0700, error) ? g_dir_open(folder, 0, error) : NULL;
+
+    if (!dir)
+        return FALSE;
+    for (const char *name; (name = g_dir_read_name(dir));) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+
+        if (g_str_has_suffix(name, ".xml.new")) /* a write that was cut off */
+            unlink(path);
+        else if (g_str_has_suffix(name, ".autostart"))
+            g_hash_table_add(reading->markers, g_strdup(name));
+        else if (g_str_has_suffix(name, ".xml") && *name != '.')
+            g_ptr_array_add(reading->paths, g_steal_pointer(&path));
+    }
+    return TRUE;
+}
+
+static void *read_some(void *data)
+{
+    Reading *reading = data;
+
+    for (unsigned i; (i = (unsigned)g_atomic_int_add(&reading->next, 1)) < reading->paths->len;)
+        reading->read[i] = read_definition(reading, reading->paths->pdata[i]);
+    return NULL;
+}
+
+/* Off the floor. */
+static void read_all(Reading *reading)
+{
+    const unsigned helpers =
+        MIN(MIN(g_get_num_processors(), READERS_MAX) - 1, reading->paths->len / READER_MIN_SHARE);
+    GThread *threads[READERS_MAX] = {NULL};
+
+    for (unsigned i = 0; i < helpers; i++)
+        threads[i] = g_thread_try_new("definitions", read_some, reading, NULL);
+    read_some(reading);
+    for (unsigned i = 0; i < helpers; i++)
+        if (threads[i])
+            g_thread_join(threads[i]);
 }
 
 AWAITS GPtrArray *store_read_definitions(GError **error)
@@ -129,26 +192,19 @@ AWAITS GPtrArray *store_read_definitions(GError **error)
     g_autofree char *folder = g_strconcat(state_dir(), "/domains", NULL);
     g_autoptr(GPtrArray) list =
         g_ptr_array_new_with_free_func((GDestroyNotify)stored_definition_free);
-    unsigned read = 0;
+    __attribute__((cleanup(reading_clear)))
+    Reading reading = {.paths = g_ptr_array_new_with_free_func(g_free),
+                       .markers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
 
-    if (!dir_make(folder, 0700, error))
+    if (!list_folder(&reading, folder, error))
         return NULL;
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, error);
-    if (!dir)
-        return NULL;
-    for (const char *name; (name = g_dir_read_name(dir));) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-
-        if (g_str_has_suffix(name, ".xml.new")) /* a write that was cut off */
-            unlink(path);
-        if (!g_str_has_suffix(name, ".xml") || *name == '.')
-            continue;
-        StoredDefinition *stored = read_definition(path);
-        if (stored)
-            g_ptr_array_add(list, stored);
-        if (++read % 50 == 0)
-            task_yield();
+    reading.read = g_new0(StoredDefinition *, reading.paths->len);
+    off_floor {
+        read_all(&reading);
     }
+    for (unsigned i = 0; i < reading.paths->len; i++)
+        if (reading.read[i])
+            g_ptr_array_add(list, reading.read[i]);
     return g_steal_pointer(&list);
 }
 

@@ -184,7 +184,7 @@ static gboolean read_console(GuestDef *def, XmlNode *devices, GError **error)
                          "unsupported configuration: a <console> other than the first <serial> "
                          "(line %u) is not supported by "
                          "this host",
-                         node->line);
+                         xml_line(node));
     return TRUE;
 }
 

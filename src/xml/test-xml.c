@@ -36,7 +36,7 @@ static void test_tree_knows_names_values_text_and_lines(void)
     g_assert_cmpstr(xml_text(root), ==, "onetwo<raw>");
     g_assert_null(xml_attr(root, "z"));
     b = xml_next(b, "b");
-    g_assert_cmpuint(b->line, ==, 1);
+    g_assert_cmpuint(xml_line(b), ==, 1);
     g_assert_cmpstr(xml_text(b), ==, "in");
     g_assert_null(xml_next(b, "b"));
     g_assert_null(xml_child(root, "b/c"));
@@ -49,7 +49,7 @@ static void test_path_walks_down(void)
     g_autofree char *path = xml_path(boot);
 
     g_assert_cmpstr(path, ==, "a/os/boot");
-    g_assert_cmpuint(boot->line, ==, 2);
+    g_assert_cmpuint(xml_line(boot), ==, 2);
     g_assert_null(xml_child(xml_root(tree), "boot"));
 }
 

@@ -100,7 +100,6 @@ static void XMLCALL on_start(void *data, const XML_Char *name, const XML_Char **
     node->tree = build->tree;
     node->name = arena_strdup(build->tree->arena, name);
     node->text = "";
-    node->line = (unsigned)XML_GetCurrentLineNumber(build->expat);
     node->begin = (size_t)XML_GetCurrentByteIndex(build->expat);
     node->inner_begin = node->begin + (size_t)XML_GetCurrentByteCount(build->expat);
     build_attrs(build, node, pairs);
@@ -195,17 +194,24 @@ static size_t longest_tag(const char *text, size_t len, size_t *ret_place)
     return longest;
 }
 
+static unsigned line_of(const char *text, size_t place)
+{
+    unsigned line = 1;
+
+    for (size_t i = 0; i < place; i++)
+        line += text[i] == '\n';
+    return line;
+}
+
 static gboolean check_tags(const char *text, size_t len, GError **error)
 {
     size_t place = 0;
-    unsigned line = 1;
 
-    if (longest_tag(text, len, &place) <= XML_TAG_MAX)
+    if (len <= XML_TAG_MAX || longest_tag(text, len, &place) <= XML_TAG_MAX)
         return TRUE;
-    for (size_t i = 0; i < place; i++)
-        line += text[i] == '\n';
     return error_set_from(error, FROM_XML, ERROR_XML_ERROR,
-                          "XML error: line %u: a tag is longer than %u bytes", line, XML_TAG_MAX);
+                          "XML error: line %u: a tag is longer than %u bytes", line_of(text, place),
+                          XML_TAG_MAX);
 }
 
 static gboolean build_run(Build *build, GError **error)
@@ -263,6 +269,11 @@ void xml_free(XmlTree *tree)
     arena_free(tree->arena);
     g_free(tree->source);
     g_free(tree);
+}
+
+unsigned xml_line(const XmlNode *node)
+{
+    return line_of(node->tree->source, node->begin);
 }
 
 XmlNode *xml_root(XmlTree *tree)
@@ -376,7 +387,7 @@ gboolean xml_error(const XmlNode *node, GError **error, const char *format, ...)
     what = g_strdup_vprintf(format, args);
     va_end(args);
     return error_set_from(error, FROM_XML, ERROR_XML_ERROR, "XML error: %s (<%s>, line %u)", what,
-                          path, node->line);
+                          path, xml_line(node));
 }
 
 gboolean xml_unsupported(const XmlNode *node, const char *attr, GError **error)
@@ -387,10 +398,10 @@ gboolean xml_unsupported(const XmlNode *node, const char *attr, GError **error)
         return error_set(error, ERROR_CONFIG_UNSUPPORTED,
                          "unsupported configuration: attribute '%.100s' of <%s> (line %u) is not "
                          "supported by this host",
-                         attr, path, node->line);
+                         attr, path, xml_line(node));
     return error_set(error, ERROR_CONFIG_UNSUPPORTED,
                      "unsupported configuration: <%s> (line %u) is not supported by this host",
-                     path, node->line);
+                     path, xml_line(node));
 }
 
 gboolean xml_unsupported_value(const XmlNode *node, const char *attr, const char *value,
@@ -402,11 +413,11 @@ gboolean xml_unsupported_value(const XmlNode *node, const char *attr, const char
         return error_set(
             error, ERROR_CONFIG_UNSUPPORTED,
             "unsupported configuration: %s='%s' of <%s> (line %u) is not supported by this host",
-            attr, shown, path, node->line);
+            attr, shown, path, xml_line(node));
     return error_set(
         error, ERROR_CONFIG_UNSUPPORTED,
         "unsupported configuration: '%s' in <%s> (line %u) is not supported by this host", shown,
-        path, node->line);
+        path, xml_line(node));
 }
 
 static gboolean is_blank(const char *text)

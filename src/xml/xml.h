@@ -27,8 +27,7 @@ typedef struct XmlAttr {
 
 struct XmlNode {
     const char *name;
-    const char *text; /* all text directly inside, joined; never NULL */
-    unsigned line;
+    const char *text;              /* all text directly inside, joined; never NULL */
     size_t begin, end;             /* bytes of the whole element in the source */
     size_t inner_begin, inner_end; /* and of what stands between its tags */
     gboolean is_read;
@@ -47,6 +46,7 @@ struct XmlNode {
 XmlTree *xml_parse(const char *text, size_t len, const char *root_name, GError **error);
 void xml_free(XmlTree *tree);
 XmlNode *xml_root(XmlTree *tree);
+unsigned xml_line(const XmlNode *node); /* from 1; counted when asked, for messages only */
 
 /* Reading marks what it touches.  Paths: "os/boot"; the first match, NULL if there is none. */
 XmlNode *xml_child(XmlNode *node, const char *path);
