@@ -81,14 +81,17 @@ static gboolean prepare(void *endpoint, PhaseRun *run, GError **error)
     RemoteDomainMigratePrepare3ParamsArgs args = {
         .flags = (uint32_t)migrate_flags_for_destination(run->flags)};
     RemoteDomainMigratePrepare3ParamsRet ret = {0};
+    g_autoptr(GError) cause = NULL;
 
     if (!check_abort(migration, error))
         return FALSE;
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
     if (!connection_call_long(migration->dest, REMOTE_DOMAIN_MIGRATE_PREPARE3_PARAMS, &args, arena,
-                              &ret, interval(migration), prepare_idle, migration, error)) {
+                              &ret, interval(migration), prepare_idle, migration, &cause)) {
         phase_run_set_cookie(run, NULL);
+        cookie_explain_refusal(&cause);
+        g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
     }
     run->uri_out = g_strdup(ret.uri_out);

@@ -213,6 +213,22 @@ static void write_ferry(const CookieFerry *ferry, XmlWriter *writer)
     xml_write_close(writer);
 }
 
+static void write_proofs(const MigrationCookie *cookie, XmlWriter *writer)
+{
+    for (guint i = 0; i < cookie->proofs->len; i++) {
+        const CookieProof *proof = &g_array_index(cookie->proofs, CookieProof, i);
+
+        xml_write_open(writer, "ferry-proof");
+        xml_write_attr(writer, "target", proof->target);
+        xml_write_attr_format(writer, "layer", "%u", proof->layer);
+        xml_write_attr(writer, "id", proof->id);
+        xml_write_attr(writer, "secret", proof->secret);
+        xml_write_attr_format(writer, "inode", "%" G_GUINT64_FORMAT, proof->inode);
+        xml_write_attr(writer, "serial", proof->serial);
+        xml_write_close(writer);
+    }
+}
+
 GBytes *cookie_format(const MigrationCookie *cookie, GError **error)
 {
     g_autoptr(XmlWriter) writer = xml_writer_new();
@@ -234,6 +250,7 @@ GBytes *cookie_format(const MigrationCookie *cookie, GError **error)
     write_capabilities(cookie, writer);
     write_bitmaps(cookie, writer);
     write_ferry(cookie->ferry, writer);
+    write_proofs(cookie, writer);
     xml_write_close(writer);
 
     text = xml_writer_finish(g_steal_pointer(&writer));

@@ -11,7 +11,8 @@
 
 static const unsigned expected_features[] = {
     [COOKIE_FOR_PREPARE] =
-        COOKIE_LOCKSTATE | COOKIE_NBD | CPU_HOTPLUG | COOKIE_CAPABILITIES | COOKIE_DIRTY_BITMAPS,
+        COOKIE_LOCKSTATE | COOKIE_NBD | CPU_HOTPLUG | COOKIE_CAPABILITIES | COOKIE_DIRTY_BITMAPS |
+        COOKIE_STORAGE_PROOF,
     [COOKIE_FOR_PERFORM] =
         COOKIE_GRAPHICS | COOKIE_NBD | COOKIE_CAPABILITIES | COOKIE_DIRTY_BITMAPS,
     [COOKIE_FOR_FINISH] = COOKIE_NETWORK | COOKIE_STATISTICS | COOKIE_NBD | COOKIE_PERSISTENT,
@@ -211,6 +212,28 @@ static gboolean read_reach(CookieFerry *ferry, XmlNode *node, GError **error)
     return TRUE;
 }
 
+static gboolean read_proofs(MigrationCookie *cookie, XmlNode *root, GError **error)
+{
+    XmlNode *node = xml_child(root, "ferry-proof");
+
+    for (; node; node = xml_next(node, "ferry-proof")) {
+        CookieProof proof = {0};
+
+        if (cookie->proofs->len >= COOKIE_PROOFS_MAX ||
+            !xml_attr_uint(node, "layer", UINT16_MAX, &proof.layer, NULL) ||
+            !xml_attr_u64(node, "inode", UINT64_MAX, &proof.inode, NULL))
+            return malformed(error, "ferry-proof element");
+        proof.target = g_strdup(xml_attr(node, "target"));
+        proof.id = g_strdup(xml_attr(node, "id"));
+        proof.secret = g_strdup(xml_attr(node, "secret"));
+        proof.serial = g_strdup(xml_attr(node, "serial"));
+        g_array_append_val(cookie->proofs, proof); /* freed with the cookie in any case */
+        if (!cookie_proof_check(&proof))
+            return malformed(error, "ferry-proof element");
+    }
+    return TRUE;
+}
+
 /* Attributes that we do not know are skipped; those that we do know decide who runs a guest, so
  * they have to be right. */
 static gboolean read_ferry(MigrationCookie *cookie, XmlNode *root, GError **error)
@@ -282,7 +305,8 @@ MigrationCookie *cookie_parse(const void *bytes, size_t len, CookieReader reader
     if (!read_features(cookie, root, reader, error) || !read_graphics(cookie, root, error) ||
         !read_lockstate(cookie, root, error) || !read_network(cookie, root, error) ||
         !read_nbd(cookie, root, error) || !read_capabilities(cookie, root, error) ||
-        !read_bitmaps(cookie, root, error) || !read_ferry(cookie, root, error))
+        !read_bitmaps(cookie, root, error) || !read_ferry(cookie, root, error) ||
+        !read_proofs(cookie, root, error))
         return NULL;
     stats = xml_child(root, "statistics");
     cookie->has_stats = stats != NULL;

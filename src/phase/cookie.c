@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
+
+#define COOKIE_UNSAFE_WORDS "Unsafe migration: Migration without shared storage is unsafe"
 
 const EnumName cookie_feature_names[] = {
     {"graphics", COOKIE_GRAPHICS},
@@ -20,6 +23,10 @@ const EnumName cookie_feature_names[] = {
     {"allowReboot", COOKIE_ALLOW_REBOOT},
     {"capabilities", COOKIE_CAPABILITIES},
     {"block-dirty-bitmaps", COOKIE_DIRTY_BITMAPS},
+    /* A stock host that refuses it shows the name to its user, so that is a sentence. */
+    {COOKIE_UNSAFE_WORDS ": only a ferryd can tell whether a disk is the same file there; if all "
+                         "are, repeat with --unsafe",
+     COOKIE_STORAGE_PROOF},
     {NULL},
 };
 
@@ -50,6 +57,27 @@ static void bitmap_clear(CookieBitmap *bitmap)
     g_free(bitmap->alias);
 }
 
+void cookie_proof_clear(CookieProof *proof)
+{
+    g_free(proof->target);
+    g_free(proof->id);
+    g_free(proof->secret);
+    g_free(proof->serial);
+    *proof = (CookieProof){0};
+}
+
+void cookie_proof_copy(const CookieProof *proof, CookieProof *ret_copy)
+{
+    *ret_copy = (CookieProof){
+        .target = g_strdup(proof->target),
+        .layer = proof->layer,
+        .id = g_strdup(proof->id),
+        .secret = g_strdup(proof->secret),
+        .inode = proof->inode,
+        .serial = g_strdup(proof->serial),
+    };
+}
+
 static void interface_clear(CookieInterface *interface)
 {
     g_free(interface->vport_type);
@@ -62,6 +90,11 @@ static GArray *list_new(size_t item_size, GDestroyNotify clear)
 
     g_array_set_clear_func(list, clear);
     return list;
+}
+
+GArray *cookie_proofs_new(void)
+{
+    return list_new(sizeof(CookieProof), (GDestroyNotify)cookie_proof_clear);
 }
 
 MigrationCookie *cookie_new(const char *name, const Uuid *uuid, const char *hostname,
@@ -78,6 +111,7 @@ MigrationCookie *cookie_new(const char *name, const Uuid *uuid, const char *host
     cookie->nbd_disks = list_new(sizeof(CookieDisk), (GDestroyNotify)disk_clear);
     cookie->capabilities = list_new(sizeof(CookieCapability), (GDestroyNotify)capability_clear);
     cookie->bitmaps = list_new(sizeof(CookieBitmap), (GDestroyNotify)bitmap_clear);
+    cookie->proofs = cookie_proofs_new();
     return cookie;
 }
 
@@ -116,6 +150,7 @@ void cookie_free(MigrationCookie *cookie)
     g_array_unref(cookie->nbd_disks);
     g_array_unref(cookie->capabilities);
     g_array_unref(cookie->bitmaps);
+    g_array_unref(cookie->proofs);
     ferry_free(cookie->ferry);
     g_free(cookie);
 }
@@ -218,6 +253,54 @@ gboolean cookie_check_lock(const MigrationCookie *cookie, const char *lock_drive
         return error_set(error, ERROR_INTERNAL_ERROR,
                          "internal error: Missing %s lock state for migration cookie", lock_driver);
     return TRUE;
+}
+
+char *cookie_proof_format(const CookieProof *proof)
+{
+    g_autofree char *serial = g_uri_escape_string(proof->serial ?: "", NULL, FALSE);
+
+    return g_strdup_printf("%s %u %s %s %" G_GUINT64_FORMAT " %s", proof->target, proof->layer,
+                           proof->id, proof->secret, proof->inode, serial);
+}
+
+gboolean cookie_proof_check(const CookieProof *proof)
+{
+    uint8_t bytes[COOKIE_PROOF_SECRET_BYTES];
+
+    return proof->target && *proof->target && proof->id &&
+           hex_parse(proof->id, bytes, COOKIE_PROOF_ID_BYTES) && proof->secret &&
+           hex_parse(proof->secret, bytes, COOKIE_PROOF_SECRET_BYTES);
+}
+
+gboolean cookie_proof_parse(const char *text, CookieProof *ret_proof)
+{
+    g_auto(GStrv) words = g_strsplit(text, " ", 7);
+    uint64_t layer;
+
+    if (g_strv_length(words) != 6 || !number_parse_u64(words[1], UINT16_MAX, &layer) ||
+        !number_parse_u64(words[4], UINT64_MAX, &ret_proof->inode))
+        return FALSE;
+    ret_proof->target = g_strdup(words[0]);
+    ret_proof->layer = (unsigned)layer;
+    ret_proof->id = g_strdup(words[2]);
+    ret_proof->secret = g_strdup(words[3]);
+    ret_proof->serial = *words[5] ? g_uri_unescape_string(words[5], NULL) : NULL;
+    if (cookie_proof_check(ret_proof))
+        return TRUE;
+    cookie_proof_clear(ret_proof);
+    return FALSE;
+}
+
+void cookie_explain_refusal(GError **error)
+{
+    const char *words = *error ? strstr((*error)->message, COOKIE_UNSAFE_WORDS) : NULL;
+    g_autofree char *sentence = NULL;
+
+    if (!words || error_is(*error, ERROR_MIGRATE_UNSAFE))
+        return;
+    sentence = g_strdup(words);
+    g_clear_error(error);
+    error_set(error, ERROR_MIGRATE_UNSAFE, "%s", sentence);
 }
 
 GBytes *cookie_hand_on(GBytes *c2, CookieWord word)

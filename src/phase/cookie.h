@@ -32,6 +32,7 @@ typedef enum { /* what the reader must know, or refuse the cookie */
                COOKIE_ALLOW_REBOOT = 1 << 9,
                COOKIE_CAPABILITIES = 1 << 10,
                COOKIE_DIRTY_BITMAPS = 1 << 11,
+               COOKIE_STORAGE_PROOF = 1 << 12, /* ours: whoever cannot read the proofs refuses */
 } CookieFeature;
 
 extern const EnumName cookie_feature_names[];
@@ -57,6 +58,21 @@ typedef struct {
 typedef struct {
     char *target, *bitmap, *alias;
 } CookieBitmap;
+
+#define COOKIE_PROOF_ID_BYTES     16
+#define COOKIE_PROOF_SECRET_BYTES 32
+#define COOKIE_PROOFS_MAX         256
+
+/* What shows the destination that an image is the same file there: what the source has written
+ * beside it, or the serial number of a device. */
+typedef struct {
+    char *target;   /* vda */
+    unsigned layer; /* 0: the image itself, 1: what it is based on, … */
+    char *id;       /* hexadecimal, part of a file's name */
+    char *secret;   /* hexadecimal, the content of that file */
+    uint64_t inode;
+    char *serial; /* a device's; NULL: a file */
+} CookieProof;
 
 typedef struct {
     unsigned index;
@@ -130,6 +146,7 @@ typedef struct {
     gboolean has_capabilities; /* the element, even if the list is empty */
     GArray *capabilities;      /* CookieCapability; never NULL */
     GArray *bitmaps;           /* CookieBitmap; never NULL */
+    GArray *proofs;            /* CookieProof; never NULL */
 
     CookieFerry *ferry; /* NULL: the sender is a stock host */
 } MigrationCookie;      /* owns all */
@@ -139,6 +156,17 @@ MigrationCookie *cookie_new(const char *name, const Uuid *uuid, const char *host
 void cookie_free(MigrationCookie *cookie);
 void cookie_add_capability(MigrationCookie *cookie, const char *name, gboolean is_auto);
 void cookie_add_disk(MigrationCookie *cookie, const char *target, uint64_t capacity_bytes);
+GArray *cookie_proofs_new(void); /* of CookieProof, whose contents it owns */
+void cookie_proof_copy(const CookieProof *proof, CookieProof *ret_copy);
+void cookie_proof_clear(CookieProof *proof);
+/* Is it complete, and are id and secret what they have to be? */
+gboolean cookie_proof_check(const CookieProof *proof);
+/* One line, and back: for answers outside of cookies. */
+char *cookie_proof_format(const CookieProof *proof);
+gboolean cookie_proof_parse(const char *text, CookieProof *ret_proof);
+/* A stock destination refuses proofs as an unknown feature, whose name says what it means.  Makes a
+ * refusal as unsafe of it, as a source would have said it. */
+void cookie_explain_refusal(GError **error);
 /* The cookie's own, made if it was not there. */
 CookieFerry *cookie_ferry(MigrationCookie *cookie);
 /* At the end.  Too many of them, or a text that a reader would refuse: FALSE, and it is left out.

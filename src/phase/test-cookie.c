@@ -438,9 +438,44 @@ static void a_persistent_definition_travels(void)
     g_assert_true(g_str_has_suffix(back->domain_xml, "</domain>"));
 }
 
+static void proofs_travel(void)
+{
+    static const char line[] = "vda 1 00112233445566778899aabbccddeeff "
+                               "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff "
+                               "77 a%20b";
+    g_autoptr(MigrationCookie) cookie = parse(c1, COOKIE_FOR_PREPARE, NULL);
+    g_autoptr(MigrationCookie) back = NULL;
+    g_autofree char *text = NULL, *same = NULL;
+    CookieProof proof = {0};
+
+    g_assert_false(cookie_proof_parse("vda 1 00 00 77 ", &proof));
+    g_assert_true(cookie_proof_parse(line, &proof));
+    g_assert_cmpstr(proof.serial, ==, "a b");
+    g_array_append_val(cookie->proofs, proof);
+    text = again(cookie);
+    back = parse(text, COOKIE_FOR_PREPARE, NULL);
+    g_assert_cmpuint(back->proofs->len, ==, 1);
+    same = cookie_proof_format(&g_array_index(back->proofs, CookieProof, 0));
+    g_assert_cmpstr(same, ==, line);
+}
+
+/* A stock destination knows no proofs, and the user has to read why it refuses. */
+static void a_refused_feature_is_unsafe(void)
+{
+    g_autoptr(GError) error = error_new(ERROR_INTERNAL_ERROR,
+                                        "internal error: Unknown migration cookie feature %s",
+                                        enum_name(cookie_feature_names, COOKIE_STORAGE_PROOF));
+
+    cookie_explain_refusal(&error);
+    g_assert_true(error_is(error, ERROR_MIGRATE_UNSAFE));
+    g_assert_true(g_str_has_prefix(
+        error->message, "Unsafe migration: Migration without shared storage is unsafe: "));
+    g_assert_nonnull(strstr(error->message, "--unsafe"));
+}
+
 static void every_value_has_a_name(void)
 {
-    for (unsigned bit = 0; bit < 12; bit++)
+    for (unsigned bit = 0; bit < 13; bit++)
         g_assert_nonnull(enum_name(cookie_feature_names, 1 << bit));
     for (int word = COOKIE_WORD_OFFERED; word <= COOKIE_WORD_LOST; word++)
         g_assert_nonnull(enum_name(cookie_word_names, word));
@@ -471,6 +506,8 @@ int main(int argc, char **argv)
                     an_error_of_finish_is_handed_on);
     g_test_add_func("/phase/cookie/a-persistent-definition-travels",
                     a_persistent_definition_travels);
+    g_test_add_func("/phase/cookie/proofs-travel", proofs_travel);
+    g_test_add_func("/phase/cookie/a-refused-feature-is-unsafe", a_refused_feature_is_unsafe);
     g_test_add_func("/phase/cookie/every-value-has-a-name", every_value_has_a_name);
     return g_test_run();
 }
