@@ -255,5 +255,9 @@ gboolean node_memory_stats(const char *root, NodeMemory *ret_memory, GError **er
     ret_memory->free_kib = find_kib(text, "MemFree");
     ret_memory->buffers_kib = find_kib(text, "Buffers");
     ret_memory->cached_kib = find_kib(text, "\nCached");
+    ret_memory->available_kib = find_kib(text, "MemAvailable");
+    if (!ret_memory->available_kib) /* kernels before 3.14 */
+        ret_memory->available_kib = ret_memory->free_kib + ret_memory->buffers_kib + ret_memory->cached_kib;
+    ret_memory->swap_free_kib = find_kib(text, "SwapFree");
     return TRUE;
 }

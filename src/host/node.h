@@ -49,6 +49,8 @@ uint64_t node_free_memory(const char *root, int cell);
 
 typedef struct {
     uint64_t total_kib, free_kib, buffers_kib, cached_kib;
+    uint64_t available_kib; /* for new programs, without swapping */
+    uint64_t swap_free_kib;
 } NodeMemory;
 gboolean node_memory_stats(const char *root, NodeMemory *ret_memory, GError **error);
 

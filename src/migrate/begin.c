@@ -6,9 +6,9 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "domain/owner.h"
+#include "migrate/check.h"
 #include "migrate/handover.h"
 #include "migrate/source.h"
-#include "migrate/storage.h"
 #include "model/guest-def.h"
 #include "phase/flags.h"
 
@@ -28,21 +28,20 @@ AWAITS static void begin_end_job(Migration *migration)
     migration_end_job(migration); /* if it is ours */
 }
 
+/* What it has found for the other side travels in C1; what it has laid beside the images goes with the migration. */
 AWAITS static gboolean begin_check(Migration *migration, GError **error)
 {
     Domain *domain = migration->domain;
-    g_auto(QemuMigrationInfo) info = {0};
 
-    if (!domain_check_active(domain, error) || !owner_gate_check(domain, OWNER_VERB_MIGRATE, error))
+    if (!domain_check_active(domain, error))
         return FALSE;
-    if (!(migration->flags & MIGRATE_UNSAFE) && !storage_check_shared(domain->live, error))
-        return FALSE;
-    if (!qemu_query_migrate(domain->guest, &info, error))
-        return FALSE;
-    if (info.blocked_reasons)
-        return error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: cannot migrate domain: %s",
-                         info.blocked_reasons);
-    return TRUE;
+    migration->scene = check_scene_new(SIDE_SOURCE, domain, domain->live, migration->flags);
+    return check_pass(check_source, migration->scene, error);
+}
+
+AWAITS static void begin_uncheck(Migration *migration)
+{
+    g_clear_pointer(&migration->scene, check_scene_unref);
 }
 
 /* The word is durable before the client can send Prepare. */
@@ -75,7 +74,7 @@ AWAITS static void begin_keep(Migration *migration)
 static const Step begin_steps[] = {
     /* name      run           undo           */
     {"job",    begin_job,    begin_end_job},
-    {"check",  begin_check,  NULL},
+    {"check",  begin_check,  begin_uncheck},
     {"record", begin_record, begin_keep},
     {NULL},
 };
@@ -167,6 +166,14 @@ static GBytes *first_cookie(Migration *migration, GError **error)
 
     add_capabilities(domain->guest, cookie);
     source_fill_ferry(migration, cookie, COOKIE_WORD_OFFERED);
+    for (guint i = 0; i < migration->scene->proofs->len; i++) {
+        CookieProof proof;
+
+        cookie_proof_copy(&g_array_index(migration->scene->proofs, CookieProof, i), &proof);
+        g_array_append_val(cookie->proofs, proof);
+    }
+    if (migration->scene->must_prove)
+        cookie->features |= COOKIE_STORAGE_PROOF;
     return cookie_format(cookie, error);
 }
 

@@ -17,6 +17,10 @@ typedef struct {
     const struct sockaddr_storage *control_local; /* where the calling connection arrived; NULL: a unix socket */
 } DestPrepare;
 
+/* Is there room for that guest: name and uuid free, or a domain of both that may be filled?  *ret_domain: that one, a new
+ * reference; NULL: none yet. */
+gboolean dest_check_room(const GuestDef *def, Domain **ret_domain, GError **error);
+
 /* Starts QEMU, waiting for the stream.  *ret_cookie is C2; *ret_uri may be NULL (the caller's own URI holds).  The
  * migration is a new reference: the service hooks it to the calling connection. */
 AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migration, GBytes **ret_cookie, char **ret_uri,

@@ -8,6 +8,7 @@
 #include "migrate/handover.h"
 #include "migrate/migration.h"
 #include "migrate/numbers.h"
+#include "migrate/proof.h"
 #include "migrate/recover.h"
 
 #define V(verb) (1u << OWNER_VERB_##verb)
@@ -159,5 +160,8 @@ static const OwnerHooks hooks = {
 gboolean migrate_init(const MigrateSettings *settings, GError **error)
 {
     owner_set_hooks(&hooks);
-    return migrate_settings_set(settings, error);
+    if (!migrate_settings_set(settings, error))
+        return FALSE;
+    proofs_remove_leftovers();
+    return TRUE;
 }

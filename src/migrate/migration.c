@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "migrate/check.h"
+#include "migrate/reserve.h"
 
 static const MigrateSettings *the_settings;
 static GHashTable *incoming; /* char *name → Migration (a reference): destinations whose Finish has not come yet */
@@ -32,12 +34,14 @@ gboolean migrate_settings_set(const MigrateSettings *settings, GError **error)
 {
     g_autofree char *dir = NULL;
     g_autofree char *domains = NULL;
+    g_autofree char *nonces = NULL;
 
     the_settings = settings;
     incoming = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)migration_unref);
     dir = migrate_dir();
     domains = migrate_domains_dir();
-    return dir_make(dir, 0700, error) && dir_make(domains, 0700, error);
+    nonces = g_build_filename(settings->state_dir, "nonces", NULL);
+    return dir_make(dir, 0700, error) && dir_make(domains, 0700, error) && dir_make(nonces, 0700, error);
 }
 
 Migration *migration_new(Domain *domain, Journal *journal, unsigned flags)
@@ -79,6 +83,8 @@ void migration_unref(Migration *migration)
         return;
     qemu_guest_unsubscribe(migration->subscription);
     lane_listener_free(migration->listener);
+    reserve_drop(migration);
+    check_scene_unref(migration->scene);
     fd_clear(&migration->lane_fd);
     qemu_migration_info_clear(&migration->info);
     owner_record_free(migration->record);
@@ -196,6 +202,8 @@ void migration_end(Migration *migration, const char *cause)
         log_warning("%s, continuing: the owner's word is kept apart", error->message);
     g_clear_pointer(&migration->listener, lane_listener_free);
     g_clear_pointer(&migration->subscription, qemu_guest_unsubscribe);
+    g_clear_pointer(&migration->scene, check_scene_unref);
+    reserve_drop(migration);
     fd_clear(&migration->lane_fd);
     migration_end_job(migration);
     log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id),

@@ -23,6 +23,7 @@
 
 typedef struct GuestDef GuestDef;
 typedef struct Peer Peer;
+typedef struct CheckScene CheckScene;
 
 typedef struct Migration {
     unsigned refs;
@@ -54,6 +55,7 @@ typedef struct Migration {
     uint64_t bandwidth_mib;        /* 0: unlimited */
     void *run;                     /* the running phase's own, while its steps run */
     char *persistent_xml;          /* what the destination is to define */
+    CheckScene *scene;             /* Begin to Perform: what was found, and lies beside the images */
 
     /* destination */
     LaneListener *listener;

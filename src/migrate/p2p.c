@@ -126,6 +126,7 @@ AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error
     g_autoptr(Arena) arena = arena_new();
     g_autoptr(Params) params = migrate_params_for_prepare(run->params, MIGRATE_BY_SOURCE, run->xml);
     RemoteDomainMigratePrepare3ParamsArgs args = {.flags = (uint32_t)migrate_flags_for_destination(run->flags)};
+    g_autoptr(GError) why = NULL;
     size_t len = 0;
 
     if (!open_peer(p2p, error))
@@ -133,8 +134,11 @@ AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &len);
     args.cookie_in_len = (uint32_t)len;
-    return p2p->is_tunnelled ? prepare_tunnel(p2p, &args, arena, run, error)
-                             : prepare_direct(p2p, &args, arena, run, error);
+    if (p2p->is_tunnelled ? prepare_tunnel(p2p, &args, arena, run, &why) : prepare_direct(p2p, &args, arena, run, &why))
+        return TRUE;
+    cookie_explain_refusal(&why);
+    g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
 }
 
 AWAITS static gboolean perform_tunnelled(P2p *p2p, PhaseRun *run, GBytes **ret_cookie, GError **error)

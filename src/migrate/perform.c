@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "domain/state.h"
+#include "migrate/check.h"
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
 #include "migrate/source.h"
@@ -283,6 +284,7 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
 
     if (!migration)
         return FALSE;
+    g_clear_pointer(&migration->scene, check_scene_unref); /* Prepare has read what lay beside the images */
     migration->task = task_current();
     migration->run = &run;
     migration->is_carried = !route->uri;

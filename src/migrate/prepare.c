@@ -12,11 +12,11 @@
 #include "domain/registry.h"
 #include "domain/state.h"
 #include "host/address.h"
-#include "host/tap.h"
 #include "migrate/address.h"
+#include "migrate/check.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
-#include "migrate/storage.h"
+#include "migrate/reserve.h"
 #include "migrate/step.h"
 #include "model/guest-def.h"
 #include "phase/cookie.h"
@@ -31,50 +31,32 @@ typedef struct {
     char *uri_out;
 } PrepareRun;
 
-AWAITS static gboolean check_networks(const GuestDef *def, GError **error)
-{
-    const QemuEnv *env = migrate_settings()->env;
-
-    for (unsigned i = 0; i < def->interfaces->len; i++) {
-        const GuestInterface *interface = guest_def_interface(def, i);
-        g_autofree char *bridge = NULL;
-
-        if (interface->type == GUEST_INTERFACE_BRIDGE && !bridge_exists(interface->bridge))
-            return error_set(error, ERROR_OPERATION_FAILED,
-                             "Cannot get interface MTU on '%s': this host has no such bridge; make it, or migrate with "
-                             "--xml naming another",
-                             interface->bridge);
-        if (interface->type != GUEST_INTERFACE_NETWORK)
-            continue;
-        bridge = network_find_bridge(interface->network, (const char *const *)env->network_map, error);
-        if (!bridge)
-            return FALSE;
-    }
-    return TRUE;
-}
-
-AWAITS static gboolean check_machine(const GuestDef *def, GError **error)
-{
-    const QemuEnv *env = migrate_settings()->env;
-    const Probe *probe;
-
-    if (!probe_check_emulator(env, def->emulator, error))
-        return FALSE;
-    probe = probe_get(env->probes, def->emulator, error);
-    if (!probe)
-        return FALSE;
-    if (!probe_find_machine(probe, def->os.machine))
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
-                         "unsupported configuration: machine type '%s' is not known to '%s' on this host",
-                         def->os.machine, def->emulator);
-    return TRUE;
-}
-
 AWAITS static gboolean prepare_check(Migration *migration, GError **error)
 {
     PrepareRun *run = migration->run;
+    g_autoptr(CheckScene) scene = check_scene_new(SIDE_DESTINATION, NULL, run->def, migration->flags);
 
-    return check_machine(run->def, error) && check_networks(run->def, error) && storage_check_opens(run->def, error);
+    for (guint i = 0; i < run->cookie->proofs->len; i++) {
+        CookieProof proof;
+
+        cookie_proof_copy(&g_array_index(run->cookie->proofs, CookieProof, i), &proof);
+        g_array_append_val(scene->proofs, proof);
+    }
+    scene->must_prove = !!(run->cookie->features & COOKIE_STORAGE_PROOF);
+    return check_pass(check_destination, scene, error);
+}
+
+/* Nothing is waited for between the look and the reservation. */
+AWAITS static gboolean prepare_reserve(Migration *migration, GError **error)
+{
+    PrepareRun *run = migration->run;
+
+    return reserve_take(migration, run->def->memory_kib * 1024, error);
+}
+
+AWAITS static void prepare_unreserve(Migration *migration)
+{
+    reserve_drop(migration);
 }
 
 static void on_lane(int fd, const char *peer, void *data);
@@ -182,6 +164,7 @@ AWAITS static gboolean prepare_capabilities(Migration *migration, GError **error
 static const Step prepare_steps[] = {
     /* name          run                   undo               */
     {"check",        prepare_check,        NULL},
+    {"memory",       prepare_reserve,      prepare_unreserve},
     {"job",          prepare_job,          prepare_end_job},
     {"listen",       prepare_listen,       prepare_unlisten},
     {"record",       prepare_record,       prepare_refuse},
@@ -351,19 +334,27 @@ static gboolean check_cookie(const MigrationCookie *cookie, const GuestDef *def,
     return TRUE;
 }
 
+gboolean dest_check_room(const GuestDef *def, Domain **ret_domain, GError **error)
+{
+    Domain *domain = NULL;
+
+    if (!registry_check(&def->uuid, def->name, TRUE, &domain, error) || (domain && !check_domain(domain, error)))
+        return FALSE;
+    *ret_domain = domain ? domain_ref(domain) : NULL;
+    return TRUE;
+}
+
 /* The domain that is to be: one that is defined here under that name and uuid and does not run, or a new one. */
 AWAITS static Domain *find_domain(const GuestDef *def, const MigrationCookie *cookie, GError **error)
 {
     g_autofree char *domains = migrate_domains_dir();
     g_autoptr(Attempt) last = NULL;
-    Domain *domain = NULL;
+    g_autoptr(Domain) domain = NULL;
 
-    if (!registry_check(&def->uuid, def->name, TRUE, &domain, error))
+    if (!dest_check_room(def, &domain, error))
         return NULL;
     if (!domain)
         return registry_add(&def->uuid, def->name, error);
-    if (!check_domain(domain, error))
-        return NULL;
     /* Given away from here and not undefined: what comes back must be what went, or what became of it since. */
     last = owner_standing(domain) == OWNER_GIVEN ? attempt_read(domains, &def->uuid) : NULL;
     if (last && cookie->ferry && last->epoch >= cookie->ferry->epoch) {
@@ -374,7 +365,7 @@ AWAITS static Domain *find_domain(const GuestDef *def, const MigrationCookie *co
                   def->name, last->peer ?: "another host", last->epoch, cookie->ferry->epoch);
         return NULL;
     }
-    return domain_ref(domain);
+    return g_steal_pointer(&domain);
 }
 
 AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migration, GBytes **ret_cookie, char **ret_uri,
@@ -397,6 +388,7 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
         return FALSE;
     migration = new_migration(request, domain, def, source_name, cookie);
     run.def = g_steal_pointer(&def);
+    run.cookie = cookie;
     migration->run = &run;
     migration->task = task_current();
     if (step_list_run(&prepare_list, migration, &why)) {

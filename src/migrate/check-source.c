@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The source's checks. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "domain/job.h"
+#include "host/node.h"
+#include "migrate/check.h"
+#include "model/guest-def.h"
+#include "qemu/guest.h"
+#include "qemu/migration.h"
+
+/* What the other side compares with its own. */
+AWAITS static void tell_host(CheckScene *scene, GPtrArray *rows)
+{
+    const MigrateSettings *settings = migrate_settings();
+    const Probe *probe = scene->domain->guest ? qemu_guest_probe(scene->domain->guest) : NULL;
+    g_autoptr(Node) node = node_read("");
+    g_autofree char *flags = node->cpu_flags ? g_strjoinv(" ", node->cpu_flags) : NULL;
+    char uuid[UUID_TEXT_SIZE];
+
+    params_add_string(scene->facts, CHECK_FACT_HOST_NAME, settings->host_name);
+    params_add_string(scene->facts, CHECK_FACT_HOST_UUID, uuid_format(&settings->host_uuid, uuid));
+    if (probe)
+        params_add_uint(scene->facts, CHECK_FACT_QEMU, probe->version);
+    if (flags)
+        params_add_string(scene->facts, CHECK_FACT_CPU, flags);
+    if (node->cpu_vendor)
+        params_add_string(scene->facts, CHECK_FACT_CPU_VENDOR, node->cpu_vendor);
+}
+
+AWAITS static void check_state(CheckScene *scene, GPtrArray *rows)
+{
+    Domain *domain = scene->domain;
+    GError *why = NULL;
+
+    if (!domain_check_active(domain, &why) || !owner_gate_check(domain, OWNER_VERB_MIGRATE, &why)) {
+        check_rows_add_error(rows, "guest", "state", CHECK_BLOCKER, why);
+        return;
+    }
+    if (!scene->is_rehearsal)
+        return;
+    if (job_is(domain, JOB_MIGRATION_OUT))
+        check_rows_add(rows, "guest", "state", CHECK_BLOCKER,
+                       "another migration of it is under way; wait for it, or end it with `ferry domjobabort %s`", domain->name);
+    else
+        check_rows_add(rows, "guest", "state", CHECK_OK, "%s", domain->state == DOMAIN_PAUSED ? "paused, and arrives paused" : "running");
+}
+
+/* What QEMU itself says against it. */
+AWAITS static void check_devices(CheckScene *scene, GPtrArray *rows)
+{
+    g_auto(QemuMigrationInfo) info = {0};
+    GError *why = NULL;
+
+    if (!scene->domain->guest) /* said by its state */
+        return;
+    if (!qemu_query_migrate(scene->domain->guest, &info, &why))
+        check_rows_add_error(rows, "guest", "devices", scene->is_rehearsal ? CHECK_UNKNOWN : CHECK_BLOCKER, why);
+    else if (info.blocked_reasons)
+        check_rows_block(rows, "guest", "devices", ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: cannot migrate domain: %s", info.blocked_reasons);
+    else
+        check_rows_add(rows, "guest", "devices", CHECK_OK, "QEMU has nothing against it");
+}
+
+/* clang-format off */
+const Check check_source[] = {
+    /* section   run                   decides */
+    { "host",    tell_host,            FALSE },
+    { "guest",   check_state,          TRUE  },
+    { "storage", check_storage_source, TRUE  },
+    { "guest",   check_devices,        TRUE  },
+    { NULL },
+};
+/* clang-format on */

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The pre-flight: tables of small checks, one for each side.  A rehearsal (`ferry migrate --check`) runs them all, at the
+ * same time, and changes nothing; a migration runs those marked as deciding, in order, and stops at the first blocker
+ * before anything is touched. */
+#pragma once
+
+#include <glib.h>
+
+#include "base/params.h"
+#include "domain/domain.h"
+#include "loop/task.h"
+#include "migrate/migration.h"
+#include "phase/check.h"
+#include "phase/cookie.h"
+
+typedef struct GuestDef GuestDef;
+
+/* What the checks of one side look at, and what they find for the other side. */
+typedef struct CheckScene {
+    unsigned refs;
+    OwnerSide side;
+    Domain *domain;      /* source: a reference; destination: NULL */
+    GuestDef *def;       /* a copy, so that it stays what it was at the beginning */
+    unsigned flags;      /* phase/flags.h */
+    gboolean is_rehearsal;
+    Params *peer;        /* what the other side told (CHECK_FACT_…); NULL: it is no ferryd, or has not been asked */
+    GArray *proofs;      /* CookieProof; source: laid, and removed with the scene; destination: to be read */
+    gboolean must_prove; /* destination: an image that is not proven to be the same is a blocker */
+    Params *facts;       /* for the other side */
+    char *host;          /* that these checks run on */
+} CheckScene;
+
+/* Facts; each stands at most once unless it says so. */
+#define CHECK_FACT_HOST_NAME  "host_name"
+#define CHECK_FACT_HOST_UUID  "host_uuid"
+#define CHECK_FACT_TIME       "time_ms"      /* llong, wall clock; who hands it on adds what went by meanwhile */
+#define CHECK_FACT_QEMU       "qemu_version" /* uint, 7002022 */
+#define CHECK_FACT_CPU        "cpu_flags"    /* with blanks between */
+#define CHECK_FACT_CPU_VENDOR "cpu_vendor"
+#define CHECK_FACT_PROOF      "proof"        /* repeated; cookie_proof_format */
+#define CHECK_FACT_PROVES     "proves"       /* bool: proofs were laid where that is possible */
+#define CHECK_FACTS_MAX       512
+
+typedef struct {
+    const char *section;
+    AWAITS void (*run)(CheckScene *scene, GPtrArray *rows);
+    gboolean decides; /* a migration asks it, too */
+} Check; /* a table ends with { NULL } */
+
+extern const Check check_source[];
+extern const Check check_destination[];
+
+/* domain may be NULL, def is copied. */
+CheckScene *check_scene_new(OwnerSide side, Domain *domain, const GuestDef *def, unsigned flags);
+CheckScene *check_scene_ref(CheckScene *scene);
+void check_scene_unref(CheckScene *scene);
+
+/* All of them side by side; one that has not answered after timeout_ms is a row that says so.  The caller frees. */
+AWAITS GPtrArray *check_rehearse(const Check *table, CheckScene *scene, int64_t timeout_ms);
+/* Those that decide, one after the other.  FALSE with the first blocker. */
+AWAITS gboolean check_pass(const Check *table, CheckScene *scene, GError **error);
+
+/* check-storage.c */
+AWAITS void check_storage_source(CheckScene *scene, GPtrArray *rows);
+AWAITS void check_storage_opens(CheckScene *scene, GPtrArray *rows);
+AWAITS void check_storage_same(CheckScene *scene, GPtrArray *rows);
+AWAITS void check_storage_space(CheckScene *scene, GPtrArray *rows);
+/* check-machine.c */
+AWAITS void check_machine_emulator(CheckScene *scene, GPtrArray *rows);
+AWAITS void check_machine_cpu(CheckScene *scene, GPtrArray *rows);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CheckScene, check_scene_unref)
