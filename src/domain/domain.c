@@ -189,8 +189,12 @@ GPtrArray *domain_collect_messages(Domain *domain)
     GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
     g_autofree char *sentence = owner_hooks()->explain ? owner_hooks()->explain(domain) : NULL;
 
+    g_autoptr(GError) silence = NULL;
+
     if (sentence)
         g_ptr_array_add(lines, g_steal_pointer(&sentence));
+    if (domain->guest && !qemu_guest_check_met(domain->guest, &silence))
+        g_ptr_array_add(lines, g_strdup(silence->message));
     for (unsigned i = 0; i < domain->messages->len; i++)
         g_ptr_array_add(lines, g_strdup(domain->messages->pdata[i]));
     return lines;

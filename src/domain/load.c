@@ -2,7 +2,8 @@
 /* A daemon that starts owns nothing but files.  First the definitions, then each guest whose status
  * lies in run_dir: its QEMU is attached again (whoever its parent is) or found to have ended; then
  * src/migrate says what an open migration makes of it.  Guests are independent, so each is a task
- * of its own. */
+ * of its own, and one whose QEMU does not answer keeps nobody waiting: it stands as it was last
+ * seen until it answers or ends. */
 #include "domain/load.h"
 
 #include <unistd.h>
@@ -17,6 +18,10 @@
 #include "model/guest-def.h"
 #include "qemu/guest.h"
 
+/* How long clients are kept waiting for guests that do not answer at once. */
+#define PATIENCE_MS 1000
+
+/* Freed by the last that is pending. */
 typedef struct {
     unsigned pending;
     Await *all_done;
@@ -75,30 +80,30 @@ static Domain *restore_domain(StoredStatus *status)
     return g_steal_pointer(&domain);
 }
 
-static AWAITS gboolean attach(Domain *domain, const StoredStatus *status, GError **error)
+/* Waits until QEMU answers.  A silent one is no dead one: it is asked for as long as its process
+ * and its monitor are there; only the end that an earlier daemon began does not wait for it. */
+static AWAITS gboolean meet(Domain *domain, const StoredStatus *status, GError **error)
 {
-    domain->guest = qemu_guest_reattach(registry_settings()->qemu, domain->live, status->pid,
-                                        status->start_time, error);
-    if (!domain->guest)
-        return FALSE;
-    report_subscribe(domain);
+    const gboolean is_ending = domain->planned_end >= 0;
     g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
-    g_autofree char *word = qemu_guest_query_status(guest, error);
+    g_autofree char *word =
+        qemu_guest_meet(guest, domain->live, is_ending ? PATIENCE_MS : -1, error);
 
-    if (!word || domain->guest != guest)
+    if (domain->guest != guest || (!word && !is_ending))
         return FALSE;
-    report_found(domain, word);
-    log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", domain->name),
-              "domain '%s' was found again: pid %d, %s", domain->name, (int)status->pid, word);
+    if (word) {
+        report_found(domain, word);
+        log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", domain->name),
+                  "domain '%s' was found again: pid %d, %s", domain->name, (int)status->pid, word);
+    }
     /* Nobody waits any more for the end that an earlier daemon began. */
     if (domain->guest == guest && domain->planned_end >= 0)
         domain_kill(domain, domain->planned_end, FALSE, NULL);
     return TRUE;
 }
 
-/* It has ended while nobody looked.  A QEMU whose monitor is silent but whose process lives is
- * ended, or it would run on unseen. */
-static AWAITS void close_lost(Domain *domain, const StoredStatus *status, const GError *cause)
+/* It has ended while nobody looked. */
+static AWAITS void close_lost(Domain *domain, const GError *cause)
 {
     const gboolean is_planned = domain->planned_end >= 0;
     GuestEnd end = {.shutoff_reason = is_planned ? domain->planned_end : SHUTOFF_CRASHED};
@@ -114,29 +119,52 @@ static AWAITS void close_lost(Domain *domain, const StoredStatus *status, const 
     domain_close_guest(domain, end.shutoff_reason, -1, end.keep);
 }
 
+static AWAITS void attach(Domain *domain, const StoredStatus *status)
+{
+    g_autoptr(GError) error = NULL;
+
+    domain->guest = qemu_guest_find(registry_settings()->qemu, domain->live, status->pid,
+                                    status->start_time, &error);
+    if (!domain->guest) {
+        close_lost(domain, error);
+        return;
+    }
+    report_subscribe(domain);
+    if (meet(domain, status, &error) || !domain->guest)
+        return;
+    /* Its process is there and its monitor is not: it would run on unseen. */
+    log_write(LOG_LEVEL_ERROR, LOG_FIELDS("DOMAIN", domain->name),
+              "QEMU of domain '%s' (pid %d) cannot be reached any more and is ended: %s",
+              domain->name, (int)status->pid, error ? error->message : "it has no monitor");
+    domain_add_message(domain, "QEMU could not be reached any more and was ended: %s",
+                       error ? error->message : "it has no monitor");
+    domain_kill(domain, SHUTOFF_CRASHED, TRUE, NULL);
+}
+
 static AWAITS void recover(void *data)
 {
     Found *found = data;
-    Domain *domain = found->domain;
-    g_autoptr(GError) error = NULL;
 
-    if (found->status && !attach(domain, found->status, &error) && domain_is_active(domain)) {
-        if (domain->guest)
-            domain_kill(domain, domain->planned_end >= 0 ? domain->planned_end : SHUTOFF_CRASHED,
-                        TRUE, NULL);
-        else
-            close_lost(domain, found->status, error);
-    }
+    if (found->status)
+        attach(found->domain, found->status);
     if (owner_hooks()->recover)
-        owner_hooks()->recover(domain);
+        owner_hooks()->recover(found->domain);
+}
+
+static void recovery_unref(Recovery *recovery)
+{
+    if (--recovery->pending > 0)
+        return;
+    await_succeed(recovery->all_done);
+    await_unref(recovery->all_done);
+    g_free(recovery);
 }
 
 static void found_free(void *data)
 {
     Found *found = data;
 
-    if (--found->recovery->pending == 0)
-        await_succeed(found->recovery->all_done);
+    recovery_unref(found->recovery);
     domain_unref(found->domain);
     status_free(found->status);
     g_free(found);
@@ -151,15 +179,32 @@ static void start_recovery(Recovery *recovery, Domain *domain, StoredStatus *sta
     task_spawn("recover-domain", recover, found, found_free);
 }
 
+/* Those that are silent are listed as they were last seen, and asked on. */
+static void name_the_silent(void)
+{
+    g_autoptr(GPtrArray) all = registry_list(0);
+
+    for (unsigned i = 0; i < all->len; i++) {
+        Domain *domain = all->pdata[i];
+        g_autoptr(GError) silence = NULL;
+
+        if (domain->guest && !qemu_guest_check_met(domain->guest, &silence))
+            log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", domain->name), "%s",
+                      silence->message);
+    }
+}
+
 AWAITS gboolean load_domains(GError **error)
 {
     if (!load_definitions(error))
         return FALSE;
     g_autoptr(Await) all_done = await_new("the recovery of the guests");
-    Recovery recovery = {.pending = 1, .all_done = all_done};
+    Recovery *recovery = g_new0(Recovery, 1);
     g_autoptr(GPtrArray) statuses = store_read_statuses();
     g_autoptr(GHashTable) running = g_hash_table_new(NULL, NULL);
+    g_autoptr(GError) cause = NULL;
 
+    *recovery = (Recovery){.pending = 1, .all_done = await_ref(all_done)};
     for (unsigned i = 0; i < statuses->len; i++) {
         StoredStatus *status = statuses->pdata[i];
         g_autoptr(Domain) domain = restore_domain(status);
@@ -168,7 +213,7 @@ AWAITS gboolean load_domains(GError **error)
             continue;
         statuses->pdata[i] = NULL;
         g_hash_table_add(running, domain);
-        start_recovery(&recovery, domain, status);
+        start_recovery(recovery, domain, status);
     }
     if (owner_hooks()->recover) {
         g_autoptr(GPtrArray) all = registry_list(0);
@@ -179,7 +224,15 @@ AWAITS gboolean load_domains(GError **error)
             if (!g_hash_table_contains(running, all->pdata[i]))
                 owner_hooks()->recover(all->pdata[i]);
     }
-    return --recovery.pending == 0 || await(all_done, -1, error);
+    recovery_unref(recovery);
+    if (await(all_done, PATIENCE_MS, &cause))
+        return TRUE;
+    if (!error_is(cause, ERROR_OPERATION_TIMEOUT)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    name_the_silent();
+    return TRUE;
 }
 
 /* --- autostart --- */

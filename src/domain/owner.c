@@ -4,6 +4,13 @@
 #include "domain/owner.h"
 
 #include "domain/domain.h"
+#include "qemu/guest.h"
+
+#define V(verb) (1u << OWNER_VERB_##verb)
+
+/* What cannot be done to a QEMU that was found again and is silent. */
+static const unsigned asks_qemu =
+    V(RESUME) | V(REBOOT) | V(RESET) | V(MONITOR) | V(MIGRATE) | V(SUSPEND) | V(SHUTDOWN);
 
 static const OwnerHooks no_hooks;
 static const OwnerHooks *hooks = &no_hooks;
@@ -20,7 +27,10 @@ const OwnerHooks *owner_hooks(void)
 
 AWAITS gboolean owner_gate_check(Domain *domain, OwnerVerb verb, GError **error)
 {
-    return !hooks->gate || hooks->gate(domain, verb, error);
+    if (hooks->gate && !hooks->gate(domain, verb, error))
+        return FALSE;
+    return !domain->guest || !(asks_qemu & 1u << verb) ||
+           qemu_guest_check_met(domain->guest, error);
 }
 
 OwnerStanding owner_standing(Domain *domain)

@@ -33,8 +33,10 @@ struct QemuGuest {
     gboolean is_monitor_lost;
     gboolean is_lost; /* both, and told */
     gboolean is_running;
+    gboolean is_unmet; /* found again, and has not answered yet */
 
-    const Probe *probe;            /* NULL for one that was found again */
+    char *emulator;
+    const Probe *probe;            /* NULL for one that was found again: see qemu_guest_probe */
     char **migration_capabilities; /* all that this QEMU has; NULL: not asked yet */
     GPtrArray *sockets;            /* char *: made for serial ports, to be removed at the end */
     GHashTable *ptys;              /* chardev → path */

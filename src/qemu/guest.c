@@ -27,6 +27,7 @@ QemuGuest *guest_new(const QemuEnv *env, const GuestDef *def)
     guest->env = env;
     guest->name = g_strdup(def->name);
     guest->uuid = def->uuid;
+    guest->emulator = g_strdup(def->emulator);
     guest->run_dir = g_build_filename(env->run_dir, uuid_format(&def->uuid, text), NULL);
     guest->wait_status = -1;
     guest->log_start = -1;
@@ -68,6 +69,7 @@ void qemu_guest_unref(QemuGuest *guest)
     g_clear_pointer(&guest->vcpu_threads, g_array_unref);
     g_strfreev(guest->migration_capabilities);
     g_free(guest->name);
+    g_free(guest->emulator);
     g_free(guest->run_dir);
     g_free(guest->log_path);
     g_free(guest->cgroup);
@@ -96,7 +98,8 @@ gboolean qemu_guest_is_running(const QemuGuest *guest)
 
 const Probe *qemu_guest_probe(const QemuGuest *guest)
 {
-    return guest->probe;
+    /* At a restart guests are met before emulators are looked at. */
+    return guest->probe ? guest->probe : probe_peek(guest->env->probes, guest->emulator);
 }
 
 const char *qemu_guest_pty(const QemuGuest *guest, const char *chardev)
@@ -129,7 +132,7 @@ AWAITS static gboolean quit(QemuGuest *guest)
 {
     MonitorCommand *command;
 
-    if (!guest->monitor || guest->is_monitor_lost)
+    if (!guest->monitor || guest->is_monitor_lost || guest->is_unmet)
         return FALSE;
     command = monitor_send(guest->monitor, "quit", NULL, -1);
     monitor_command_unref(command);
@@ -187,15 +190,28 @@ static void explain_loss(QemuGuest *guest, GError **error)
     }
 }
 
+gboolean qemu_guest_check_met(const QemuGuest *guest, GError **error)
+{
+    return !guest->is_unmet ||
+           error_set(error, ERROR_OPERATION_FAILED,
+                     "operation failed: QEMU of domain '%s' (pid %d) has not answered its monitor "
+                     "since the daemon was started; it is waited for until it answers or ends",
+                     guest->name, guest->pid);
+}
+
 AWAITS gboolean guest_command(QemuGuest *guest, const char *command, json_object *args,
                               json_object **ret_value, GError **error)
 {
     g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
 
-    if (!guest->monitor || guest->is_monitor_lost) {
+    if (guest->is_monitor_lost || (!guest->monitor && !guest->is_unmet)) {
         json_object_put(args);
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: domain is not running");
+    }
+    if (!qemu_guest_check_met(guest, error)) {
+        json_object_put(args);
+        return FALSE;
     }
     if (monitor_execute(guest->monitor, command, args, -1, GUEST_COMMAND_MS, ret_value, error))
         return TRUE;
@@ -294,11 +310,13 @@ AWAITS char *qemu_guest_monitor_command(QemuGuest *guest, const char *text, gboo
 {
     g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
 
-    if (!guest->monitor || guest->is_monitor_lost) {
+    if (guest->is_monitor_lost || (!guest->monitor && !guest->is_unmet)) {
         error_set(error, ERROR_OPERATION_INVALID,
                   "Requested operation is not valid: domain is not running");
         return NULL;
     }
+    if (!qemu_guest_check_met(guest, error))
+        return NULL;
     return is_hmp ? monitor_execute_hmp(guest->monitor, text, GUEST_COMMAND_MS, error)
                   : monitor_execute_text(guest->monitor, text, GUEST_COMMAND_MS, error);
 }

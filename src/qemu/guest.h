@@ -63,10 +63,17 @@ typedef struct {
  * words. */
 AWAITS QemuGuest *qemu_guest_start(const QemuStartSpec *spec, GError **error);
 
-/* Finds a QEMU that an earlier daemon started, by its monitor socket in run_dir/UUID.  pid and
- * start_time are what qemu_guest_pid and qemu_guest_start_time said then. */
-AWAITS QemuGuest *qemu_guest_reattach(const QemuEnv *env, GuestDef *def, pid_t pid,
-                                      guint64 start_time, GError **error);
+/* Finds a QEMU that an earlier daemon started.  pid and start_time are what qemu_guest_pid and
+ * qemu_guest_start_time said then.  NULL: it has ended.  From now on its end is noticed, but
+ * nothing can be asked of it before qemu_guest_meet. */
+QemuGuest *qemu_guest_find(const QemuEnv *env, const GuestDef *def, pid_t pid, guint64 start_time,
+                           GError **error);
+/* Opens its monitor (in run_dir/UUID) and waits until it answers, as long as that takes: a QEMU
+ * that is silent is not dead.  Returns what query-status says, for the caller to free.  NULL: it
+ * has ended, or has no monitor any more, or timeout_ms (-1: never) is over. */
+AWAITS char *qemu_guest_meet(QemuGuest *guest, GuestDef *def, int64_t timeout_ms, GError **error);
+/* FALSE between the two, with the sentence that says so. */
+gboolean qemu_guest_check_met(const QemuGuest *guest, GError **error);
 
 QemuGuest *qemu_guest_ref(QemuGuest *guest);
 void qemu_guest_unref(QemuGuest *guest); /* the last one closes the monitor; QEMU itself goes on */
@@ -88,9 +95,9 @@ AWAITS gboolean qemu_guest_reset(QemuGuest *guest, GError **error);
 AWAITS gboolean qemu_guest_set_balloon(QemuGuest *guest, guint64 bytes, GError **error);
 AWAITS gboolean qemu_guest_query_balloon(QemuGuest *guest, guint64 *ret_bytes, GError **error);
 
-/* `quit`, then SIGTERM; at once SIGKILL if is_hard; after graceful_ms SIGKILL.  Waits for the end of the process
- * and for no reply of its monitor.  true also if it has gone already; false if even SIGKILL does
- * not end it (state D), with an error. */
+/* `quit`, then SIGTERM; at once SIGKILL if is_hard; after graceful_ms SIGKILL.  Waits for the end
+ * of the process and for no reply of its monitor.  true also if it has gone already; false if even
+ * SIGKILL does not end it (state D), with an error. */
 AWAITS gboolean qemu_guest_kill(QemuGuest *guest, gboolean is_hard, int64_t graceful_ms,
                                 GError **error);
 /* Only sends it: never waits.  The end comes as `lost`. */

@@ -223,6 +223,8 @@ static void tell_lost(QemuGuest *guest)
     g_clear_pointer(&guest->lost_timer, timer_free);
     g_clear_pointer(&guest->log_timer, timer_free);
     guest_sweep(guest);
+    if (guest->monitor)
+        monitor_close(guest->monitor); /* nothing comes any more: whoever waits hears so */
     words = guest_log_last_words(guest->log_path, guest->log_start);
     TELL(guest, lost, guest->wait_status, words);
 }

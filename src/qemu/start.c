@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "host/kvm.h"
 #include "host/scope.h"
+#include "qemu/answer.h"
 #include "qemu/descriptor.h"
 #include "qemu/guest-part.h"
 #include "qemu/note.h"
@@ -25,6 +26,7 @@
 #define MONITOR_NAME  "monitor.sock"
 #define GREET_MS      (30 * 1000)
 #define LAST_WORDS_MS 3000
+#define CALL_AGAIN_MS 500
 
 /* --- the monitor's socket --- */
 
@@ -37,7 +39,8 @@ static gboolean fill_address(const char *path, struct sockaddr_un *address, GErr
     return TRUE;
 }
 
-static int connect_monitor(const char *run_dir, GError **error)
+/* *ret_is_full (may be NULL): too many wait already, QEMU does not come round to accepting. */
+static int connect_monitor(const char *run_dir, gboolean *ret_is_full, GError **error)
 {
     auto_fd int dir = -1;
     g_autofree char *path = guest_socket_path(run_dir, MONITOR_NAME, &dir, error);
@@ -47,6 +50,8 @@ static int connect_monitor(const char *run_dir, GError **error)
     if (!path || !fill_address(path, &address, error))
         return -1;
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+        if (ret_is_full)
+            *ret_is_full = errno == EAGAIN;
         error_errno(error, "cannot connect to monitor '%s/" MONITOR_NAME "'", run_dir);
         return -1;
     }
@@ -288,7 +293,7 @@ AWAITS static gboolean launch(QemuGuest *guest, const QemuStartSpec *spec, GErro
     if (listener < 0)
         return FALSE;
     descriptors_add_other(&descriptors, listener);
-    monitor = connect_monitor(guest->run_dir, error);
+    monitor = connect_monitor(guest->run_dir, NULL, error);
     if (monitor < 0)
         return FALSE;
     guest_open_monitor(guest, monitor);
@@ -364,33 +369,69 @@ AWAITS QemuGuest *qemu_guest_start(const QemuStartSpec *spec, GError **error)
     return g_steal_pointer(&guest);
 }
 
-AWAITS static gboolean meet_again(QemuGuest *guest, GuestDef *def, GError **error)
-{
-    g_autofree char *status = NULL;
+/* --- one that was started by an earlier daemon --- */
 
-    if (!monitor_greet(guest->monitor, GREET_MS, error))
-        return FALSE;
-    status = qemu_guest_query_status(guest, error);
-    return status && (!has_pty(def) || guest_learn_ptys(guest, def, error));
-}
-
-AWAITS QemuGuest *qemu_guest_reattach(const QemuEnv *env, GuestDef *def, pid_t pid,
-                                      guint64 start_time, GError **error)
+QemuGuest *qemu_guest_find(const QemuEnv *env, const GuestDef *def, pid_t pid, guint64 start_time,
+                           GError **error)
 {
     g_autoptr(QemuGuest) guest = guest_new(env, def);
     char text[UUID_TEXT_SIZE];
-    int monitor;
 
+    guest->is_unmet = TRUE;
     guest->log_path = guest_log_path(env, def->name);
     if (env->cgroup_root)
         guest->cgroup =
             g_strdup_printf("%s/guest-%s", env->cgroup_root, uuid_format(&def->uuid, text));
-    if (!guest_watch(guest, pid, start_time, error))
+    return guest_watch(guest, pid, start_time, error) ? g_steal_pointer(&guest) : NULL;
+}
+
+static int64_t time_left(int64_t deadline_ms)
+{
+    return deadline_ms < 0 ? -1 : MAX(0, deadline_ms - clock_now_ms());
+}
+
+/* A QEMU that does not come round to accepting has the connections of earlier daemons in its queue,
+ * and that has room for two. */
+AWAITS static gboolean call_monitor(QemuGuest *guest, int64_t deadline_ms, GError **error)
+{
+    for (;;) {
+        g_autoptr(GError) cause = NULL;
+        gboolean is_full = FALSE;
+        const int fd = connect_monitor(guest->run_dir, &is_full, &cause);
+
+        if (fd >= 0) {
+            guest_open_monitor(guest, fd);
+            return TRUE;
+        }
+        if (!is_full || guest->has_ended || time_left(deadline_ms) == 0) {
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return FALSE;
+        }
+        condition_wait(guest->changed, CALL_AGAIN_MS, NULL);
+        if (task_is_cancelled())
+            return error_set(error, ERROR_OPERATION_ABORTED, "not waited for any more");
+    }
+}
+
+AWAITS char *qemu_guest_meet(QemuGuest *guest, GuestDef *def, int64_t timeout_ms, GError **error)
+{
+    const int64_t deadline_ms = timeout_ms < 0 ? -1 : clock_now_ms() + timeout_ms;
+    g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(json_object) status = NULL;
+
+    if (!call_monitor(guest, deadline_ms, error) ||
+        !monitor_greet(guest->monitor, time_left(deadline_ms), error) ||
+        !monitor_execute(guest->monitor, "query-status", NULL, -1, time_left(deadline_ms), &status,
+                         error))
         return NULL;
-    monitor = connect_monitor(guest->run_dir, error);
-    if (monitor < 0)
-        return NULL;
-    guest_open_monitor(guest, monitor);
-    guest->probe = probe_peek(env->probes, def->emulator);
-    return meet_again(guest, def, error) ? g_steal_pointer(&guest) : NULL;
+    guest->is_running = answer_flag(status, "running");
+    guest->is_unmet = FALSE;
+    if (has_pty(def) && !guest_learn_ptys(guest, def, &cause))
+        log_warning("domain '%s': its consoles are taken for what they were: %s", guest->name,
+                    cause->message);
+    if (!qemu_guest_is_lost(guest))
+        return g_strdup(answer_text(status, "status"));
+    error_set(error, ERROR_OPERATION_FAILED, "operation failed: QEMU has ended");
+    return NULL;
 }

@@ -349,10 +349,15 @@ static void again_body(void *data)
     start_time = qemu_guest_start_time(guest);
     g_clear_pointer(&guest, qemu_guest_unref);
 
-    g_assert_null(qemu_guest_reattach(&env, def, pid, start_time + 1, &error));
+    g_assert_null(qemu_guest_find(&env, def, pid, start_time + 1, &error));
     g_clear_error(&error);
-    guest = qemu_guest_reattach(&env, def, pid, start_time, &error);
+    guest = qemu_guest_find(&env, def, pid, start_time, &error);
     g_assert_no_error(error);
+    g_assert_false(qemu_guest_cont(guest, &error));
+    g_assert_nonnull(strstr(error->message, "has not answered its monitor"));
+    g_clear_error(&error);
+    g_autofree char *word = qemu_guest_meet(guest, def, -1, &error);
+    g_assert_cmpstr(word, ==, "running");
     subscription = qemu_guest_subscribe(guest, &events, &seen);
     g_assert_true(qemu_guest_is_running(guest));
     g_assert_nonnull(qemu_guest_pty(guest, "charserial0"));
