@@ -34,6 +34,19 @@ static gboolean check_abort(Migration *migration, GError **error)
                      "operation aborted: job 'migration out' canceled by client");
 }
 
+/* Who the source is shows in what Begin answers. */
+static void recognise_source(Migration *migration)
+{
+    uint32_t len;
+    const guint8 *bytes = cookie_bytes(&migration->run, &len);
+    g_autoptr(MigrationCookie) cookie =
+        bytes ? cookie_parse(bytes, len, COOKIE_FOR_PREPARE, NULL) : NULL;
+
+    migration->is_source_ferry = cookie && cookie->ferry;
+    if (migration->is_source_ferry)
+        migration_listen(migration);
+}
+
 static gboolean begin(void *endpoint, PhaseRun *run, GError **error)
 {
     Migration *migration = endpoint;
@@ -48,6 +61,7 @@ static gboolean begin(void *endpoint, PhaseRun *run, GError **error)
         return FALSE;
     run->xml = g_strdup(ret.xml);
     phase_run_set_cookie(run, cookie_take(ret.cookie_out, ret.cookie_out_len));
+    recognise_source(migration);
     if (!(run->flags & MIGRATE_POSTCOPY_RESUME) &&
         ferry_domain_state(migration->domain, &state, NULL, NULL) && state == FERRY_STATE_PAUSED)
         run->flags |= MIGRATE_PAUSED; /* it arrives as it left */
@@ -126,6 +140,8 @@ static gboolean perform(void *endpoint, PhaseRun *run, GError **error)
     RemoteDomainMigratePerform3ParamsRet ret = {0};
     GError *cause = NULL;
 
+    if (migration->is_source_ferry && migration->dest_literal)
+        params_add_string(params, MIGRATE_PARAM_DEST_ADDRESS, migration->dest_literal);
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
     if (!connection_call_long(migration->domain->conn, REMOTE_DOMAIN_MIGRATE_PERFORM3_PARAMS, &args,

@@ -76,6 +76,40 @@ void migration_idle(void *data)
     pass_abort(migration);
 }
 
+/* ---- what the source tells at the end ---- */
+
+static void on_job_completed(const FerryEvent *event, void *data)
+{
+    Migration *migration = data;
+
+    if (!event->params ||
+        g_strcmp0(ferry_domain_uuid(event->domain), migration->domain->uuid_text) != 0)
+        return;
+    migration->has_stats = TRUE;
+    migration_stats_from_params(event->params->list, JOB_TYPE_COMPLETED, &migration->stats);
+    g_free(migration->address);
+    g_free(migration->notice);
+    migration->address = g_strdup(params_get_string(event->params->list, PHASE_PARAM_ADDRESS));
+    migration->notice = g_strdup(params_get_string(event->params->list, PHASE_PARAM_NOTICE));
+}
+
+void migration_listen(Migration *migration)
+{
+    if (!migration->is_listening)
+        migration->is_listening =
+            ferry_connection_watch(migration->domain->conn, JOB_COMPLETED_EVENT, migration->domain,
+                                   on_job_completed, migration, NULL);
+}
+
+static void stop_listening(Migration *migration)
+{
+    GPtrArray *watches = migration->domain->conn->watches;
+
+    if (migration->is_listening)
+        g_ptr_array_set_size(watches, (int)watches->len - 1);
+    migration->is_listening = FALSE;
+}
+
 /* ---- led from here ---- */
 
 static gboolean check_features(Migration *migration, GError **error)
@@ -128,21 +162,27 @@ static gboolean is_address_failure(const GError *error)
     return FALSE;
 }
 
-/* The address at which we reach the destination's daemon; NULL: no network lies between. */
-static char *dest_literal(FerryConnection *dest)
+static char *literal_of(const LinkAddress *address)
+{
+    return link_address_is_loopback(address) ? NULL : link_address_format_host(address);
+}
+
+/* The address at which the destination's daemon is reached from here; on its own host, the one by
+ * which this host is seen from the source.  NULL: no network lies between. */
+static char *dest_literal(FerryConnection *dest, FerryConnection *source)
 {
     g_autofree LinkAddress *resolved = NULL;
     LinkAddress address;
     size_t count = 0;
 
     if (link_remote_address(dest->link, &address))
-        return link_address_is_loopback(&address) ? NULL : link_address_format_host(&address);
-    if (dest->link->kind != LINK_KIND_COMMAND || !dest->uri->host)
+        return literal_of(&address);
+    if (dest->link->kind == LINK_KIND_UNIX)
+        return link_local_address(source->link, &address) ? literal_of(&address) : NULL;
+    if (!dest->uri->host)
         return NULL;
     resolved = link_resolve(dest->uri->host, 0, &count, NULL);
-    return resolved && !link_address_is_loopback(&resolved[0])
-               ? link_address_format_host(&resolved[0])
-               : NULL;
+    return resolved ? literal_of(&resolved[0]) : NULL;
 }
 
 /* Two stock hosts, and the destination gave a name or address that means nothing to the source.
@@ -156,9 +196,9 @@ static gboolean retry(Migration *migration, const Params *params, GError **error
     gboolean is_v6;
 
     if (migration->phase != PHASE_FINISH || migration->run.outcome != PHASE_STAYED ||
-        migration->is_dest_ferry || migration->is_abort_asked ||
+        migration->is_dest_ferry || migration->is_source_ferry || migration->is_abort_asked ||
         params_find(params, MIGRATE_PARAM_URI) || !is_address_failure(*error) ||
-        !(literal = dest_literal(migration->dest)))
+        !(literal = g_strdup(migration->dest_literal)))
         return FALSE;
     first = g_strdup(migration->run.uri);
     is_v6 = strchr(literal, ':') != NULL;
@@ -187,6 +227,7 @@ static gboolean migrate_led(Migration *migration, const Params *params, char **r
     migration->dest = ferry_connection_open(migration->wanted->dest_uri, 0, error);
     if (!migration->dest)
         return FALSE;
+    migration->dest_literal = dest_literal(migration->dest, migration->domain->conn);
     migration->domain->conn->companion = migration->dest;
     migration->dest->companion = migration->domain->conn;
     ok = lead(migration, params, &cause) || retry(migration, params, &cause, ret_notice);
@@ -199,19 +240,6 @@ static gboolean migrate_led(Migration *migration, const Params *params, char **r
 }
 
 /* ---- peer-to-peer ---- */
-
-static void on_job_completed(const FerryEvent *event, void *data)
-{
-    Migration *migration = data;
-
-    if (!event->params ||
-        g_strcmp0(ferry_domain_uuid(event->domain), migration->domain->uuid_text) != 0)
-        return;
-    migration->has_stats = TRUE;
-    migration_stats_from_params(event->params->list, JOB_TYPE_COMPLETED, &migration->stats);
-    g_free(migration->p2p_address);
-    migration->p2p_address = g_strdup(params_get_string(event->params->list, PHASE_PARAM_ADDRESS));
-}
 
 static gboolean check_p2p(Migration *migration, GError **error)
 {
@@ -260,12 +288,10 @@ static gboolean migrate_p2p(Migration *migration, const Params *params, GError *
     RemoteDomainMigratePerform3ParamsArgs args = {.dom = domain_wire(migration->domain),
                                                   .dconnuri = (char *)migration->wanted->dest_uri,
                                                   .flags = migration->wanted->flags};
-    gboolean is_watching;
 
     if (!check_p2p(migration, error))
         return FALSE;
-    is_watching = ferry_connection_watch(source, JOB_COMPLETED_EVENT, migration->domain,
-                                         on_job_completed, migration, NULL);
+    migration_listen(migration);
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     migration->phase = PHASE_PERFORM;
     migration_report(migration);
@@ -275,15 +301,11 @@ static gboolean migrate_p2p(Migration *migration, const Params *params, GError *
                                                                  : POLL_MS,
                               migration_idle, migration, error)) {
         migration->run.outcome = p2p_outcome(migration);
-        if (is_watching)
-            g_ptr_array_set_size(source->watches, (int)source->watches->len - 1);
         return FALSE;
     }
     migration->run.outcome = PHASE_ARRIVED;
-    if (is_watching) {
+    if (migration->is_listening)
         wait_for_numbers(migration);
-        g_ptr_array_set_size(source->watches, (int)source->watches->len - 1);
-    }
     return TRUE;
 }
 
@@ -340,8 +362,14 @@ bool ferry_domain_migrate(FerryDomain *domain, const FerryMigration *wanted,
                  ? migrate_p2p(&migration, params, error)
                  : migrate_led(&migration, params, &result.address, &result.notice, error);
     fill_result(&migration, &result);
-    result.address = result.address ?: g_steal_pointer(&migration.p2p_address);
-    g_free(migration.p2p_address);
+    stop_listening(&migration);
+    if (migration.address) { /* the source knows best where it sent the memory */
+        g_free(result.address);
+        result.address = g_steal_pointer(&migration.address);
+    }
+    result.notice = result.notice ?: g_steal_pointer(&migration.notice);
+    g_free(migration.notice);
+    g_free(migration.dest_literal);
     phase_run_clear(&migration.run);
     g_clear_pointer(&migration.c2, g_bytes_unref);
     if (ret_result)

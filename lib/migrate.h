@@ -17,15 +17,20 @@ typedef struct {
     gboolean is_abort_told;  /* the source has accepted it */
     GBytes *c2;              /* kept for the answer to Confirm */
     gboolean is_dest_ferry;  /* the destination is a ferryd */
+    gboolean is_source_ferry; /* and so is the source */
+    char *dest_literal;       /* at which we reach the destination's daemon; NULL: not over a network */
     gboolean has_stats;
     MigrationStats stats; /* the last that were heard */
-    char *p2p_address;    /* as the source told at the end; NULL: not told */
+    char *address, *notice; /* as the source told at the end; NULL: not told */
+    gboolean is_listening;
     int64_t started_ms;
     int64_t finish_ms; /* when Finish(0) was sent */
 } Migration;
 
 /* Tells the user how far it is and hears whether to go on. */
 void migration_report(Migration *migration);
+/* Hears what the source tells at the end: numbers, where the memory went, what was done beside. */
+void migration_listen(Migration *migration);
 /* For long calls to the source: asks for numbers, reports, passes on an abort. */
 void migration_idle(void *migration);
 

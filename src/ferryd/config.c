@@ -10,7 +10,7 @@
 #include "base/number.h"
 #include "base/uuid.h"
 
-typedef enum { ROW_STRING, ROW_LIST, ROW_BOOL, ROW_NUMBER, ROW_OCTAL, ROW_CHOICE } RowType;
+typedef enum { ROW_STRING, ROW_LIST, ROW_LINES, ROW_BOOL, ROW_NUMBER, ROW_OCTAL, ROW_CHOICE } RowType;
 
 typedef struct {
     const char *key;
@@ -29,6 +29,11 @@ typedef struct {
 #define LIST(name, fallback, help)                                                                 \
     {                                                                                              \
 #name, ROW_LIST, offsetof(Config, name), fallback, 0, 0, NULL, help                        \
+    }
+/* May be given several times; each gives one string, in order. */
+#define LINES(name, help)                                                                          \
+    {                                                                                              \
+#name, ROW_LINES, offsetof(Config, name), "", 0, 0, NULL, help                             \
     }
 #define BOOL(name, fallback, help)                                                                 \
     {                                                                                              \
@@ -131,6 +136,10 @@ static const ConfigRow rows[] = {
            "A stock source resumes its guest when the answer that it is here gets lost.\n"
            "careful: the guest runs here only once the source's host has acknowledged the answer (a\n"
            "round trip); fast: before it, as between stock hosts, and a lost answer makes it run twice."),
+    LINES(peer,
+          "Where another host is met whose own name means nothing here: NAME ADDRESS…; one row per host.  Asked when a\n"
+          "guest goes to a host without ferryd and the client does not say how it was reached.  Hosts that were met before\n"
+          "are remembered by themselves."),
 };
 /* clang-format on */
 
@@ -192,6 +201,15 @@ static gboolean parse_octal(const char *value, int64_t max, int64_t *ret_value)
     return TRUE;
 }
 
+static void add_line(char ***lines, const char *value)
+{
+    unsigned count = *lines ? g_strv_length(*lines) : 0;
+
+    *lines = g_renew(char *, *lines, count + 2);
+    (*lines)[count] = *value ? g_strdup(value) : NULL;
+    (*lines)[count + 1] = NULL;
+}
+
 static gboolean set_row(Config *config, const ConfigRow *row, const char *value, GError **error)
 {
     void *field = field_of(config, row);
@@ -209,6 +227,9 @@ static gboolean set_row(Config *config, const ConfigRow *row, const char *value,
     case ROW_LIST:
         g_strfreev(*(char ***)field);
         *(char ***)field = parse_list(value);
+        return TRUE;
+    case ROW_LINES:
+        add_line(field, value);
         return TRUE;
     case ROW_BOOL:
         return parse_bool(value, field) ||
@@ -246,7 +267,7 @@ void config_free(Config *config)
             continue;
         if (rows[i].type == ROW_STRING || rows[i].type == ROW_CHOICE)
             g_free(*(char **)field_of(config, &rows[i]));
-        if (rows[i].type == ROW_LIST)
+        if (rows[i].type == ROW_LIST || rows[i].type == ROW_LINES)
             g_strfreev(*(char ***)field_of(config, &rows[i]));
     }
     g_free(config);

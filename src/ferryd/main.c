@@ -220,6 +220,7 @@ static gboolean init_rooms(Daemon *daemon, GError **error)
         .env = &daemon->qemu,
         .is_stock_trusted = g_str_equal(config->stock_source, "fast"),
         .shared_dirs = (const char *const *)config->shared_dirs,
+        .peers = (const char *const *)config->peer,
     };
     daemon->service = (ServiceSettings){.qemu = &daemon->qemu,
                                         .node = daemon->node,

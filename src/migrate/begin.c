@@ -191,6 +191,7 @@ AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flag
     if (!xml)
         return FALSE;
     migration = migration_new(domain, journal_new(SIDE_SOURCE, &domain->uuid, domain->name, 0), flags);
+    migration->is_uri_an_order = params_get_string(params, MIGRATE_PARAM_URI) != NULL;
     migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0);
     if (!migration->bandwidth_mib)
         migration->bandwidth_mib = domain->migration_mib;

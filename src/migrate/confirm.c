@@ -46,6 +46,8 @@ static void tell_completed(Migration *migration, const MigrationStats *stats)
     migration_stats_to_params(&migration->stats, params);
     if (migration->journal->address) /* in peer-to-peer mode the client learns it here only */
         params_add_string(params, PHASE_PARAM_ADDRESS, migration->journal->address);
+    if (migration->notice)
+        params_add_string(params, PHASE_PARAM_NOTICE, migration->notice);
     g_clear_pointer(&domain->completed_stats, params_free);
     domain->completed_stats = params_copy(params);
     event_emit(&(DomainEvent){.kind = EVENT_JOB_COMPLETED, .domain = domain, .params = params});

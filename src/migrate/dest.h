@@ -15,6 +15,7 @@ typedef struct {
     size_t cookie_len;
     gboolean is_tunnelled; /* the stream comes over the calling connection */
     const struct sockaddr_storage *control_local; /* where the calling connection arrived; NULL: a unix socket */
+    const char *control_remote; /* the literal from which it came; NULL: a unix socket */
 } DestPrepare;
 
 /* Is there room for that guest: name and uuid free, or a domain of both that may be filled?  *ret_domain: that one, a new

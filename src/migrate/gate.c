@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "migrate/acquaintance.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
 #include "migrate/migration.h"
@@ -160,7 +161,7 @@ static const OwnerHooks hooks = {
 gboolean migrate_init(const MigrateSettings *settings, GError **error)
 {
     owner_set_hooks(&hooks);
-    if (!migrate_settings_set(settings, error))
+    if (!migrate_settings_set(settings, error) || !acquaintance_init(settings->state_dir, settings->peers, error))
         return FALSE;
     proofs_remove_leftovers();
     return TRUE;

@@ -94,6 +94,7 @@ void migration_unref(Migration *migration)
     domain_unref(migration->domain);
     g_free(migration->abort_reason);
     g_free(migration->lost_reason);
+    g_free(migration->notice);
     g_free(migration->persistent_xml);
     g_free(migration->stream_error);
     g_free(migration);

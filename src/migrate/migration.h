@@ -56,6 +56,8 @@ typedef struct Migration {
     void *run;                     /* the running phase's own, while its steps run */
     char *persistent_xml;          /* what the destination is to define */
     CheckScene *scene;             /* Begin to Perform: what was found, and lies beside the images */
+    gboolean is_uri_an_order;      /* the user gave it: that way or none */
+    char *notice;                  /* what was done beyond what was asked, one line; NULL: nothing */
 
     /* destination */
     LaneListener *listener;
@@ -84,6 +86,7 @@ typedef struct {
     const QemuEnv *env;            /* QEMU's user, emulators, networks */
     gboolean is_stock_trusted;     /* stock_source = fast: a stock source's guest runs before it has the answer */
     const char *const *shared_dirs; /* folders that the operator declares shared; may be NULL */
+    const char *const *peers;      /* rows of ferryd.conf: NAME ADDRESS…; may be NULL */
 } MigrateSettings;
 
 /* Once at start-up, before domains are loaded: registers the gate and makes the folders. */

@@ -145,7 +145,7 @@ AWAITS static gboolean perform_tunnelled(P2p *p2p, PhaseRun *run, GBytes **ret_c
 {
     auto_fd int read_fd = -1;
     auto_fd int write_fd = -1;
-    SourceRoute route = {.carrier_fd = -1};
+    SourceRoute route = {.carrier_fd = -1, .control = peer_remote_address(p2p->peer)};
     size_t len;
     const void *cookie = cookie_bytes(run, &len);
 
@@ -163,7 +163,7 @@ AWAITS static gboolean perform_tunnelled(P2p *p2p, PhaseRun *run, GBytes **ret_c
 AWAITS static gboolean p2p_perform(void *endpoint, PhaseRun *run, GError **error)
 {
     P2p *p2p = endpoint;
-    SourceRoute route = {.uri = run->uri, .carrier_fd = -1};
+    SourceRoute route = {.uri = run->uri, .carrier_fd = -1, .control = peer_remote_address(p2p->peer)};
     g_autoptr(GError) why = NULL;
     GBytes *cookie = NULL;
     size_t len;

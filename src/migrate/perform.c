@@ -7,6 +7,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "domain/state.h"
+#include "migrate/acquaintance.h"
+#include "migrate/approach.h"
 #include "migrate/check.h"
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
@@ -56,6 +58,32 @@ AWAITS static gboolean check_wanted(Migration *migration, GError **error)
     return !is_given_up(migration) || describe_failure(migration, error);
 }
 
+/* A stock destination names a host, and knows no better than its own name. */
+AWAITS static gboolean connect_stock(Migration *migration, const MigrationUri *uri, GError **error)
+{
+    PerformRun *run = migration->run;
+    Journal *journal = migration->journal;
+    g_auto(GStrv) known = acquaintance_find(&journal->peer_host, journal->peer);
+    const Approach approach = {
+        .guest = journal->name,
+        .host = uri->host,
+        .port = uri->port,
+        .control = run->route->control,
+        .known = known,
+        .here = migrate_settings()->host_name,
+    };
+    Approached approached = {.fd = -1};
+
+    if (!approach_connect(&approach, &approached, error))
+        return FALSE;
+    run->fd = approached.fd;
+    journal->address = approached.address;
+    migration->notice = approached.notice;
+    if (migration->notice)
+        log_info("domain '%s': %s", journal->name, migration->notice);
+    return TRUE;
+}
+
 AWAITS static gboolean perform_connect(Migration *migration, GError **error)
 {
     PerformRun *run = migration->run;
@@ -70,7 +98,9 @@ AWAITS static gboolean perform_connect(Migration *migration, GError **error)
         return FALSE;
     if (!uri->port)
         return error_set(error, ERROR_INVALID_ARG, "migration URI '%s' has no port", run->route->uri);
-    if (!lane_connect(uri->host, uri->port, CONNECT_TIMEOUT_MS, &run->fd, &migration->journal->address, error))
+    if (migration->is_peer_ferry || migration->is_uri_an_order
+            ? !lane_connect(uri->host, uri->port, CONNECT_TIMEOUT_MS, &run->fd, &migration->journal->address, error)
+            : !connect_stock(migration, uri, error))
         return FALSE;
     migration->lane_fd = dup(run->fd);
     return TRUE;
@@ -293,8 +323,11 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
         migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0);
     migration_watch(migration);
     if (migrate_params_check(params, migration->flags, &why) &&
-        read_second_cookie(migration, cookie_in, cookie_len, &why) && step_list_run(&perform_list, migration, &why))
-        cookie = third_cookie(migration, &why);
+        read_second_cookie(migration, cookie_in, cookie_len, &why)) {
+        acquaintance_make(&migration->journal->peer_host, migration->journal->peer, route->control);
+        if (step_list_run(&perform_list, migration, &why))
+            cookie = third_cookie(migration, &why);
+    }
     migration->run = NULL;
     fd_clear(&run.fd);
     if (cookie) {

@@ -12,6 +12,7 @@
 #include "domain/registry.h"
 #include "domain/state.h"
 #include "host/address.h"
+#include "migrate/acquaintance.h"
 #include "migrate/address.h"
 #include "migrate/check.h"
 #include "migrate/dest.h"
@@ -384,7 +385,12 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
         !migrate_params_check(request->params, request->flags, error) ||
         !(def = parse_definition(request, &source_name, error)) ||
         !(cookie = cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_PREPARE, error)) ||
-        !check_cookie(cookie, def, source_name, error) || !(domain = find_domain(def, cookie, error)))
+        !check_cookie(cookie, def, source_name, error))
+        return FALSE;
+    /* Peer-to-peer it is the source itself that calls; tunnelled it may be a client that relays. */
+    if ((request->flags & MIGRATE_PEER2PEER) && !request->is_tunnelled)
+        acquaintance_make(&cookie->host_uuid, cookie->hostname, request->control_remote);
+    if (!(domain = find_domain(def, cookie, error)))
         return FALSE;
     migration = new_migration(request, domain, def, source_name, cookie);
     run.def = g_steal_pointer(&def);

@@ -17,6 +17,7 @@ AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flag
 typedef struct {
     const char *uri; /* tcp:HOST:PORT; NULL: carrier */
     int carrier_fd;  /* tunnelled: write end of the pipe (borrowed); else -1 */
+    const char *control; /* literal at which the destination's daemon was reached; NULL: not known */
 } SourceRoute;
 
 /* Begin has been made, and a client may ask for Perform now. */

@@ -68,7 +68,7 @@ static const struct {
       "Requested operation is not valid: zero-copy is only available for parallel migration" },
 };
 
-/* What stock 9.0.0 knows, what a source daemon passes on to Prepare, what ferryd serves. */
+/* What stock 9.0.0 knows and what is our own, what a source daemon passes on to Prepare, what ferryd serves. */
 static const struct {
     ParamRule rule;
     gboolean goes_to_prepare;
@@ -95,6 +95,8 @@ static const struct {
     { { "auto_converge.increment",    PARAM_INT,    FALSE },    FALSE,      FALSE },
     { { "parallel.connections",       PARAM_INT,    FALSE },    TRUE,       FALSE },
     { { "tls.destination",            PARAM_STRING, FALSE },    FALSE,      FALSE },
+    { { MIGRATE_PARAM_DEST_ADDRESS,   PARAM_STRING, FALSE },    FALSE,      TRUE  },
+    { { MIGRATE_PARAM_FALLBACK,       PARAM_STRING, FALSE },    FALSE,      TRUE  },
 };
 /* clang-format on */
 

@@ -50,6 +50,12 @@ extern const EnumName migrate_flag_names[];
 #define MIGRATE_PARAM_BANDWIDTH      "bandwidth" /* ullong, MiB/s; 0: the stored speed */
 #define MIGRATE_PARAM_LISTEN_ADDRESS "listen_address"
 
+/* What only a ferryd as source is told.  Where the client reached the destination's daemon (a literal); and
+ * MIGRATE_FALLBACK_NONE: the direct way or none. */
+#define MIGRATE_PARAM_DEST_ADDRESS "ferry.destination_address"
+#define MIGRATE_PARAM_FALLBACK     "ferry.fallback"
+#define MIGRATE_FALLBACK_NONE      "none"
+
 #define MIGRATE_PARAMS_MAX 64 /* entries in one call */
 
 /* Every parameter that stock 9.0.0 knows, with its type. */

@@ -55,6 +55,8 @@ typedef struct {
 /* Beside the numbers of a completed job, a string: where the memory went.  Stock clients skip names
  * that they do not know. */
 #define PHASE_PARAM_ADDRESS "ferry.address"
+/* And what was done beyond what was asked, one line. */
+#define PHASE_PARAM_NOTICE "ferry.notice"
 
 /* Adds them in the order and with the presence of stock.  is_completed (type COMPLETED) also gives
  * the *_net times. */

@@ -149,6 +149,7 @@ AWAITS static gboolean prepare(Call *call, const Params *params, const guint8 *c
         .cookie_len = cookie_len,
         .is_tunnelled = is_tunnelled,
         .control_local = control_address(call_caller(call), &control) ? &control : NULL,
+        .control_remote = caller_remote_host(call_caller(call)),
     };
     GBytes *cookie = NULL;
 
@@ -237,7 +238,9 @@ AWAITS static gboolean perform(Call *call, const WireDomain *dom, const char *dc
                                uint32_t *ret_cookie_len, GError **error)
 {
     g_autoptr(Domain) domain = service_find(dom, error);
-    SourceRoute route = {.uri = params_get_string(params, MIGRATE_PARAM_URI), .carrier_fd = -1};
+    SourceRoute route = {.uri = params_get_string(params, MIGRATE_PARAM_URI),
+                         .carrier_fd = -1,
+                         .control = params_get_string(params, MIGRATE_PARAM_DEST_ADDRESS)};
     GBytes *cookie = NULL;
 
     if (!domain)

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The daemon's peer book and its file, state_dir/peers. */
+#pragma once
+
+#include <glib.h>
+
+#include "base/uuid.h"
+#include "loop/task.h"
+
+/* Once at start-up.  rows: `peer` of ferryd.conf (NULL: none).  A file that cannot be read is an empty one. */
+gboolean acquaintance_init(const char *state_dir, const char *const *rows, GError **error);
+/* The host was met at that literal (NULL: nothing is learned).  News is written down; if that fails, the log says so. */
+AWAITS void acquaintance_make(const Uuid *uuid, const char *name, const char *literal);
+/* A new list (g_strfreev), maybe empty. */
+char **acquaintance_find(const Uuid *uuid, const char *name);
