@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "base/uuid.h"
+#include "host/address.h"
 
 typedef enum { ROW_STRING, ROW_LIST, ROW_LINES, ROW_BOOL, ROW_NUMBER, ROW_OCTAL, ROW_CHOICE } RowType;
 
@@ -125,7 +126,13 @@ static const ConfigRow rows[] = {
 
     TITLE("Migration"),
     STRING(migration_host, "",
-           "Address or name under which other hosts reach this one; empty: worked out for each migration."),
+           "Address or name under which other hosts reach this one, tried before all others; empty: worked out\n"
+           "for each migration.  This host resolves the name; the others only ever get addresses."),
+    LIST(migration_networks, "",
+         "Networks that memory is to travel on, the best first, as 10.1.0.0/16 or 2001:db8:1::/64.  Addresses of\n"
+         "this host in other networks are tried after them."),
+    BOOL(migration_networks_only, "no",
+         "Other networks are not tried at all.  migration_host and an explicit migration URI are."),
     STRING(migration_address, "",
            "Address on which incoming migrations are accepted; empty: all."),
     NUMBER(migration_port_min, "49152", 1, 65535,
@@ -349,6 +356,19 @@ gboolean config_check(const Config *config, GError **error)
     if (*config->host_uuid && !uuid_parse(config->host_uuid, &uuid))
         return error_set(error, ERROR_CONF_SYNTAX, "host_uuid '%s' is not a UUID",
                          config->host_uuid);
+    for (char **entry = config->migration_networks; *entry; entry++) {
+        AddressNetwork network;
+
+        if (!address_network_parse(*entry, &network))
+            return error_set(
+                error, ERROR_CONF_SYNTAX,
+                "migration_networks has '%s', which is not a network such as 10.1.0.0/16 or "
+                "2001:db8:1::/64",
+                *entry);
+    }
+    if (config->migration_networks_only && !*config->migration_networks)
+        return error_set(error, ERROR_CONF_SYNTAX,
+                         "migration_networks_only is on, but migration_networks names none");
     for (char **entry = config->network_map; *entry; entry++) {
         const char *equals = strchr(*entry, '=');
 

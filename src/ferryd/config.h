@@ -31,6 +31,8 @@ typedef struct {
     char **shared_dirs;
 
     char *migration_host, *migration_address;
+    char **migration_networks;
+    gboolean migration_networks_only;
     char *stock_source;
     int64_t migration_port_min, migration_port_max;
     char **peer;

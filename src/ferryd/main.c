@@ -215,6 +215,8 @@ static gboolean init_rooms(Daemon *daemon, GError **error)
         .host_name = daemon->host_name,
         .host_uuid = daemon->host_uuid,
         .migration_host = or_null(config->migration_host),
+        .migration_networks = (const char *const *)config->migration_networks,
+        .wants_networks_only = config->migration_networks_only,
         .migration_address = or_null(config->migration_address),
         .ports = {(uint16_t)config->migration_port_min, (uint16_t)config->migration_port_max},
         .env = &daemon->qemu,

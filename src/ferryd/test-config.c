@@ -48,6 +48,8 @@ static void test_refusals(void)
     expect_refusal("migration_port_min = 50000", "above");
     expect_refusal("network_map = default", "NAME=BRIDGE");
     expect_refusal("host_uuid = abc", "not a UUID");
+    expect_refusal("migration_networks = 10.1.0.0/16 eth0", "has 'eth0', which is not a network");
+    expect_refusal("migration_networks_only = yes", "migration_networks names none");
 }
 
 static void test_template(void)

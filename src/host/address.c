@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Addresses as values, and the ones this host has.  Nothing here looks a name up. */
+/* Addresses and networks as values.  Nothing here looks a name up. */
 #include "host/address.h"
 
 #include <arpa/inet.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/number.h"
-#include "host/netlink.h"
 
 static struct sockaddr_in *as_v4(struct sockaddr_storage *address)
 {
@@ -146,111 +144,85 @@ gboolean address_is_wildcard(const struct sockaddr_storage *address)
     return bare.ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&as_v6(&bare)->sin6_addr);
 }
 
-HostAddresses *host_addresses_read(GError **error)
+gboolean address_is_multicast(const struct sockaddr_storage *address)
 {
-    g_autoptr(HostAddresses) addresses = g_new0(HostAddresses, 1);
-    struct ifaddrs *list;
-    unsigned room = 0;
+    struct sockaddr_storage bare = plain(address);
 
-    if (getifaddrs(&list) < 0) {
-        error_errno(error, "cannot list the addresses of this host");
-        return NULL;
-    }
-    for (const struct ifaddrs *entry = list; entry; entry = entry->ifa_next)
-        room++;
-    addresses->items = g_new0(HostAddress, room);
-    for (const struct ifaddrs *entry = list; entry; entry = entry->ifa_next) {
-        HostAddress *item = &addresses->items[addresses->count];
-
-        if (!entry->ifa_addr ||
-            (entry->ifa_addr->sa_family != AF_INET && entry->ifa_addr->sa_family != AF_INET6))
-            continue;
-        item->address.ss_family = entry->ifa_addr->sa_family;
-        memcpy(&item->address, entry->ifa_addr, address_length(&item->address));
-        item->interface = g_strdup(entry->ifa_name);
-        item->interface_index = if_nametoindex(entry->ifa_name);
-        item->is_up = (entry->ifa_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
-        item->is_loopback = (entry->ifa_flags & IFF_LOOPBACK) != 0;
-        addresses->count++;
-    }
-    freeifaddrs(list);
-    return g_steal_pointer(&addresses);
+    if (bare.ss_family == AF_INET)
+        return ntohl(as_v4(&bare)->sin_addr.s_addr) >> 28 >=
+               0xe; /* with broadcast, and what is reserved */
+    return bare.ss_family == AF_INET6 && IN6_IS_ADDR_MULTICAST(&as_v6(&bare)->sin6_addr);
 }
 
-void host_addresses_free(HostAddresses *addresses)
+int address_family(const struct sockaddr_storage *address)
 {
-    if (!addresses)
-        return;
-    for (unsigned i = 0; i < addresses->count; i++)
-        g_free(addresses->items[i].interface);
-    g_free(addresses->items);
-    g_free(addresses);
+    return plain(address).ss_family;
 }
 
-const HostAddress *host_addresses_find(const HostAddresses *addresses,
-                                       const struct sockaddr_storage *address)
+unsigned address_scope(const struct sockaddr_storage *address)
 {
-    struct sockaddr_storage wanted = plain(address);
+    struct sockaddr_storage copy = *address;
 
-    for (unsigned i = 0; addresses && i < addresses->count; i++) {
-        struct sockaddr_storage own = plain(&addresses->items[i].address);
-
-        if (memcmp(&own, &wanted, sizeof own) == 0)
-            return &addresses->items[i];
-    }
-    return NULL;
+    return copy.ss_family == AF_INET6 ? as_v6(&copy)->sin6_scope_id : 0;
 }
 
-typedef struct {
-    uint32_t metric;
-    int index; /* of the interface; 0: no default route yet */
-} DefaultRoute;
-
-static int route_number(const struct rtattr *attribute)
+void address_set_scope(struct sockaddr_storage *address, unsigned scope)
 {
-    int number = 0;
-
-    if (attribute && RTA_PAYLOAD(attribute) >= sizeof number)
-        memcpy(&number, RTA_DATA(attribute), sizeof number);
-    return number;
+    if (address->ss_family == AF_INET6)
+        as_v6(address)->sin6_scope_id = scope;
 }
 
-/* Of a route with several ways out, the first. */
-static int route_interface(const struct nlmsghdr *answer)
+gboolean address_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
-    const struct rtattr *several = netlink_find(answer, sizeof(struct rtmsg), RTA_MULTIPATH);
+    struct sockaddr_storage bare_a = plain(a);
+    struct sockaddr_storage bare_b = plain(b);
+    unsigned scope_a = address_scope(a);
+    unsigned scope_b = address_scope(b);
 
-    if (several && RTA_PAYLOAD(several) >= sizeof(struct rtnexthop))
-        return ((const struct rtnexthop *)RTA_DATA(several))->rtnh_ifindex;
-    return route_number(netlink_find(answer, sizeof(struct rtmsg), RTA_OIF));
+    return memcmp(&bare_a, &bare_b, sizeof bare_a) == 0 &&
+           (!scope_a || !scope_b || scope_a == scope_b);
 }
 
-/* The way out of a default route of the main table with the lowest metric. */
-static void take_default_route(const struct nlmsghdr *answer, void *data)
+static const uint8_t *bytes_of(const struct sockaddr_storage *bare, unsigned *ret_bits)
 {
-    DefaultRoute *best = data;
-    const struct rtmsg *route = NLMSG_DATA(answer);
-    const uint32_t metric =
-        (uint32_t)route_number(netlink_find(answer, sizeof *route, RTA_PRIORITY));
-    const int index = route_interface(answer);
+    struct sockaddr_storage *any = (struct sockaddr_storage *)(void *)bare;
 
-    if (route->rtm_table != RT_TABLE_MAIN || route->rtm_type != RTN_UNICAST ||
-        route->rtm_dst_len != 0 || index == 0)
-        return;
-    if (best->index == 0 || metric < best->metric)
-        *best = (DefaultRoute){metric, index};
+    *ret_bits = any->ss_family == AF_INET ? 32 : 128;
+    return any->ss_family == AF_INET ? (const uint8_t *)&as_v4(any)->sin_addr
+                                     : as_v6(any)->sin6_addr.s6_addr;
 }
 
-char *host_default_interface(void)
+gboolean address_network_parse(const char *text, AddressNetwork *ret_network)
 {
-    static const int families[] = {AF_INET, AF_INET6};
-    char name[IF_NAMESIZE];
+    const char *slash = strchr(text, '/');
+    g_autofree char *host = slash ? g_strndup(text, (gsize)(slash - text)) : g_strdup(text);
+    AddressNetwork network = {0};
+    uint64_t prefix;
+    unsigned bits;
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(families); i++) {
-        DefaultRoute best = {0};
+    if (strchr(host, '%') || strchr(host, '[') || !address_parse(host, &network.address))
+        return FALSE;
+    network.address = plain(&network.address);
+    bytes_of(&network.address, &bits);
+    prefix = bits;
+    if (slash && !number_parse_u64(slash + 1, bits, &prefix))
+        return FALSE;
+    network.prefix = (unsigned)prefix;
+    *ret_network = network;
+    return TRUE;
+}
 
-        if (netlink_dump_routes(families[i], take_default_route, &best) && best.index > 0)
-            return if_indextoname((unsigned)best.index, name) ? g_strdup(name) : NULL;
-    }
-    return NULL;
+gboolean address_network_contains(const AddressNetwork *network,
+                                  const struct sockaddr_storage *address)
+{
+    struct sockaddr_storage bare = plain(address);
+    unsigned bits, whole = network->prefix / 8, rest = network->prefix % 8;
+    const uint8_t *ours, *theirs;
+
+    if (bare.ss_family != network->address.ss_family)
+        return FALSE;
+    ours = bytes_of(&network->address, &bits);
+    theirs = bytes_of(&bare, &bits);
+    return memcmp(ours, theirs, whole) == 0 &&
+           (rest == 0 || (ours[whole] ^ theirs[whole]) >> (8 - rest) == 0);
 }

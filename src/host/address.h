@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Addresses of this host, and which of them another host is told to come to.  All answers are
- * literals, never names. */
+/* Addresses and networks as values, the addresses that this host has, and what a name means. */
 #pragma once
 
 #include <glib.h>
@@ -10,11 +9,15 @@
 #include "loop/task.h"
 
 typedef struct {
-    struct sockaddr_storage address; /* port 0 */
+    struct sockaddr_storage address; /* port 0; link-local IPv6 with its scope */
     char *interface;
     unsigned interface_index;
     gboolean is_up;
-    gboolean is_loopback; /* of the interface */
+    gboolean has_default_route; /* the interface, of either family */
+    gboolean is_inner_bridge; /* the interface: a bridge of which no port leads out of this host */
+    gboolean is_temporary;    /* IPv6: changes every day, for privacy */
+    gboolean is_deprecated;   /* soon to be gone */
+    gboolean is_unconfirmed;  /* IPv6: another host may have it */
 } HostAddress;
 
 typedef struct {
@@ -25,13 +28,9 @@ typedef struct {
 /* Every IPv4 and IPv6 address of every interface, as the kernel lists them. */
 HostAddresses *host_addresses_read(GError **error);
 void host_addresses_free(HostAddresses *addresses);
-/* Compares addresses only: no port, no scope; an IPv4-mapped IPv6 address is its IPv4 one. */
+/* By address_equal. */
 const HostAddress *host_addresses_find(const HostAddresses *addresses,
                                        const struct sockaddr_storage *address);
-
-/* Name of the interface that the default route leaves by (IPv4 first, then IPv6), NULL if there is
- * none. */
-char *host_default_interface(void);
 
 /* Text ⇄ address.  A literal only: "192.0.2.1", "2001:db8::1", "[2001:db8::1]", "fe80::1%eth0";
  * never a look-up. */
@@ -46,11 +45,30 @@ socklen_t address_length(const struct sockaddr_storage *address);
 gboolean address_is_loopback(const struct sockaddr_storage *address);
 gboolean address_is_link_local(const struct sockaddr_storage *address);
 gboolean address_is_wildcard(const struct sockaddr_storage *address);
+gboolean
+address_is_multicast(const struct sockaddr_storage *address); /* nobody's own, at any rate */
+int address_family(const struct sockaddr_storage *address);   /* AF_INET for IPv4-mapped IPv6 too */
+unsigned address_scope(const struct sockaddr_storage *address); /* 0: none */
+void address_set_scope(struct sockaddr_storage *address, unsigned scope);
+/* Compares addresses only: no port; scopes only where both have one; an IPv4-mapped IPv6 address is
+ * its IPv4 one. */
+gboolean address_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+
+typedef struct {
+    struct sockaddr_storage address;
+    unsigned prefix; /* bits */
+} AddressNetwork;
+
+/* "10.1.0.0/16", "2001:db8::/32"; a single address is a network of its own. */
+gboolean address_network_parse(const char *text, AddressNetwork *ret_network);
+gboolean address_network_contains(const AddressNetwork *network,
+                                  const struct sockaddr_storage *address);
 
 /* What host_resolve found. */
 typedef struct {
     struct sockaddr_storage *items; /* port 0, no duplicates, in the resolver's order */
     unsigned count;
+    char *canonical; /* the full name, as the resolver says; may be NULL */
 } ResolvedName;
 
 /* Looks a name up on a worker.  A literal is answered at once.  Fails with the resolver's words, or
@@ -58,25 +76,6 @@ typedef struct {
 AWAITS gboolean host_resolve(const char *name, int64_t timeout_ms, ResolvedName *ret_names,
                              GError **error);
 void resolved_name_clear(ResolvedName *names);
-
-/* What the choice is made from; NULL or empty where not known. */
-typedef struct {
-    const ResolvedName *configured; /* migration_host, looked up by us */
-    const char *configured_text;    /* as written */
-    const struct sockaddr_storage
-        *control_local;           /* where the control connection arrived; NULL for a unix socket */
-    const ResolvedName *own_name; /* what our own host name resolves to */
-    const char *own_name_text;
-    const HostAddresses *addresses;
-    const char *default_interface;
-} AddressFacts;
-
-/* The address that a destination tells its source: configured; else the local address of the
- * control connection unless loopback or link-local; else what our own name resolves to if it is an
- * own, not loopback address; else the address of the interface with the default route.  Pure.
- * *ret_reason says which and why the earlier ones were not taken. */
-gboolean address_choose(const AddressFacts *facts, char **ret_literal, char **ret_reason,
-                        GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostAddresses, host_addresses_free)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ResolvedName, resolved_name_clear)

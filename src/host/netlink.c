@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Rtnetlink by hand: two questions do not pay for libraries that every ferryd then carries. */
+/* Rtnetlink by hand: a few questions do not pay for libraries that every ferryd then carries. */
 #include "host/netlink.h"
 
 #include <string.h>
@@ -15,10 +15,25 @@ typedef struct {
     union {
         struct rtmsg route;
         struct ifinfomsg link;
+        struct ifaddrmsg address;
     };
 } Question;
 
 typedef enum { ANSWER_MORE, ANSWER_END, ANSWER_BROKEN } AnswerState;
+
+int netlink_number(const struct rtattr *attribute)
+{
+    int number = 0;
+
+    if (attribute && RTA_PAYLOAD(attribute) >= sizeof number)
+        memcpy(&number, RTA_DATA(attribute), sizeof number);
+    return number;
+}
+
+char *netlink_text(const struct rtattr *attribute)
+{
+    return attribute ? g_strndup(RTA_DATA(attribute), RTA_PAYLOAD(attribute)) : NULL;
+}
 
 static const struct rtattr *find(const struct rtattr *attribute, size_t len, unsigned type)
 {
@@ -85,6 +100,24 @@ static gboolean ask(const Question *question, int wanted, NetlinkVisit visit, vo
     return state == ANSWER_END;
 }
 
+gboolean netlink_dump_links(NetlinkVisit visit, void *data)
+{
+    const Question question = {.head = {.nlmsg_len = NLMSG_LENGTH(sizeof question.link),
+                                        .nlmsg_type = RTM_GETLINK,
+                                        .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
+
+    return ask(&question, RTM_NEWLINK, visit, data);
+}
+
+gboolean netlink_dump_addresses(NetlinkVisit visit, void *data)
+{
+    const Question question = {.head = {.nlmsg_len = NLMSG_LENGTH(sizeof question.address),
+                                        .nlmsg_type = RTM_GETADDR,
+                                        .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
+
+    return ask(&question, RTM_NEWADDR, visit, data);
+}
+
 gboolean netlink_dump_routes(int family, NetlinkVisit visit, void *data)
 {
     const Question question = {.head = {.nlmsg_len = NLMSG_LENGTH(sizeof question.route),
@@ -101,8 +134,8 @@ static void take_kind(const struct nlmsghdr *answer, void *data)
     const struct rtattr *found = netlink_find_inside(
         netlink_find(answer, sizeof(struct ifinfomsg), IFLA_LINKINFO), IFLA_INFO_KIND);
 
-    if (found && !*kind)
-        *kind = g_strndup(RTA_DATA(found), RTA_PAYLOAD(found));
+    if (!*kind)
+        *kind = netlink_text(found);
 }
 
 char *netlink_link_kind(const char *name)

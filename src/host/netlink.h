@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One question to the kernel about links and routes, and its answers. */
+/* One question to the kernel about links, addresses and routes, and its answers. */
 #pragma once
 
 #include <glib.h>
@@ -14,6 +14,12 @@ typedef void (*NetlinkVisit)(const struct nlmsghdr *answer, void *data);
 const struct rtattr *netlink_find(const struct nlmsghdr *answer, size_t fixed_len, unsigned type);
 const struct rtattr *netlink_find_inside(const struct rtattr *outer, unsigned type);
 
+/* What an attribute holds; 0 and NULL if there is none.  The caller frees the text. */
+int netlink_number(const struct rtattr *attribute);
+char *netlink_text(const struct rtattr *attribute);
+
+gboolean netlink_dump_links(NetlinkVisit visit, void *data);
+gboolean netlink_dump_addresses(NetlinkVisit visit, void *data); /* of both families */
 /* All routes of a family (AF_INET, AF_INET6).  FALSE: the kernel did not answer to the end. */
 gboolean netlink_dump_routes(int family, NetlinkVisit visit, void *data);
 /* What an interface is ("bridge", "veth", …), for the caller to free; NULL: no such interface, or a

@@ -37,7 +37,8 @@ static gboolean has_already(const ResolvedName *names, const struct sockaddr_sto
 static gboolean look_up_work(void *data, GError **error)
 {
     LookUp *look_up = data;
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_CANONNAME};
     struct addrinfo *list;
     int status = getaddrinfo(look_up->name, NULL, &hints, &list);
 
@@ -46,6 +47,7 @@ static gboolean look_up_work(void *data, GError **error)
                          look_up->name,
                          status == EAI_SYSTEM ? g_strerror(errno) : gai_strerror(status));
     look_up->names.items = g_new0(struct sockaddr_storage, ADDRESSES_MAX);
+    look_up->names.canonical = g_strdup(list->ai_canonname);
     for (const struct addrinfo *entry = list; entry && look_up->names.count < ADDRESSES_MAX;
          entry = entry->ai_next) {
         struct sockaddr_storage address = {0};
@@ -88,5 +90,6 @@ AWAITS gboolean host_resolve(const char *name, int64_t timeout_ms, ResolvedName 
 void resolved_name_clear(ResolvedName *names)
 {
     g_free(names->items);
+    g_free(names->canonical);
     *names = (ResolvedName){0};
 }

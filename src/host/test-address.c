@@ -44,83 +44,72 @@ static void kinds_of_addresses_are_told_apart(void)
     struct sockaddr_storage b = literal("169.254.3.4");
     struct sockaddr_storage c = literal("::");
     struct sockaddr_storage d = literal("::ffff:127.0.0.1");
+    struct sockaddr_storage e = literal("224.0.0.1");
+    struct sockaddr_storage f = literal("255.255.255.255");
+    struct sockaddr_storage g = literal("ff02::1");
 
     g_assert_true(address_is_loopback(&a) && !address_is_link_local(&a));
     g_assert_true(address_is_link_local(&b) && !address_is_loopback(&b));
     g_assert_true(address_is_wildcard(&c));
     g_assert_true(address_is_loopback(&d));
+    g_assert_true(address_is_multicast(&e) && address_is_multicast(&f) && address_is_multicast(&g));
+    g_assert_false(address_is_multicast(&a) || address_is_multicast(&c));
+    g_assert_cmpint(address_family(&d), ==, AF_INET);
     address_set_port(&c, 49152);
     g_assert_cmpuint(address_port(&c), ==, 49152);
 }
 
-/* One case of the choice; texts that are NULL are facts that are not known. */
-typedef struct {
-    const char *configured, *control, *own_name, *route;
-    const char *expected; /* NULL: refused */
-    const char *why;      /* part of the reason, or of the error */
-} Case;
-
-static const Case cases[] = {
-    {"192.0.2.9", "10.0.0.2", "10.0.0.2", "eth0", "192.0.2.9", "migration_host"},
-    {"127.0.0.1", "10.0.0.2", "10.0.0.2", "eth0", "10.0.0.2",
-     "no address that another host could use"},
-    {NULL, "10.0.0.2", "127.0.1.1", "eth0", "10.0.0.2", "control connection arrived"},
-    {NULL, "2001:db8::5", NULL, "eth0", "2001:db8::5", "control connection arrived"},
-    {NULL, "127.0.0.1", "10.0.0.2", "eth0", "10.0.0.2", "127.0.0.1, which is loopback"},
-    {NULL, "fe80::1", NULL, "eth0", "10.0.0.2", "link-local"},
-    {NULL, NULL, "127.0.1.1", "eth0", "10.0.0.2", "resolves to 127.0.1.1, which is loopback"},
-    {NULL, NULL, "203.0.113.1", "eth0", "10.0.0.2", "no usable address of this host"},
-    {NULL, NULL, NULL, "eth0", "10.0.0.2", "does not resolve"},
-    {NULL, NULL, NULL, "eth1", "2001:db8::7", "default route"},
-    {NULL, NULL, NULL, NULL, NULL, "set migration_host"},
-};
-
-static HostAddresses *make_host(void)
+static void networks_contain_their_addresses(void)
 {
-    static const char *const rows[][2] = {{"lo", "127.0.0.1"},
-                                          {"eth0", "2001:db8::6"},
-                                          {"eth0", "10.0.0.2"},
-                                          {"eth1", "fe80::7"},
-                                          {"eth1", "2001:db8::7"}};
-    HostAddresses *addresses = g_new0(HostAddresses, 1);
-
-    addresses->items = g_new0(HostAddress, G_N_ELEMENTS(rows));
-    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        addresses->items[i].interface = g_strdup(rows[i][0]);
-        addresses->items[i].address = literal(rows[i][1]);
-        addresses->items[i].is_loopback = i == 0;
-        addresses->count++;
-    }
-    return addresses;
-}
-
-static void the_first_usable_way_is_taken(void)
-{
-    g_autoptr(HostAddresses) addresses = make_host();
+    static const struct {
+        const char *network, *address;
+        gboolean is_inside;
+    } cases[] = {
+        {"10.1.0.0/16", "10.1.255.255", TRUE},
+        {"10.1.0.0/16", "10.2.0.1", FALSE},
+        {"10.1.2.3/16", "10.1.9.9", TRUE},
+        {"10.1.0.0/15", "10.0.0.1", TRUE},
+        {"10.1.2.3", "10.1.2.3", TRUE},
+        {"10.1.2.3", "10.1.2.2", FALSE},
+        {"0.0.0.0/0", "203.0.113.9", TRUE},
+        {"0.0.0.0/0", "2001:db8::1", FALSE},
+        {"2001:db8::/33", "2001:db8:7fff::", TRUE},
+        {"2001:db8::/33", "2001:db8:8000::", FALSE},
+        {"::/0", "192.0.2.1", FALSE},
+        {"192.0.2.0/24", "::ffff:192.0.2.1", TRUE},
+    };
+    static const char *const wrong[] = {
+        "",     "10.1.0.0/33",    "10.1.0.0/",    "10.1.0.0/-1", "10.1/16",
+        "eth0", "2001:db8::/129", "fe80::%lo/64", "10.0.0.0/8x"};
+    AddressNetwork network;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        const Case *c = &cases[i];
-        struct sockaddr_storage configured = literal(c->configured ? c->configured : "::");
-        struct sockaddr_storage control = literal(c->control ? c->control : "::");
-        struct sockaddr_storage own = literal(c->own_name ? c->own_name : "::");
-        ResolvedName configured_name = {&configured, c->configured != NULL};
-        ResolvedName own_name = {&own, c->own_name != NULL};
-        AddressFacts facts = {
-            .configured = &configured_name,
-            .configured_text = c->configured,
-            .control_local = c->control ? &control : NULL,
-            .own_name = &own_name,
-            .own_name_text = "fedora2",
-            .addresses = addresses,
-            .default_interface = c->route,
-        };
-        g_autofree char *text = NULL;
-        g_autofree char *reason = NULL;
-        g_autoptr(GError) error = NULL;
+        struct sockaddr_storage address = literal(cases[i].address);
 
-        g_assert_cmpint(address_choose(&facts, &text, &reason, &error), ==, c->expected != NULL);
-        g_assert_cmpstr(text, ==, c->expected);
-        g_assert_nonnull(strstr(error ? error->message : reason, c->why));
+        g_assert_true(address_network_parse(cases[i].network, &network));
+        g_assert_cmpint(address_network_contains(&network, &address), ==, cases[i].is_inside);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++)
+        g_assert_false(address_network_parse(wrong[i], &network));
+}
+
+static void addresses_are_compared_as_addresses(void)
+{
+    static const struct {
+        const char *a, *b;
+        gboolean is_equal;
+    } cases[] = {
+        {"192.0.2.1", "::ffff:192.0.2.1", TRUE}, {"192.0.2.1", "192.0.2.2", FALSE},
+        {"fe80::1%1", "fe80::1", TRUE},          {"fe80::1%1", "fe80::1%2", FALSE},
+        {"fe80::1%1", "fe80::2%1", FALSE},       {"::1", "0.0.0.1", FALSE},
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        struct sockaddr_storage a = literal(cases[i].a), b = literal(cases[i].b);
+
+        address_set_port(&a, 49152);
+        g_assert_cmpint(address_equal(&a, &b), ==, cases[i].is_equal);
+        g_assert_cmpint(address_equal(&b, &a), ==, cases[i].is_equal);
     }
 }
 
@@ -134,10 +123,9 @@ static void the_addresses_of_this_host_are_its_own(void)
     g_assert_no_error(error);
     for (unsigned i = 0; i < addresses->count; i++)
         g_assert_nonnull(host_addresses_find(addresses, &addresses->items[i].address));
-    if (addresses->count > 0 && addresses->items[0].is_loopback)
+    if (addresses->count > 0 && address_is_loopback(&addresses->items[0].address))
         g_assert_nonnull(host_addresses_find(addresses, &mapped));
     g_assert_null(host_addresses_find(addresses, &foreign));
-    g_free(host_default_interface());
 }
 
 int main(int argc, char **argv)
@@ -147,7 +135,10 @@ int main(int argc, char **argv)
                     literals_are_parsed_and_written_back);
     g_test_add_func("/host/address/kinds-of-addresses-are-told-apart",
                     kinds_of_addresses_are_told_apart);
-    g_test_add_func("/host/address/the-first-usable-way-is-taken", the_first_usable_way_is_taken);
+    g_test_add_func("/host/address/networks-contain-their-addresses",
+                    networks_contain_their_addresses);
+    g_test_add_func("/host/address/addresses-are-compared-as-addresses",
+                    addresses_are_compared_as_addresses);
     g_test_add_func("/host/address/the-addresses-of-this-host-are-its-own",
                     the_addresses_of_this_host_are_its_own);
     return g_test_run();

@@ -12,6 +12,7 @@
 #include "host/address.h"
 #include "host/command.h"
 #include "host/image.h"
+#include "host/known-name.h"
 #include "host/kvm.h"
 #include "host/tap.h"
 #include "loop/loop-test.h"
@@ -230,6 +231,20 @@ static void a_tap_lives_as_long_as_its_descriptor(void)
     g_assert_nonnull(strstr(error->message, "network 'default' is unknown"));
 }
 
+/* What is known of one of our addresses; the list is read anew. */
+static HostAddress own(const char *literal)
+{
+    g_autoptr(HostAddresses) addresses = host_addresses_read(NULL);
+    struct sockaddr_storage address;
+    const HostAddress *found;
+
+    g_assert_nonnull(addresses);
+    g_assert_true(address_parse(literal, &address));
+    found = host_addresses_find(addresses, &address);
+    g_assert_nonnull(found);
+    return *found; /* its text is gone */
+}
+
 static void the_default_route_is_the_one_that_packets_take(void)
 {
     if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0 ||
@@ -237,30 +252,89 @@ static void the_default_route_is_the_one_that_packets_take(void)
         g_test_skip("needs root, ip and a network namespace");
         return;
     }
-    g_assert_null(host_default_interface());
     g_assert_cmpint(system("ip link set far up && ip link set near up &&"
-                           "ip -6 address add 2001:db8::1/64 dev far nodad &&"
-                           "ip -6 route add default via 2001:db8::2"),
+                           "ip address add 192.0.2.1/24 dev near &&"
+                           "ip address add 198.51.100.1/24 dev far"),
                     ==, 0);
-    g_autofree char *over_v6 = host_default_interface();
-    g_assert_cmpstr(over_v6, ==, "far");
+    g_assert_false(own("192.0.2.1").has_default_route);
+    g_assert_false(own("198.51.100.1").has_default_route);
 
     /* Another table and a route to nowhere decide nothing, whatever their metric. */
-    g_assert_cmpint(system("ip address add 192.0.2.1/24 dev near &&"
-                           "ip address add 198.51.100.1/24 dev far &&"
-                           "ip route add unreachable default metric 1 &&"
+    g_assert_cmpint(system("ip route add unreachable default metric 1 &&"
                            "ip route add default dev far metric 1 table 77 &&"
                            "ip route add default via 198.51.100.2 metric 200 &&"
                            "ip route add default via 192.0.2.2 metric 100"),
                     ==, 0);
-    g_autofree char *over_v4 = host_default_interface();
-    g_assert_cmpstr(over_v4, ==, "near");
+    g_assert_true(own("192.0.2.1").has_default_route);
+    g_assert_false(own("198.51.100.1").has_default_route);
 
-    g_assert_cmpint(system("ip route add default metric 50 nexthop via 198.51.100.2 "
-                           "nexthop via 192.0.2.2"),
+    g_assert_cmpint(system("ip -6 address add 2001:db8::1/64 dev far nodad &&"
+                           "ip -6 route add default via 2001:db8::2"),
                     ==, 0);
-    g_autofree char *over_several = host_default_interface();
-    g_assert_cmpstr(over_several, ==, "far");
+    g_assert_true(own("2001:db8::1").has_default_route);
+    g_assert_true(own("192.0.2.1").has_default_route);
+    g_assert_cmpint(system("ip -6 route del default && ip route add default metric 50 "
+                           "nexthop via 198.51.100.2 nexthop via 192.0.2.2"),
+                    ==, 0);
+    g_assert_true(own("198.51.100.1").has_default_route);
+    g_assert_true(own("192.0.2.1").has_default_route);
+}
+
+static void what_the_kernel_knows_of_an_address(void)
+{
+    if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0 ||
+        system("ip link add guests type bridge && ip link add leg type veth peer name inside &&"
+               "ip link set leg master guests && ip link set leg up && ip link set inside up &&"
+               "ip link set guests up && ip address add 172.17.0.1/16 dev guests") != 0) {
+        g_test_skip("needs root, ip, bridges and a network namespace");
+        return;
+    }
+    g_assert_true(own("172.17.0.1").is_inner_bridge);
+    g_assert_true(own("172.17.0.1").is_up);
+    g_assert_cmpint(system("ip route add default via 172.17.0.2"), ==, 0);
+    g_assert_false(own("172.17.0.1").is_inner_bridge);
+    g_assert_cmpint(
+        system("ip route del default && ip link add outward type vxlan id 7 dstport 4789 &&"
+               "ip link set outward master guests"),
+        ==, 0);
+    g_assert_false(own("172.17.0.1").is_inner_bridge); /* a leg that leads out */
+
+    g_assert_cmpint(
+        system("ip link add dead type veth peer name end && ip address add 192.0.2.1/24 dev dead"),
+        ==, 0);
+    g_assert_false(own("192.0.2.1").is_up);
+    g_assert_cmpint(system("ip -6 address add 2001:db8::1/64 dev inside nodad &&"
+                           "ip -6 address add 2001:db8::2/64 dev inside nodad preferred_lft 0"),
+                    ==, 0);
+    g_assert_false(own("2001:db8::1").is_deprecated || own("2001:db8::1").is_temporary ||
+                   own("2001:db8::1").is_unconfirmed);
+    g_assert_true(own("2001:db8::2").is_deprecated);
+    g_assert_cmpint(system("ip -6 address add 2001:db8::3/64 dev inside"), ==, 0);
+    g_assert_true(own("2001:db8::3").is_unconfirmed);
+    g_assert_cmpint(system("ip address add 10.9.9.1 peer 10.9.9.2 dev inside"), ==, 0);
+    g_assert_true(own("10.9.9.1").is_up); /* ours, not the peer's */
+}
+
+static void learn_names(void *data)
+{
+    const ResolvedName *names;
+    g_autoptr(GError) error = NULL;
+
+    g_assert_nonnull(names = known_name("192.0.2.9")); /* a literal needs nobody */
+    g_assert_cmpuint(names->count, ==, 1);
+    g_assert_null(known_name("localhost")); /* asked for, and not waited for */
+    g_assert_true(known_name_wait("localhost", 0, &names, &error));
+    g_assert_null(names);
+    g_assert_true(known_name_wait("localhost", 10000, &names, &error));
+    g_assert_no_error(error);
+    g_assert_nonnull(names);
+    g_assert_true(address_is_loopback(&names->items[0]));
+    g_assert_true(known_name("localhost") == names);
+}
+
+static void names_are_learnt_behind_the_scenes(void)
+{
+    loop_test_run(learn_names, NULL);
 }
 
 int main(int argc, char **argv)
@@ -278,5 +352,9 @@ int main(int argc, char **argv)
                     a_tap_lives_as_long_as_its_descriptor);
     g_test_add_func("/host/live/the-default-route-is-the-one-that-packets-take",
                     the_default_route_is_the_one_that_packets_take);
+    g_test_add_func("/host/live/what-the-kernel-knows-of-an-address",
+                    what_the_kernel_knows_of_an_address);
+    g_test_add_func("/host/live/names-are-learnt-behind-the-scenes",
+                    names_are_learnt_behind_the_scenes);
     return g_test_run();
 }

@@ -8,46 +8,35 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "host/address.h"
-#include "migrate/migration.h"
 
-/* Looking a name up may fail or take too long; then it is no source of addresses, and the log says so. */
-AWAITS static void look_up(const char *name, ResolvedName *ret_names)
+/* Those that would have been better, or all, with the reasons against them. */
+static char *list_passed_over(const GPtrArray *candidates, const Candidate *chosen)
 {
-    g_autoptr(GError) error = NULL;
+    g_autoptr(GString) list = g_string_new(NULL);
 
-    if (!host_resolve(name, NAME_TIMEOUT_MS, ret_names, &error))
-        log_debug("'%s' gives no address: %s", name, error->message);
+    for (guint i = 0; i < candidates->len; i++) {
+        const Candidate *candidate = candidates->pdata[i];
+        g_autofree char *text = candidate_format(candidate);
+
+        if (!chosen || (candidate->filtered && candidate->kind < chosen->kind))
+            g_string_append_printf(list, "%s%s", list->len ? ", " : "", text);
+    }
+    return g_string_free(g_steal_pointer(&list), FALSE);
 }
 
-AWAITS gboolean address_for_source(const struct sockaddr_storage *control_local, const char *guest, char **ret_literal,
-                                   GError **error)
+gboolean address_for_source(const GPtrArray *candidates, const char *guest, char **ret_literal, GError **error)
 {
-    const MigrateSettings *settings = migrate_settings();
-    g_autoptr(HostAddresses) addresses = host_addresses_read(error);
-    g_autofree char *default_interface = host_default_interface();
-    g_auto(ResolvedName) configured = {0};
-    g_auto(ResolvedName) own = {0};
-    g_autofree char *reason = NULL;
-    AddressFacts facts = {
-        .configured_text = settings->migration_host,
-        .control_local = control_local,
-        .own_name_text = settings->host_name,
-        .addresses = addresses,
-        .default_interface = default_interface,
-    };
+    const Candidate *chosen = candidates_choose_single(candidates);
+    g_autofree char *passed_over = list_passed_over(candidates, chosen);
 
-    if (!addresses)
-        return FALSE;
-    if (settings->migration_host) {
-        look_up(settings->migration_host, &configured);
-        facts.configured = &configured;
-    } else if (!control_local || address_is_loopback(control_local) || address_is_link_local(control_local)) {
-        look_up(settings->host_name, &own); /* only when it can matter: a name server may be slow */
-        facts.own_name = &own;
-    }
-    if (!address_choose(&facts, ret_literal, &reason, error))
-        return FALSE;
-    log_info("domain '%s' is to come to %s: %s", guest, *ret_literal, reason);
+    if (!chosen)
+        return error_set(error, ERROR_OPERATION_FAILED,
+                         "operation failed: no address of this host is known that a source could connect to (%s); "
+                         "set migration_host in ferryd.conf",
+                         *passed_over ? passed_over : "it has none");
+    *ret_literal = address_format(&chosen->address);
+    log_info("domain '%s' is to come to %s (%s)%s%s", guest, *ret_literal, chosen->origin,
+             *passed_over ? ", not to " : "", passed_over);
     return TRUE;
 }
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "domain/owner.h"
+#include "migrate/candidate.h"
 #include "migrate/check.h"
 #include "migrate/handover.h"
 #include "migrate/source.h"
@@ -157,7 +158,7 @@ static void add_capabilities(const QemuGuest *guest, MigrationCookie *cookie)
             cookie_add_capability(cookie, managed[i], FALSE);
 }
 
-static GBytes *first_cookie(Migration *migration, GError **error)
+static GBytes *first_cookie(Migration *migration, const GPtrArray *candidates, GError **error)
 {
     const Domain *domain = migration->domain;
     const MigrateSettings *settings = migrate_settings();
@@ -166,6 +167,7 @@ static GBytes *first_cookie(Migration *migration, GError **error)
 
     add_capabilities(domain->guest, cookie);
     source_fill_ferry(migration, cookie, COOKIE_WORD_OFFERED);
+    candidates_tell(candidates, 0, cookie->ferry); /* port 0: nobody listens here for a way back */
     for (guint i = 0; i < migration->scene->proofs->len; i++) {
         CookieProof proof;
 
@@ -180,12 +182,13 @@ static GBytes *first_cookie(Migration *migration, GError **error)
 AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flags, GBytes **ret_cookie, char **ret_xml,
                              GError **error)
 {
+    g_autoptr(GPtrArray) candidates = NULL;
     g_autoptr(Migration) migration = NULL;
     g_autofree char *xml = NULL;
     GBytes *cookie;
 
     if (!migrate_flags_check(flags, "domain_migrate_begin3", error) || !migrate_params_check(params, flags, error) ||
-        !domain_check_active(domain, error))
+        !(candidates = candidates_gather(NULL, 0, error)) || !domain_check_active(domain, error))
         return FALSE;
     xml = destination_xml(domain, params_get_string(params, MIGRATE_PARAM_DEST_XML), error);
     if (!xml)
@@ -197,7 +200,7 @@ AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flag
         migration->bandwidth_mib = domain->migration_mib;
     if (!persistent_xml(migration, params, error) || !step_list_run(&begin_list, migration, error))
         return FALSE;
-    cookie = first_cookie(migration, error);
+    cookie = first_cookie(migration, candidates, error);
     if (!cookie) {
         step_list_undo(&begin_list, migration);
         return FALSE;

@@ -81,6 +81,8 @@ typedef struct {
     const char *host_name;
     Uuid host_uuid;
     const char *migration_host;    /* or NULL */
+    const char *const *migration_networks; /* in order of preference; may be NULL */
+    gboolean wants_networks_only;  /* others are not offered at all */
     const char *migration_address; /* to listen on; NULL: every address */
     PortRange ports;
     const QemuEnv *env;            /* QEMU's user, emulators, networks */

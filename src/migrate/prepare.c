@@ -29,6 +29,7 @@ typedef struct {
     const DestPrepare *request;
     GuestDef *def;           /* to be started; handed to the domain */
     MigrationCookie *cookie; /* C1 */
+    GPtrArray *candidates;   /* where this host may be reached; NULL: tunnelled */
     char *uri_out;
 } PrepareRun;
 
@@ -80,7 +81,12 @@ AWAITS static gboolean prepare_listen(Migration *migration, GError **error)
     if (listen && !address_parse(listen, &address))
         return error_set(error, ERROR_INVALID_ARG, "listen address '%s' is not an address of this host: give a literal",
                          listen);
-    if (!uri && !address_for_source(run->request->control_local, migration->journal->name, &host, error))
+    run->candidates = candidates_gather(run->request->control_local, 0, error);
+    if (!run->candidates)
+        return FALSE;
+    if (listen)
+        candidates_restrict(run->candidates, &address);
+    if (!uri && !address_for_source(run->candidates, migration->journal->name, &host, error))
         return FALSE;
     migration->listener = lane_listen(listen ? &address : NULL, uri ? uri->port : 0, settings->ports,
                                       migration->journal->name, on_lane, migration, error);
@@ -313,6 +319,9 @@ static GBytes *second_cookie(const Migration *migration, GError **error)
         ferry->uuid = journal->uuid;
         ferry->epoch = journal->epoch;
         ferry->word = COOKIE_WORD_PREPARED;
+        if (migration->listener)
+            candidates_tell(((const PrepareRun *)migration->run)->candidates, lane_listener_port(migration->listener),
+                            ferry);
     }
     return cookie_format(cookie, error);
 }
@@ -405,6 +414,7 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
     migration->run = NULL;
     migration->task = NULL;
     guest_def_free(run.def);
+    g_clear_pointer(&run.candidates, g_ptr_array_unref);
     condition_signal(migration->changed);
     if (!answer) {
         migration_forget_incoming(migration);
