@@ -54,6 +54,10 @@ AWAITS static gboolean begin_record(Migration *migration, GError **error)
 
     migration->journal->epoch = last ? last->epoch + 1 : 1;
     migration->journal->is_paused = domain->wants_paused;
+    /* A transient guest has none on disk, and others may be undefined meanwhile: what would start it again outlives the
+     * power in the record. */
+    migration->journal->definition =
+        guest_def_format(domain->persistent ?: domain->live, GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
     if (!migration_open(migration, WORD_OFFERED, error))
         return FALSE;
     return domain->guest || /* destroy passes, and the disk takes its time */

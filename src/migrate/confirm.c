@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Confirm, on the source: the other side's answer settles who has the guest. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -9,6 +11,7 @@
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
 #include "migrate/source.h"
+#include "model/guest-def.h"
 #include "phase/flags.h"
 
 AWAITS void source_end_guest(Migration *migration)
@@ -33,6 +36,27 @@ AWAITS void source_undefine(Migration *migration)
     if (!domain_drop_persistent(migration->domain, &error))
         log_error("domain '%s' has left, but its definition cannot be removed here: %s; `undefine` it",
                   migration->journal->name, error->message);
+}
+
+/* The image is lost, the definition stays: one that stands nowhere but in our record is written down. */
+AWAITS static void keep_definition(Migration *migration)
+{
+    Domain *domain = migration->domain;
+    const char *xml = migration->journal->definition;
+    g_autoptr(GError) error = NULL;
+    GuestDef *def;
+
+    if (domain_is_active(domain))
+        return;
+    domain_set_state(domain, DOMAIN_SHUTOFF, SHUTOFF_CRASHED);
+    if (domain->persistent || !xml)
+        return;
+    def = guest_def_parse(xml, strlen(xml), GUEST_PARSE_INACTIVE, &error);
+    if (!def || !domain_set_persistent(domain, def, &error))
+        log_error("domain '%s' is shut off here, but its definition cannot be written: %s; it stands in migration %s",
+                  domain->name, error->message, migration->journal->id);
+    else
+        g_clear_pointer(&domain->live, guest_def_free);
 }
 
 static void tell_completed(Migration *migration, const MigrationStats *stats)
@@ -74,6 +98,8 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
     if (owner_word_is_final(word)) {
         migration_end(migration, cause);
         migration_sync(migration, NULL);
+        if (word == WORD_CRASHED)
+            keep_definition(migration);
         if (!domain->persistent && !domain_is_active(domain))
             registry_remove(domain); /* it was kept for as long as it waited for an answer */
     } else {

@@ -23,7 +23,7 @@ typedef struct {
     char *peer;          /* the other host, for people */
     char *token;         /* 64 hexadecimal digits; the file's mode is 0600 for it.  NULL: the other side is a stock host */
     uint64_t flags;      /* migration flags, phase/flags.h */
-    char *definition;    /* destination: what is to be defined, if asked */
+    char *definition;    /* source: the guest's own; destination: what is to be defined, if asked */
     gboolean is_paused;  /* its user left it paused */
     char *given_to;      /* destination: the guest had been given to that host before; still true if this one is refused */
     gboolean has_left;   /* source: given away, and no definition of it stayed here */

@@ -175,6 +175,19 @@ static gboolean is_newest(const Journal *journal)
     return !attempt || g_str_equal(attempt->id, journal->id);
 }
 
+/* What it was, for whoever asks while the other side has not answered. */
+static void show_definition(Domain *domain, const Journal *journal)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (journal->side != SIDE_SOURCE || !journal->definition || domain->live)
+        return;
+    domain->live = guest_def_parse(journal->definition, strlen(journal->definition), GUEST_PARSE_INACTIVE, &error);
+    if (!domain->live)
+        log_error("the definition of domain '%s' in migration %s cannot be read: %s", journal->name, journal->id,
+                  error->message);
+}
+
 /* Of a guest that the registry does not know: a transient one whose host was restarted, or one that had just come. */
 AWAITS static void recover_orphan(const char *id)
 {
@@ -194,6 +207,7 @@ AWAITS static void recover_orphan(const char *id)
         log_error("migration %s of domain '%s': %s", id, journal->name, error->message);
         return;
     }
+    show_definition(domain, journal);
     if (!load(domain, id, &error))
         log_error("%s", error->message);
     else

@@ -340,6 +340,34 @@ def test_a_host_that_lost_its_power_asks_before_it_starts(lab, started):
     running.ticks.wait(one.name, more=5)
 
 
+@pytest.mark.parametrize("runs_there", (False, True))
+def test_a_transient_guest_outlives_the_power_in_its_record(lab, started, runs_there):
+    """No definition of it lies anywhere but in the record of its migration: it is listed with that until the answer is
+    there, and where the answer is that its image is lost, it stays, shut off."""
+    one, two = lab.hosts
+    running = started(one)
+    uuid_text = one.virsh("domuuid", "qemu").stdout.strip()
+    leader = Leader(lab)
+    leader.begin()
+    power_off(one)
+    boot_anew(one)
+    leader.vanish()
+    for _ in range(2):
+        text = one.virsh("dumpxml", "qemu").stdout
+        assert uuid_text in text and "<serial" in text, text
+        assert "outcome unknown" in one.virsh("start", "qemu", check=False).stderr
+        one.restart_ferryd()
+    if runs_there:
+        one.ferry("migration", "resolve", "qemu", "--there")
+        assert one.virsh("list", "--all", "--name").stdout.split() == []
+        return
+    one.ferry("migration", "resolve", "qemu", "--here")
+    assert one.virsh("domstate", "--reason", "qemu").stdout.strip() == "shut off (crashed)"
+    one.restart_ferryd()
+    one.virsh("start", "qemu")
+    running.ticks.wait(one.name, more=5)
+
+
 def power_off(host):
     host.kill_daemon()
     for pid, _ in host.qemus():
