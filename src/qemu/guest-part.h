@@ -42,6 +42,7 @@ struct QemuGuest {
     GHashTable *ptys;              /* chardev → path */
     GArray *vcpu_threads;          /* of pid_t; found by name when first asked for */
     unsigned fd_names;             /* counter for getfd */
+    int run_dir_fd;                /* QEMU's own descriptor of run_dir; 0: not given yet */
 
     GPtrArray *subscriptions;
     unsigned walks;

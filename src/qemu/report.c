@@ -15,6 +15,7 @@
 #include "qemu/descriptor.h"
 #include "qemu/guest-part.h"
 #include "qemu/migration.h"
+#include "qemu/socket.h"
 
 /* A QEMU that has closed its monitor is on its way out; one that stays cannot be asked or told
  * anything any more. */
@@ -207,6 +208,8 @@ void guest_sweep(QemuGuest *guest)
 {
     for (unsigned i = 0; i < guest->sockets->len; i++)
         descriptors_remove_socket(g_ptr_array_index(guest->sockets, i));
+    qemu_socket_unlisten(guest);
+    qemu_socket_clear_place(guest);
     if (guest->cgroup && rmdir(guest->cgroup) < 0 && errno != ENOENT)
         log_warning("cannot remove cgroup '%s' of domain '%s': %s", guest->cgroup, guest->name,
                     g_strerror(errno));

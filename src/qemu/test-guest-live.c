@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Against a real QEMU: a life from start to end, deaths, finding it again, a move from one to
  * another. */
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "qemu/capabilities.h"
 #include "qemu/guest.h"
 #include "qemu/migration.h"
+#include "qemu/socket.h"
 
 #define EMULATOR "/usr/bin/qemu-system-x86_64"
 #define WAIT_MS  60000
@@ -435,6 +437,66 @@ static void move_body(void *data)
     env_close();
 }
 
+/* Over sockets where there are several connections: QEMU finds both ways by the folder that it was
+ * given, however long its name. */
+static void socket_body(void *data)
+{
+    g_autoptr(GuestDef) def = NULL;
+    g_autoptr(GuestDef) twin = NULL;
+    g_autoptr(QemuGuest) source = NULL;
+    g_autoptr(QemuGuest) target = NULL;
+    g_autoptr(QemuSubscription) at_source = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *out = NULL, *in = NULL;
+    Seen seen = {.changed = condition_new("something from the source")};
+    auto_fd int listener = -1, accepted = -1, connected = -1;
+
+    prepare();
+    def = make_def("sockets", "");
+    twin = guest_def_copy(def);
+    uuid_generate(&twin->uuid);
+    source = start(def, FALSE);
+    target = start(twin, TRUE);
+    at_source = qemu_guest_subscribe(source, &events, &seen);
+
+    for (int i = 0; i < 2; i++) { /* again: the first attempt has left nothing in the way */
+        listener = qemu_socket_listen(source, &out, &error);
+        g_assert_no_error(error);
+        g_assert_true(qemu_migrate(source, out, FALSE, &error));
+        struct pollfd comes = {.fd = listener, .events = POLLIN};
+        g_assert_cmpint(poll(&comes, 1, WAIT_MS), ==, 1);
+        accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        g_assert_cmpint(accepted, >=, 0);
+        g_assert_true(qemu_socket_is_its(source, accepted));
+        g_assert_false(qemu_socket_is_its(target, accepted));
+        fd_clear(&accepted);
+        WAIT_FOR(&seen, seen.status == QEMU_MIGRATION_FAILED);
+        seen.status = QEMU_MIGRATION_NONE;
+        qemu_socket_unlisten(source);
+        fd_clear(&listener);
+        g_clear_pointer(&out, g_free);
+    }
+
+    g_assert_cmpint(qemu_socket_connect(target, &error), <, 0); /* nobody has made the place yet */
+    g_clear_error(&error);
+    in = qemu_socket_place(target, &error);
+    g_assert_no_error(error);
+    g_assert_true(qemu_migrate_incoming(target, in, &error));
+    connected = qemu_socket_connect(target, &error);
+    g_assert_no_error(error);
+    g_assert_true(qemu_socket_is_its(target, connected));
+    qemu_socket_clear_place(target);
+    fd_clear(&connected);
+    g_assert_cmpint(qemu_socket_connect(target, &error), <, 0);
+    g_clear_error(&error);
+
+    g_assert_true(qemu_guest_kill(source, TRUE, 0, &error));
+    g_assert_true(qemu_guest_kill(target, TRUE, 0, &error));
+    WAIT_FOR(&seen, seen.lost == 1);
+    seen_clear(&seen);
+    env_close();
+}
+
 static void run_live(gconstpointer body)
 {
     if (access(EMULATOR, X_OK) != 0) {
@@ -457,5 +519,6 @@ int main(int argc, char **argv)
     g_test_add_data_func("/qemu/live/a-start-that-qemu-refuses-says-why", refusal_body, run_live);
     g_test_add_data_func("/qemu/live/a-later-daemon-finds-it-again", again_body, run_live);
     g_test_add_data_func("/qemu/live/a-guest-moves-over-descriptors", move_body, run_live);
+    g_test_add_data_func("/qemu/live/several-connections-go-over-sockets", socket_body, run_live);
     return g_test_run();
 }
