@@ -180,6 +180,7 @@ AWAITS static gboolean p2p_perform(void *endpoint, PhaseRun *run, GError **error
         g_bytes_unref(cookie);
     if (!p2p->migration->is_ended)
         source_settle(p2p->migration, HEARD_ABORT, NULL, why->message, NULL);
+    phase_run_set_cookie(run, NULL); /* C2 is the destination's own: a stock one would complain of it instead of giving up */
     g_propagate_error(error, g_steal_pointer(&why));
     return FALSE;
 }
