@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """make bench: bare QEMU, stock virsh with libvirtd, and Ferry, side by side in one run.
 
-run.py [--build DIR] [--rounds N] [--only move|tunnel|daemon] [--stacks bare,stock,ferry] [--json FILE]
+run.py [--build DIR] [--rounds N] [--only move|tunnel|daemon|strangers] [--stacks bare,stock,ferry] [--json FILE]
 
 Not a test: the numbers are printed beside each other with their ratios, nothing fails for being slow.
 All values are medians of the rounds.
@@ -14,6 +14,7 @@ import os
 import pathlib
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 
@@ -21,6 +22,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TOP / "tests"), str(TOP / "tests/guest"), str(TOP / "bench")]
 
 import daemons      # noqa: E402
+import disturbed    # noqa: E402
 import moving       # noqa: E402
 
 STACKS = {"bare": None, "stock": ("libvirtd", "virsh"), "ferry": ("ferryd", "ferry")}
@@ -128,6 +130,20 @@ def bench_daemons(columns):
           columns, [("Ferry/stock", "ferry", "stock")])
 
 
+def bench_strangers(rounds):
+    results, complaints = disturbed.measure(rounds)
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    collected["strangers"] = {kind: {"alone_s": alone, "disturbed_s": crowd, "met": met} for kind, (alone, crowd, met) in results.items()}
+    print(f"\nA migration with {disturbed.STRANGERS} strangers at its port, {rounds} rounds, seconds")
+    for kind, (alone, crowd, met) in results.items():
+        if crowd:
+            before, after = statistics.median(alone), statistics.median(crowd)
+            print(f"  {kind:8} alone {before:6.2f}   with strangers {after:6.2f}   ratio {after / before:.2f}   met {statistics.median(met):.0f}")
+        else:
+            print(f"  {kind:8} did not arrive")
+
+
 def machine():
     version = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True).stdout.split("\n")[0]
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
@@ -138,7 +154,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=str(TOP / "build"))
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--only", action="append", choices=("move", "tunnel", "daemon"))
+    parser.add_argument("--only", action="append", choices=("move", "tunnel", "daemon", "strangers"))
     parser.add_argument("--stacks", default="bare,stock,ferry")
     parser.add_argument("--json")
     arguments = parser.parse_args()
@@ -149,7 +165,7 @@ def main():
             return 1
         os.execv(sudo, [sudo, sys.executable, *sys.argv])
     os.environ["FERRY_BUILD"] = str(pathlib.Path(arguments.build).resolve())
-    only = arguments.only or ["move", "tunnel", "daemon"]
+    only = arguments.only or ["move", "tunnel", "daemon", "strangers"]
     columns = available(arguments.stacks.split(","))
     print(machine())
     if "move" in only:
@@ -158,6 +174,8 @@ def main():
         bench_tunnel(columns, arguments.rounds)
     if "daemon" in only:
         bench_daemons(columns)
+    if "strangers" in only and "ferry" in columns:
+        bench_strangers(arguments.rounds)
     if arguments.json:
         pathlib.Path(arguments.json).write_text(json.dumps({"machine": machine(), **collected}, indent=1))
     return 0

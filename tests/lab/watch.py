@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Watches an interface for TCP connections being opened: watch.py DEVICE, until standard input ends.
+"""Watches an interface for TCP connections: watch.py DEVICE [words], until standard input ends.
 
-Prints one JSON list for each first SYN: [source, source port, destination, destination port].  The
-kernel's filter lets nothing else through, so a migration is not slowed down by being watched.
+Prints one JSON list for each first SYN: [source, source port, destination, destination port].  With words,
+what is said first on the migration ports instead: the same list and its bytes in hexadecimal, for each
+direction of each connection (IPv4 only).  The kernel's filter lets nothing else through, so a migration is
+not slowed down by being watched.
 """
 import ctypes
 import ipaddress
@@ -33,12 +35,31 @@ PROGRAM = [
     (0x06, 0, 0, 0xffff),
     (0x06, 0, 0, 0),
 ]
+FIRST, LAST, SMALL = 49152, 49215, 400
+# Passes small IPv4 packets from or to one of the migration ports.
+WORDS_PROGRAM = [
+    (0x28, 0, 0, 12),
+    (0x15, 0, 11, 0x0800),
+    (0x30, 0, 0, 23),
+    (0x15, 0, 9, 6),
+    (0x28, 0, 0, 16),           # length
+    (0x25, 7, 0, SMALL),
+    (0xb1, 0, 0, 14),
+    (0x48, 0, 0, 16),           # destination port
+    (0x35, 0, 1, FIRST),
+    (0x25, 0, 4, LAST),
+    (0x48, 0, 0, 14),           # source port
+    (0x35, 0, 1, FIRST),
+    (0x25, 0, 1, LAST),
+    (0x06, 0, 0, 0),
+    (0x06, 0, 0, 0xffff),
+]
 
 
-def attach_filter(sock):
-    code = b"".join(struct.pack("HBBI", *row) for row in PROGRAM)
+def attach_filter(sock, program):
+    code = b"".join(struct.pack("HBBI", *row) for row in program)
     buffer = ctypes.create_string_buffer(code)
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(PROGRAM), ctypes.addressof(buffer)))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(program), ctypes.addressof(buffer)))
 
 
 def endpoints(frame):
@@ -51,19 +72,27 @@ def endpoints(frame):
     return [str(ipaddress.ip_address(source)), ports[0], str(ipaddress.ip_address(target)), ports[1]]
 
 
+def words(frame):
+    tcp = 14 + (frame[14] & 15) * 4
+    return frame[tcp + (frame[tcp + 12] >> 4) * 4:14 + struct.unpack(">H", frame[16:18])[0]]
+
+
 def main():
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-    attach_filter(sock)
+    wants_words = sys.argv[2:] == ["words"]
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)      # nothing comes before the filter is in place
+    attach_filter(sock, WORDS_PROGRAM if wants_words else PROGRAM)
     sock.bind((sys.argv[1], ETH_P_ALL))
     seen = set()
     print("ready", flush=True)
     while True:
         readable = select.select([sock, sys.stdin], [], [])[0]
         if sock in readable:
-            key = tuple(endpoints(sock.recv(65535)))
-            if key not in seen:
+            frame = sock.recv(65535)
+            key = tuple(endpoints(frame))
+            said = words(frame).hex() if wants_words else None
+            if key not in seen and said != "":
                 seen.add(key)
-                print(json.dumps(key), flush=True)
+                print(json.dumps([*key, said] if said else key), flush=True)
         elif sys.stdin in readable:
             return
 

@@ -6,7 +6,7 @@ from lab.moves import Guest
 
 
 def make_lab(daemons, client=False, **more):
-    """daemons: "ferryd" or "libvirtd" per host."""
+    """daemons: "ferryd", "libvirtd" or None per host."""
     try:
         require("qemu-system-x86_64", "virsh", *(["libvirtd", "virtlogd"] if "libvirtd" in daemons else []))
         lab = Lab(hosts=len(daemons), client=client, **more)
@@ -18,7 +18,8 @@ def make_lab(daemons, client=False, **more):
         pytest.skip(str(problem))
     try:
         for host, daemon in zip(lab.hosts, daemons):
-            host.start_daemon(daemon)
+            if daemon:
+                host.start_daemon(daemon)
     except BaseException:
         lab.close()
         raise

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The address matrix: every kind of name, way and network, with our parts and stock's, judged from outside.
 
-run.py [--build DIR] [--jobs N] [--fresh] [--again] [--only PATTERN …] [--sample] [--list] [--show]
+run.py [--build DIR] [--jobs N] [--fresh] [--again] [--only PATTERN …] [--sample] [--list] [--show] [--record FILE]
 
-Results are appended to BUILD/address-matrix.jsonl as they come, so that an interrupted run goes on where it was;
+Results are appended to FILE (BUILD/address-matrix.jsonl) as they come, so that an interrupted run goes on where it was;
 results of another build of the programs do not count.  --again runs the cells anew that were not as they must be,
 --fresh all.  --only picks cells by a pattern on TOPOLOGY/NAME/MODE/CLIENT-SOURCE-DESTINATION.
 """
@@ -224,6 +224,7 @@ def main():
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--sample", action="store_true")
     parser.add_argument("--list", action="store_true", help="show the cells and what they must end with")
+    parser.add_argument("--record", type=pathlib.Path)
     parser.add_argument("--show", action="store_true", help="show what is recorded")
     arguments = parser.parse_args()
     build = (TOP / arguments.build).resolve()
@@ -240,7 +241,7 @@ def main():
         print(f"address-matrix: {problem}", file=sys.stderr)
         return 1
     os.environ["FERRY_BUILD"] = str(build)
-    record = Record(build / "address-matrix.jsonl", build, arguments.fresh)
+    record = Record(arguments.record or build / "address-matrix.jsonl", build, arguments.fresh)
     print_rules()
     todo = [cell for cell in chosen if cell.id not in record.rows or arguments.again and not record.rows[cell.id]["is_right"]]
     print(f"{len(chosen)} chosen, {len(chosen) - len(todo)} of them recorded already in {record.path}", flush=True)
