@@ -131,6 +131,14 @@ static gboolean is_inner_bridge(const Reading *reading, const Interface *bridge)
     return TRUE;
 }
 
+/* VRFs have interfaces that are reached as such; bridges and bonds do not. */
+static gboolean is_port(const Reading *reading, const Interface *interface)
+{
+    const Interface *master = interface->master ? find_interface(reading, interface->master) : NULL;
+
+    return master && g_strcmp0(master->kind, "vrf") != 0;
+}
+
 /* A point-to-point link has the peer's address too; IFA_LOCAL is ours, and IPv6 has none without a
  * peer. */
 static gboolean read_literal(const struct nlmsghdr *answer, struct sockaddr_storage *ret_address)
@@ -172,6 +180,7 @@ static void take_address(const struct nlmsghdr *answer, void *data)
     item.is_up = (interface->flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
     item.has_default_route = has_default_route(reading, interface->index);
     item.is_inner_bridge = is_inner_bridge(reading, interface);
+    item.is_port = is_port(reading, interface);
     item.is_deprecated = (flags & IFA_F_DEPRECATED) != 0;
     if (item.address.ss_family ==
         AF_INET6) { /* of an IPv4 address the first flag means "secondary" */

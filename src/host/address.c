@@ -161,9 +161,9 @@ int address_family(const struct sockaddr_storage *address)
 
 unsigned address_scope(const struct sockaddr_storage *address)
 {
-    struct sockaddr_storage copy = *address;
+    const struct sockaddr_in6 *v6 = (const void *)address;
 
-    return copy.ss_family == AF_INET6 ? as_v6(&copy)->sin6_scope_id : 0;
+    return address->ss_family == AF_INET6 ? v6->sin6_scope_id : 0;
 }
 
 void address_set_scope(struct sockaddr_storage *address, unsigned scope)
@@ -172,24 +172,30 @@ void address_set_scope(struct sockaddr_storage *address, unsigned scope)
         as_v6(address)->sin6_scope_id = scope;
 }
 
-gboolean address_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+/* Where the address itself stands, IPv4-mapped IPv6 as IPv4; *ret_bits is 0 for neither. */
+static const uint8_t *bytes_of(const struct sockaddr_storage *address, unsigned *ret_bits)
 {
-    struct sockaddr_storage bare_a = plain(a);
-    struct sockaddr_storage bare_b = plain(b);
-    unsigned scope_a = address_scope(a);
-    unsigned scope_b = address_scope(b);
+    const struct sockaddr_in *v4 = (const void *)address;
+    const struct sockaddr_in6 *v6 = (const void *)address;
+    const gboolean is_mapped =
+        address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
 
-    return memcmp(&bare_a, &bare_b, sizeof bare_a) == 0 &&
-           (!scope_a || !scope_b || scope_a == scope_b);
+    *ret_bits = address->ss_family == AF_INET || is_mapped ? 32
+                : address->ss_family == AF_INET6           ? 128
+                                                           : 0;
+    if (is_mapped)
+        return v6->sin6_addr.s6_addr + 12;
+    return address->ss_family == AF_INET ? (const uint8_t *)&v4->sin_addr : v6->sin6_addr.s6_addr;
 }
 
-static const uint8_t *bytes_of(const struct sockaddr_storage *bare, unsigned *ret_bits)
+gboolean address_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
-    struct sockaddr_storage *any = (struct sockaddr_storage *)(void *)bare;
+    unsigned bits_a, bits_b;
+    const uint8_t *bytes_a = bytes_of(a, &bits_a);
+    const uint8_t *bytes_b = bytes_of(b, &bits_b);
 
-    *ret_bits = any->ss_family == AF_INET ? 32 : 128;
-    return any->ss_family == AF_INET ? (const uint8_t *)&as_v4(any)->sin_addr
-                                     : as_v6(any)->sin6_addr.s6_addr;
+    return bits_a == bits_b && memcmp(bytes_a, bytes_b, bits_a / 8) == 0 &&
+           (!address_scope(a) || !address_scope(b) || address_scope(a) == address_scope(b));
 }
 
 gboolean address_network_parse(const char *text, AddressNetwork *ret_network)
@@ -215,14 +221,11 @@ gboolean address_network_parse(const char *text, AddressNetwork *ret_network)
 gboolean address_network_contains(const AddressNetwork *network,
                                   const struct sockaddr_storage *address)
 {
-    struct sockaddr_storage bare = plain(address);
-    unsigned bits, whole = network->prefix / 8, rest = network->prefix % 8;
-    const uint8_t *ours, *theirs;
+    const unsigned whole = network->prefix / 8, rest = network->prefix % 8;
+    unsigned network_bits, bits;
+    const uint8_t *ours = bytes_of(&network->address, &network_bits);
+    const uint8_t *theirs = bytes_of(address, &bits);
 
-    if (bare.ss_family != network->address.ss_family)
-        return FALSE;
-    ours = bytes_of(&network->address, &bits);
-    theirs = bytes_of(&bare, &bits);
-    return memcmp(ours, theirs, whole) == 0 &&
+    return network_bits == bits && memcmp(ours, theirs, whole) == 0 &&
            (rest == 0 || (ours[whole] ^ theirs[whole]) >> (8 - rest) == 0);
 }

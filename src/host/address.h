@@ -15,6 +15,7 @@ typedef struct {
     gboolean is_up;
     gboolean has_default_route; /* the interface, of either family */
     gboolean is_inner_bridge; /* the interface: a bridge of which no port leads out of this host */
+    gboolean is_port;         /* the interface, of a bridge: what comes in there is the bridge's */
     gboolean is_temporary;    /* IPv6: changes every day, for privacy */
     gboolean is_deprecated;   /* soon to be gone */
     gboolean is_unconfirmed;  /* IPv6: another host may have it */

@@ -291,6 +291,9 @@ static void what_the_kernel_knows_of_an_address(void)
     }
     g_assert_true(own("172.17.0.1").is_inner_bridge);
     g_assert_true(own("172.17.0.1").is_up);
+    g_assert_false(own("172.17.0.1").is_port);
+    g_assert_cmpint(system("ip address add 192.0.2.99/32 dev leg"), ==, 0);
+    g_assert_true(own("192.0.2.99").is_port);
     g_assert_cmpint(system("ip route add default via 172.17.0.2"), ==, 0);
     g_assert_false(own("172.17.0.1").is_inner_bridge);
     g_assert_cmpint(

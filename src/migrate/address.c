@@ -32,7 +32,7 @@ gboolean address_for_source(const GPtrArray *candidates, const char *guest, char
     if (!chosen)
         return error_set(error, ERROR_OPERATION_FAILED,
                          "operation failed: no address of this host is known that a source could connect to (%s); "
-                         "set migration_host in ferryd.conf",
+                         "set migration_host or look at migration_networks in ferryd.conf",
                          *passed_over ? passed_over : "it has none");
     *ret_literal = address_format(&chosen->address);
     log_info("domain '%s' is to come to %s (%s)%s%s", guest, *ret_literal, chosen->origin,

@@ -5,7 +5,7 @@
 /* What the way in which an address is known is worth. */
 typedef struct {
     unsigned group;             /* a group is tried before the next; within it IPv4 and IPv6 take turns */
-    gboolean may_be_inner;      /* somebody meant this address, though its bridge leads to guests only */
+    gboolean may_be_inner;      /* somebody meant this address, though its interface seems to be for guests */
     gboolean may_pass;          /* also if it is temporary, deprecated or not confirmed */
     gboolean may_be_outside;    /* of migration_networks, where nothing else is wanted */
     gboolean may_be_single;     /* good enough to be the one address that a stock source is told */
@@ -215,6 +215,8 @@ static char *why_filtered(const CandidateFacts *facts, const Candidate *candidat
         return g_strdup("temporary");
     if (own && own->is_deprecated && !row->may_pass)
         return g_strdup("deprecated");
+    if (own && own->is_port && !row->may_be_inner)
+        return g_strdup_printf("interface %s is a port of a bridge", own->interface);
     if (own && own->is_inner_bridge && !row->may_be_inner)
         return g_strdup_printf("bridge %s leads to guests only", own->interface);
     if (!own && address_is_link_local(&candidate->address) && !row->may_be_outside)
@@ -354,6 +356,8 @@ const Candidate *candidates_choose_single(const GPtrArray *candidates)
 
 void candidates_tell(const GPtrArray *candidates, uint16_t port, CookieFerry *ferry)
 {
+    unsigned link_local = 0;
+
     ferry->port = port;
     for (guint i = 0; i < candidates->len; i++) {
         const Candidate *candidate = candidates->pdata[i];
@@ -361,7 +365,8 @@ void candidates_tell(const GPtrArray *candidates, uint16_t port, CookieFerry *fe
         g_autofree char *origin = g_strndup(candidate->origin, COOKIE_ORIGIN_MAX);
         g_autofree char *literal = NULL;
 
-        if (candidate->filtered)
+        if (candidate->filtered ||
+            (group_of(candidate) == GROUP_LINK_LOCAL && link_local++ >= CANDIDATES_LINK_LOCAL_MAX))
             continue;
         address_set_scope(&bare, 0);
         literal = address_format(&bare);
@@ -373,20 +378,19 @@ void candidates_tell(const GPtrArray *candidates, uint16_t port, CookieFerry *fe
 static void hear_link_local(GPtrArray *candidates, struct sockaddr_storage *address, const char *origin,
                             const HostAddresses *own)
 {
-    gboolean is_anywhere = FALSE;
+    unsigned count = 0;
 
-    for (unsigned i = 0; own && i < own->count && candidates->len < CANDIDATES_HEARD_MAX; i++) {
+    for (unsigned i = 0; own && i < own->count && count < CANDIDATES_LINK_LOCAL_MAX; i++) {
         const HostAddress *here = &own->items[i];
         g_autofree char *told = g_strdup_printf("%s, over %s here", origin, here->interface);
 
         if (here->address.ss_family != AF_INET6 || !address_is_link_local(&here->address) || !here->is_up ||
-            here->is_inner_bridge)
+            here->is_inner_bridge || here->is_port)
             continue;
         address_set_scope(address, here->interface_index);
-        is_anywhere = TRUE;
-        candidates_add(candidates, address, CANDIDATE_PEER, told);
+        count += candidates_add(candidates, address, CANDIDATE_PEER, told);
     }
-    if (!is_anywhere) {
+    if (count == 0) {
         Candidate *candidate = add(candidates, address, CANDIDATE_PEER, origin);
 
         if (candidate)

@@ -13,6 +13,7 @@
 #include "phase/cookie.h"
 
 #define CANDIDATES_HEARD_MAX 64
+#define CANDIDATES_LINK_LOCAL_MAX 4 /* as many are told, and each is tried over as many interfaces */
 
 /* How an address is known, best first; the rows are in candidate-rank.c. */
 typedef enum {
@@ -73,6 +74,6 @@ const Candidate *candidates_choose_single(const GPtrArray *candidates);
 
 /* The usable ones and the port into a cookie, and out of it on the other side.  A link-local address means nothing
  * without an interface of the host that connects: it travels bare and comes back once for every interface of ours (own)
- * that may share its link. */
+ * that may share its link.  Each may need a time-out of its own, so few are told. */
 void candidates_tell(const GPtrArray *candidates, uint16_t port, CookieFerry *ferry);
 GPtrArray *candidates_hear(const CookieFerry *ferry, const HostAddresses *own);

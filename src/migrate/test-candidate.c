@@ -15,7 +15,7 @@ static struct sockaddr_storage literal(const char *text)
 
 typedef struct {
     const char *interface, *literal;
-    enum { UP = 0, DOWN = 1, DEFAULT = 2, INNER = 4, TEMPORARY = 8, DEPRECATED = 16, UNCONFIRMED = 32 } is;
+    enum { UP = 0, DOWN = 1, DEFAULT = 2, INNER = 4, TEMPORARY = 8, DEPRECATED = 16, UNCONFIRMED = 32, PORT = 64 } is;
 } HostRow;
 
 /* eth0 leaves by the default route, eth1 and eth2 join hosts, virbr0 and docker0 are on every host. */
@@ -33,6 +33,7 @@ static const HostRow usual_host[] = {
     {"eth1", "fd00:1::8", UNCONFIRMED},
     {"virbr0", "192.168.122.1", INNER},
     {"docker0", "172.17.0.1", INNER | DOWN},
+    {"vnet0", "fe80::1:7%1", PORT},
     {"eth3", "10.3.0.7", DOWN},
 };
 
@@ -54,6 +55,7 @@ static HostAddresses *make_host(const HostRow *rows, unsigned count)
         item->is_temporary = (rows[i].is & TEMPORARY) != 0;
         item->is_deprecated = (rows[i].is & DEPRECATED) != 0;
         item->is_unconfirmed = (rows[i].is & UNCONFIRMED) != 0;
+        item->is_port = (rows[i].is & PORT) != 0;
     }
     return addresses;
 }
@@ -201,9 +203,9 @@ static char *with_scope_name(const char *texts)
 {
     struct sockaddr_storage address = literal("fe80::7%1");
     g_autofree char *text = address_format(&address);
-    g_auto(GStrv) parts = g_strsplit(texts, "fe80::7%1", -1);
+    g_auto(GStrv) parts = g_strsplit(texts, "%1", -1);
 
-    return g_strjoinv(text, parts);
+    return g_strjoinv(strchr(text, '%'), parts);
 }
 
 static void addresses_are_ranked(void)
@@ -225,7 +227,7 @@ static void addresses_are_ranked(void)
         g_assert_cmpint(address_for_source(candidates, "vm1", &single, &error), ==, c->single != NULL);
         g_assert_cmpstr(single, ==, c->single);
         if (!c->single)
-            g_assert_nonnull(strstr(error->message, "set migration_host in ferryd.conf"));
+            g_assert_nonnull(strstr(error->message, "set migration_host or look at migration_networks in ferryd.conf"));
     }
 }
 
@@ -238,6 +240,11 @@ static void what_leads_nowhere_is_filtered_with_its_reason(void)
         if (!has_line(candidates, always_filtered[i]))
             g_error("no line '%s'", always_filtered[i]);
     g_assert_true(has_line(candidates, "10.1.0.7 (interface eth1)"));
+    {
+        g_autofree char *line = with_scope_name("fe80::1:7%1 (interface vnet0; interface vnet0 is a port of a bridge)");
+
+        g_assert_true(has_line(candidates, line));
+    }
     g_assert_cmpuint(candidates->len, ==, G_N_ELEMENTS(usual_host)); /* nothing twice, nothing lost */
 }
 
@@ -274,7 +281,7 @@ static void a_host_without_addresses_has_no_candidates(void)
     g_assert_false(address_for_source(candidates, "vm1", &single, &error));
     g_assert_cmpstr(error->message, ==,
                     "operation failed: no address of this host is known that a source could connect to (it has none); "
-                    "set migration_host in ferryd.conf");
+                    "set migration_host or look at migration_networks in ferryd.conf");
 }
 
 static void a_bound_port_is_reached_where_it_is_bound(void)
@@ -337,6 +344,7 @@ static void a_link_local_address_is_tried_over_every_interface(void)
     static const HostRow rows[] = {
         {"lo", "::1", UP},          {"eth0", "fe80::a%4001", UP},      {"eth0", "10.0.0.1", UP},
         {"eth1", "fe80::b%4002", UP}, {"eth2", "fe80::c%4003", DOWN}, {"virbr0", "fe80::d%4004", INNER},
+        {"vnet0", "fe80::e%4005", PORT},
     };
     g_autoptr(HostAddresses) here = make_host(rows, G_N_ELEMENTS(rows));
     g_autoptr(MigrationCookie) cookie = new_cookie();
@@ -396,6 +404,26 @@ static void lists_from_outside_are_bounded(void)
     g_assert_cmpuint(heard->len, ==, CANDIDATES_HEARD_MAX);
 }
 
+static void few_link_local_addresses_are_told_and_expanded(void)
+{
+    HostRow rows[20];
+    char texts[G_N_ELEMENTS(rows)][32];
+    g_autoptr(HostAddresses) addresses = NULL;
+    g_autoptr(GPtrArray) told = NULL, heard = NULL;
+    g_autoptr(MigrationCookie) cookie = new_cookie();
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_snprintf(texts[i], sizeof texts[i], "fe80::%x%%%u", i + 1, 4000 + i);
+        rows[i] = (HostRow){"eth0", texts[i], UP};
+    }
+    addresses = make_host(rows, G_N_ELEMENTS(rows));
+    told = rank(&(RankCase){.configured = "fe80::99 203.0.113.5"}, addresses);
+    candidates_tell(told, 49152, cookie_ferry(cookie));
+    g_assert_cmpuint(cookie->ferry->addresses->len, ==, 2 + CANDIDATES_LINK_LOCAL_MAX); /* ordered ones do not count */
+    heard = candidates_hear(cookie->ferry, addresses);
+    g_assert_cmpuint(heard->len, ==, 1 + (1 + CANDIDATES_LINK_LOCAL_MAX) * CANDIDATES_LINK_LOCAL_MAX);
+}
+
 static void an_origin_that_is_too_long_is_cut(void)
 {
     g_autoptr(GPtrArray) candidates = candidates_new();
@@ -428,6 +456,8 @@ int main(int argc, char **argv)
                     a_link_local_address_is_tried_over_every_interface);
     g_test_add_func("/migrate/candidate/what-makes-no-sense-is-not-dialled", what_makes_no_sense_is_not_dialled);
     g_test_add_func("/migrate/candidate/lists-from-outside-are-bounded", lists_from_outside_are_bounded);
+    g_test_add_func("/migrate/candidate/few-link-local-addresses-are-told-and-expanded",
+                    few_link_local_addresses_are_told_and_expanded);
     g_test_add_func("/migrate/candidate/an-origin-that-is-too-long-is-cut", an_origin_that_is_too_long_is_cut);
     return g_test_run();
 }
