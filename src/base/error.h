@@ -10,6 +10,11 @@
 /* The quark that stands for one of the wire's error domains; the reverse answers FROM_QEMU for foreign quarks. */
 GQuark error_quark(ErrorDomain domain);
 ErrorDomain error_domain(const GError *error);
+/* The same for an error of the system, with its errno; out of 1 … ERROR_ERRNO_MAX it is left out. */
+#define ERROR_ERRNO_MAX 133
+GQuark error_quark_errno(ErrorDomain domain, int number);
+/* The errno that error_errno (or a peer) has set, -1: none. */
+int error_get_errno(const GError *error);
 
 /* The wire code of any GError: GIO's and other foreign errors are ERROR_INTERNAL_ERROR. */
 ErrorCode error_code(const GError *error);

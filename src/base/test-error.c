@@ -31,6 +31,12 @@ static void errno_is_appended(void)
     error_errno(&error, "cannot listen on '%s'", "/x");
     g_assert_cmpstr(error->message, ==, "cannot listen on '/x': Permission denied");
     g_assert_true(error_is(error, ERROR_SYSTEM_ERROR));
+    g_prefix_error(&error, "in vain: ");
+    g_assert_cmpint(error_get_errno(error), ==, EACCES);
+    g_assert_cmpint(error_domain(error), ==, FROM_QEMU);
+    g_clear_error(&error);
+    error_set(&error, ERROR_SYSTEM_ERROR, "without a number");
+    g_assert_cmpint(error_get_errno(error), ==, -1);
 }
 
 static void enum_table_lists_its_names(void)

@@ -37,7 +37,7 @@ void wire_error_encode(GByteArray *out, const GError *error)
         .level = LEVEL_ERROR,
         .str1 = (char *)"%s", /* the format … */
         .str2 = message,      /* … and the detail */
-        .int1 = -1,
+        .int1 = error_get_errno(error),
         .int2 = -1,
     };
     gboolean is_encoded = wire_encode(&wire_type_rpc_error, &body, out, NULL);
@@ -64,5 +64,7 @@ GError *wire_error_decode(const guint8 *data, size_t len)
     if (body->code == ERROR_RPC && (domain == FROM_RPC || domain == FROM_REMOTE) &&
         g_str_has_prefix(message, "unknown procedure"))
         body->code = ERROR_NO_SUPPORT;
-    return g_error_new_literal(error_quark(domain), body->code, message);
+    return g_error_new_literal(
+        error_quark_errno(domain, body->code == ERROR_SYSTEM_ERROR ? body->int1 : -1), body->code,
+        message);
 }

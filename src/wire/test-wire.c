@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The small parts: cursor, limits, frames, errors, parameters. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -155,6 +156,26 @@ static void test_error(void)
     }
 }
 
+/* Stock's int1 of a system error: scripts look for ENOENT there. */
+static void test_error_errno(void)
+{
+    g_autoptr(GByteArray) out = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) again = NULL;
+
+    errno = ENOENT;
+    error_errno(&error, "cannot access '/x'");
+    wire_error_encode(out, error);
+    g_assert_cmpint(out->data[out->len - 9], ==, ENOENT); /* before int2 and the absent network */
+    again = wire_error_decode(out->data, out->len);
+    g_assert_cmpint(error_get_errno(again), ==, ENOENT);
+    out->data[out->len - 10] = 0xff; /* no errno of this world */
+    g_clear_error(&again);
+    again = wire_error_decode(out->data, out->len);
+    g_assert_cmpint(error_get_errno(again), ==, -1);
+    g_assert_true(error_is(again, ERROR_SYSTEM_ERROR));
+}
+
 static void test_error_not_served(void)
 {
     g_autoptr(GByteArray) out = g_byte_array_new();
@@ -256,6 +277,7 @@ int main(int argc, char **argv)
     g_test_add_func("/wire/frame/round-trip-and-limits", test_frame);
     g_test_add_func("/wire/error/as-peers-expect-it", test_error);
     g_test_add_func("/wire/error/unknown-procedure-is-not-supported", test_error_not_served);
+    g_test_add_func("/wire/error/system-error-carries-its-errno", test_error_errno);
     g_test_add_func("/wire/error/long-text-is-cut-between-characters", test_error_long);
     g_test_add_func("/wire/error/strange-numbers-pass", test_error_strange);
     g_test_add_func("/wire/params/round-trip", test_params);
