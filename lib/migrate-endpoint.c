@@ -2,6 +2,7 @@
 /* The five phases as calls on two connections. */
 #include "base/clock.h"
 #include "migrate.h"
+#include "phase/uri.h"
 #include "wire/params.h"
 
 #define POLL_MS 500
@@ -87,6 +88,35 @@ static void prepare_idle(void *data)
     migration_report(data);
 }
 
+static gboolean call_prepare(Migration *migration, RemoteDomainMigratePrepare3ParamsArgs *args,
+                             Arena *arena, RemoteDomainMigratePrepare3ParamsRet *ret, GError **error)
+{
+    return connection_call_long(migration->dest, REMOTE_DOMAIN_MIGRATE_PREPARE3_PARAMS, args, arena,
+                                ret, interval(migration), prepare_idle, migration, error);
+}
+
+/* A stock host that calls itself localhost has no address to offer, and refuses at once.  We know
+ * one. */
+static gboolean prepare_there(Migration *migration, RemoteDomainMigratePrepare3ParamsArgs *args,
+                              Params *params, Arena *arena, RemoteDomainMigratePrepare3ParamsRet *ret,
+                              GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    g_autofree char *uri = NULL;
+
+    if (call_prepare(migration, args, arena, ret, &why))
+        return TRUE;
+    if (!migration->dest_literal || params_find(params, MIGRATE_PARAM_URI) ||
+        !migration_uri_is_missed(why)) {
+        g_propagate_error(error, g_steal_pointer(&why));
+        return FALSE;
+    }
+    uri = migration_uri_to(migration->dest_literal);
+    params_add_string(params, MIGRATE_PARAM_URI, uri);
+    args->params = wire_params_encode(params, TRUE, arena, &args->params_count);
+    return call_prepare(migration, args, arena, ret, error);
+}
+
 static gboolean prepare(void *endpoint, PhaseRun *run, GError **error)
 {
     Migration *migration = endpoint;
@@ -101,8 +131,7 @@ static gboolean prepare(void *endpoint, PhaseRun *run, GError **error)
         return FALSE;
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
-    if (!connection_call_long(migration->dest, REMOTE_DOMAIN_MIGRATE_PREPARE3_PARAMS, &args, arena,
-                              &ret, interval(migration), prepare_idle, migration, &cause)) {
+    if (!prepare_there(migration, &args, params, arena, &ret, &cause)) {
         phase_run_set_cookie(run, NULL);
         cookie_explain_refusal(&cause);
         g_propagate_error(error, g_steal_pointer(&cause));

@@ -14,6 +14,7 @@
 #include "migrate/source.h"
 #include "phase/driver.h"
 #include "phase/flags.h"
+#include "phase/uri.h"
 #include "wire/params.h"
 
 #define STREAM_END_TIMEOUT_MS (30 * 1000)
@@ -120,6 +121,27 @@ AWAITS static gboolean prepare_tunnel(P2p *p2p, const RemoteDomainMigratePrepare
     return TRUE;
 }
 
+/* A stock host that calls itself localhost has no address to offer, and refuses at once.  We know one. */
+AWAITS static gboolean prepare_there(P2p *p2p, RemoteDomainMigratePrepare3ParamsArgs *args, Params *params, Arena *arena,
+                                     PhaseRun *run, GError **error)
+{
+    const char *address = peer_remote_address(p2p->peer);
+    g_autoptr(GError) why = NULL;
+    g_autofree char *uri = NULL;
+
+    if (prepare_direct(p2p, args, arena, run, &why))
+        return TRUE;
+    if (!address || params_find(params, MIGRATE_PARAM_URI) || !migration_uri_is_missed(why)) {
+        g_propagate_error(error, g_steal_pointer(&why));
+        return FALSE;
+    }
+    uri = migration_uri_to(address);
+    log_info("domain '%s': the destination calls itself localhost; it is to listen for %s", p2p->domain->name, uri);
+    params_add_string(params, MIGRATE_PARAM_URI, uri);
+    args->params = wire_params_encode(params, TRUE, arena, &args->params_count);
+    return prepare_direct(p2p, args, arena, run, error);
+}
+
 AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error)
 {
     P2p *p2p = endpoint;
@@ -134,7 +156,8 @@ AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &len);
     args.cookie_in_len = (uint32_t)len;
-    if (p2p->is_tunnelled ? prepare_tunnel(p2p, &args, arena, run, &why) : prepare_direct(p2p, &args, arena, run, &why))
+    if (p2p->is_tunnelled ? prepare_tunnel(p2p, &args, arena, run, &why)
+                          : prepare_there(p2p, &args, params, arena, run, &why))
         return TRUE;
     cookie_explain_refusal(&why);
     g_propagate_error(error, g_steal_pointer(&why));

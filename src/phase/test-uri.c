@@ -82,6 +82,23 @@ static void a_destination_answers_the_short_form(void)
     g_assert_cmpstr(v6, ==, "tcp:[fd77::2]:49153");
 }
 
+static void a_destination_that_knows_no_name_of_its_own_is_given_one(void)
+{
+    static const char said[] =
+        "internal error: hostname on destination resolved to localhost, but migration requires an FQDN";
+    g_autoptr(GError) missed = error_new(ERROR_INTERNAL_ERROR, said);
+    g_autoptr(GError) alike = error_new(ERROR_OPERATION_FAILED, said);
+    g_autoptr(GError) other = error_new(ERROR_INTERNAL_ERROR, "internal error: something else");
+    g_autofree char *v4 = migration_uri_to("10.77.0.2");
+    g_autofree char *v6 = migration_uri_to("fd77::2");
+
+    g_assert_true(migration_uri_is_missed(missed));
+    g_assert_false(migration_uri_is_missed(alike));
+    g_assert_false(migration_uri_is_missed(other));
+    g_assert_cmpstr(v4, ==, "tcp://10.77.0.2");
+    g_assert_cmpstr(v6, ==, "tcp://[fd77::2]");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -91,5 +108,7 @@ int main(int argc, char **argv)
                     what_is_no_uri_is_refused_as_at_stock_hosts);
     g_test_add_func("/phase/uri/a-destination-answers-the-short-form",
                     a_destination_answers_the_short_form);
+    g_test_add_func("/phase/uri/a-destination-that-knows-no-name-of-its-own-is-given-one",
+                    a_destination_that_knows_no_name_of_its_own_is_given_one);
     return g_test_run();
 }

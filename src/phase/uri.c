@@ -134,3 +134,16 @@ char *migration_uri_format(const char *host, uint16_t port)
 {
     return format("tcp:", host, port, "");
 }
+
+gboolean migration_uri_is_missed(const GError *error)
+{
+    return error_is(error, ERROR_INTERNAL_ERROR) &&
+           strstr(error->message, "hostname on destination resolved to localhost");
+}
+
+char *migration_uri_to(const char *host)
+{
+    gboolean is_v6 = strchr(host, ':') != NULL;
+
+    return g_strdup_printf("tcp://%s%s%s", is_v6 ? "[" : "", host, is_v6 ? "]" : "");
+}

@@ -26,4 +26,10 @@ char *migration_uri_with_port(const MigrationUri *uri, uint16_t port);
  * URI. */
 char *migration_uri_format(const char *host, uint16_t port);
 
+/* Prepare's error of a stock destination that calls itself localhost and so has no address to
+ * answer.  Nothing has been started there; given a URI, it goes on. */
+gboolean migration_uri_is_missed(const GError *error);
+/* That URI, "tcp://10.0.0.1": the port is the destination's to choose.  The caller frees it. */
+char *migration_uri_to(const char *host);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MigrationUri, migration_uri_free)

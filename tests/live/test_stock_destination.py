@@ -86,6 +86,19 @@ def test_a_name_of_the_destination_stops_nothing(lab, started, name, led):
     assert ("the destination named 'fedora2'" in result.output) == (name != "right" and led != "virsh-p2p"), result.output
 
 
+@pytest.mark.parametrize("led", LED)
+@pytest.mark.parametrize("name", ["localhost", "localhost.localdomain"])
+def test_a_destination_that_calls_itself_localhost_is_told_where_it_is(lab, started, name, led):
+    ours, stock = lab.hosts
+    running = started(ours)
+    stock.run(["hostname", name])
+    try:
+        result = move(running.ticks, ours, LED[led](lab, "qemu", stock.tcp_uri), stock)
+        assert_moved(result, running.ticks, running.guest, ours, stock)
+    finally:
+        stock.run(["hostname", stock.name])
+
+
 @pytest.mark.parametrize("mode", ["drop", "slow:20"])
 def test_a_resolver_that_does_not_answer_delays_nothing(lab, started, mode):
     ours, stock = lab.hosts
