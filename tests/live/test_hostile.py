@@ -38,6 +38,11 @@ def same_daemons(lab):
         assert host.daemon_pid("ferryd") == pid, f"{host.name}: ferryd has died:\n{host.log()[-6000:]}"
 
 
+def has_no_job(host):
+    asked = host.virsh("domjobinfo", "qemu", check=False)
+    return asked.returncode != 0 or "None" in asked.stdout
+
+
 @pytest.fixture
 def led(lab, started):
     """(running guest, one who leads the phases by hand); whatever is open at the end is decided for the source."""
@@ -52,7 +57,7 @@ def led(lab, started):
     for leader in leaders:
         leader.vanish()
     for host in lab.hosts:
-        wait_until(lambda host=host: "None" in host.virsh("domjobinfo", "qemu", check=False).stdout + "None", "no job", 10)
+        wait_until(lambda host=host: has_no_job(host), f"no job on {host.name}", 10)
     lab.hosts[0].ferry("migration", "resolve", "qemu", "--here", "--confirm", lab.hosts[1].name, check=False)
 
 
