@@ -319,6 +319,16 @@ AWAITS void peer_close(Peer *peer)
     peer_unref(peer);
 }
 
+void peer_break(Peer *peer, const char *why)
+{
+    g_autoptr(GError) reason = NULL;
+
+    if (peer->lost)
+        return;
+    error_set_from(&reason, FROM_RPC, ERROR_INTERNAL_ERROR, "internal error: %s", why);
+    carrier_close(peer->carrier, reason);
+}
+
 /* ---- who it is ---- */
 
 const char *peer_uri(const Peer *peer)

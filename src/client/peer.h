@@ -27,6 +27,10 @@ void peer_unref(Peer *peer);
 /* Says good-bye first (short deadlines, failures ignored).  Takes the reference; NULL is fine. */
 AWAITS void peer_close(Peer *peer);
 
+/* Drops the connection at once, in the middle of a frame if need be: everything that waits on it
+ * fails. */
+void peer_break(Peer *peer, const char *why);
+
 /* ---- who it is ---- */
 
 const char *peer_uri(const Peer *peer); /* as given */

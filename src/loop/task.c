@@ -383,6 +383,11 @@ gboolean task_is_cancelled(void)
     return current && current->cancel_reason && current->shields == 0;
 }
 
+gboolean task_check_cancel(GError **error)
+{
+    return !task_is_cancelled() || fail_with_cancel(current, error);
+}
+
 Await *await_new(const char *what)
 {
     Await *await_ = g_new0(Await, 1);

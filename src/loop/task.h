@@ -32,6 +32,9 @@ void task_cancel(Task *task, const char *reason);
 void task_shield(void);
 void task_unshield(void);
 gboolean task_is_cancelled(void); /* a cancel is pending for the running task */
+/* The end of a stretch that might be cancelled: takes a cancel that came too late for its last
+ * await.  FALSE: there was one. */
+gboolean task_check_cancel(GError **error);
 
 /* One thing that will happen once.  Reference counted: what completes it and who waits hold one
  * each. */

@@ -185,7 +185,7 @@ void source_caller_lost(Migration *migration)
     if (migration->is_ended || migration->is_peer_to_peer)
         return;
     migration->is_caller_lost = TRUE;
-    condition_signal(migration->changed);
+    migration_interrupt(migration);
     if (!migration->task)
         task_spawn("migration-drop", drop_task, migration_ref(migration), (GDestroyNotify)migration_unref);
 }

@@ -15,7 +15,8 @@
 #include "migrate/source.h"
 #include "phase/flags.h"
 
-#define CANCEL_PATIENCE_MS 1000
+#define CANCEL_PATIENCE_MS 50
+#define CANCEL_LOOK_MS 10000
 #define CONT_PATIENCE_MS 5000
 #define CONT_RETRY_MS 100
 
@@ -58,10 +59,13 @@ static void shut_lane(void *data)
 
     if (migration->lane_fd >= 0)
         shutdown(migration->lane_fd, SHUT_RDWR);
+    else if (migration->cut_stream)
+        migration->cut_stream(migration->cut_data);
 }
 
-/* QEMU gives up its migration.  A blocked last write freezes its monitor, migrate_cancel included: after a second the lane
- * is shut down under it, which frees both. */
+/* QEMU gives up its migration.  A write that blocks keeps it from doing so, and the last one freezes its monitor too: after
+ * a moment the lane (or the pipe's other end) is taken away under it, which frees both.  What the destination has got by
+ * then is worth nothing any more. */
 AWAITS static void cancel_stream(Migration *migration)
 {
     g_autoptr(GError) error = NULL;
@@ -73,7 +77,7 @@ AWAITS static void cancel_stream(Migration *migration)
     if (!qemu_migrate_cancel(migration->domain->guest, &error))
         log_warning("cannot cancel the migration of domain '%s': %s", migration->journal->name, error->message);
     while (is_migrating(migration->status) && !migration->is_qemu_dead &&
-           migration_wait(migration, 10 * CANCEL_PATIENCE_MS, NULL))
+           migration_wait(migration, CANCEL_LOOK_MS, NULL))
         ;
 }
 
@@ -187,7 +191,7 @@ void handover_qemu_died(Migration *migration)
     g_autoptr(GError) error = NULL;
 
     migration->is_qemu_dead = TRUE;
-    condition_signal(migration->changed);
+    migration_interrupt(migration);
     if (migration->side != SIDE_SOURCE || !migration->record)
         return; /* a destination's REFUSED waits for a sync: its task does that */
     verdict = owner_decide(SIDE_SOURCE, migration_word(migration), owner_record_is_this_boot(migration->record),

@@ -214,6 +214,24 @@ void migration_end(Migration *migration, const char *cause)
     condition_signal(migration->changed);
 }
 
+void migration_interrupt(Migration *migration)
+{
+    condition_signal(migration->changed);
+    if (migration->interruptible)
+        task_cancel(migration->interruptible, "the migration has been given up");
+}
+
+void migration_interruptible_begin(Migration *migration)
+{
+    migration->interruptible = task_current();
+}
+
+gboolean migration_interruptible_end(Migration *migration, gboolean is_ok, GError **error)
+{
+    migration->interruptible = NULL;
+    return is_ok ? task_check_cancel(error) : (task_check_cancel(NULL), FALSE);
+}
+
 static void on_status(QemuGuest *guest, int status, void *data)
 {
     Migration *migration = data;

@@ -48,10 +48,13 @@ typedef struct Migration {
     QemuMigrationStatus status;    /* newest, from events */
     QemuMigrationInfo info;        /* newest, from query-migrate */
     QemuSubscription *subscription;
+    Task *interruptible;           /* waits for the other host, and an abort, a lost leader or QEMU's end cut that short */
     Condition *changed;            /* status, is_qemu_dead, abort, caller lost, connection handed over */
 
     /* source */
     int lane_fd;                   /* duplicate of QEMU's descriptor: shutdown() on it is the abort that always works */
+    void (*cut_stream)(void *data); /* tunnelled: the same for QEMU's pipe; NULL: there is none */
+    void *cut_data;
     uint64_t bandwidth_mib;        /* 0: unlimited */
     void *run;                     /* the running phase's own, while its steps run */
     char *persistent_xml;          /* what the destination is to define */
@@ -126,6 +129,12 @@ AWAITS gboolean migration_begin_job(Migration *migration, GError **error);
 void migration_end_job(Migration *migration);
 /* Closes the journal with the last word and cause; ends the job.  Not the gate: that follows the word. */
 void migration_end(Migration *migration, const char *cause);
+
+/* Something has happened after which the attempt may be over: who waits looks again, and a wait for the other host ends. */
+void migration_interrupt(Migration *migration);
+/* Around such a wait.  end is FALSE with an error if it was interrupted, however is_ok the wait was. */
+void migration_interruptible_begin(Migration *migration);
+gboolean migration_interruptible_end(Migration *migration, gboolean is_ok, GError **error);
 
 /* Follows QEMU's events from here on. */
 void migration_watch(Migration *migration);

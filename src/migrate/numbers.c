@@ -138,6 +138,6 @@ AWAITS gboolean migrate_abort(Domain *domain, unsigned flags, GError **error)
     }
     g_free(migration->abort_reason);
     migration->abort_reason = g_strdup("canceled by client");
-    condition_signal(migration->changed);
+    migration_interrupt(migration);
     return TRUE;
 }

@@ -18,6 +18,8 @@
 #include "wire/params.h"
 
 #define STREAM_END_TIMEOUT_MS (30 * 1000)
+/* The user waits: a destination that does not hear that it is over loses the connection instead, which tells it the same. */
+#define ABORT_MS 200
 
 enum { FEATURE_P2P = 4, FEATURE_V3 = 6, FEATURE_PARAMS = 13 };
 
@@ -28,6 +30,7 @@ typedef struct {
     Peer *peer;
     PeerStream *stream;   /* tunnelled: open from Prepare on */
     Migration *migration; /* from Begin on; a reference */
+    gboolean is_silent;   /* no good-byes for a peer that does not answer */
 } P2p;
 
 static const void *cookie_bytes(const PhaseRun *run, size_t *ret_len)
@@ -58,7 +61,7 @@ static void on_peer_lost(Peer *peer, const GError *error, void *data)
 
     if (!migration->lost_reason)
         migration->lost_reason = g_strdup(error ? error->message : "the connection has ended");
-    condition_signal(migration->changed);
+    migration_interrupt(migration);
 }
 
 AWAITS static gboolean open_peer(P2p *p2p, GError **error)
@@ -142,9 +145,8 @@ AWAITS static gboolean prepare_there(P2p *p2p, RemoteDomainMigratePrepare3Params
     return prepare_direct(p2p, args, arena, run, error);
 }
 
-AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error)
+AWAITS static gboolean prepare(P2p *p2p, PhaseRun *run, GError **error)
 {
-    P2p *p2p = endpoint;
     g_autoptr(Arena) arena = arena_new();
     g_autoptr(Params) params = migrate_params_for_prepare(run->params, MIGRATE_BY_SOURCE, run->xml);
     RemoteDomainMigratePrepare3ParamsArgs args = {.flags = (uint32_t)migrate_flags_for_destination(run->flags)};
@@ -164,6 +166,33 @@ AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error
     return FALSE;
 }
 
+AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error)
+{
+    P2p *p2p = endpoint;
+    Migration *migration = p2p->migration;
+    g_autoptr(GError) why = NULL;
+    gboolean is_prepared;
+
+    if (!source_check_wanted(migration, error))
+        return FALSE;
+    migration_interruptible_begin(migration);
+    is_prepared = prepare(p2p, run, &why);
+    if (migration_interruptible_end(migration, is_prepared, &why))
+        return TRUE;
+    p2p->is_silent = error_is(why, ERROR_OPERATION_ABORTED);
+    if (!p2p->is_silent || source_check_wanted(migration, error)) /* else it says why */
+        g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
+}
+
+/* QEMU's pipe has its reader in this connection, and nothing else makes a blocked write return. */
+static void cut_tunnel(void *data)
+{
+    P2p *p2p = data;
+
+    peer_break(p2p->peer, "the migration that it carried has been given up");
+}
+
 AWAITS static gboolean perform_tunnelled(P2p *p2p, PhaseRun *run, GBytes **ret_cookie, GError **error)
 {
     auto_fd int read_fd = -1;
@@ -171,16 +200,23 @@ AWAITS static gboolean perform_tunnelled(P2p *p2p, PhaseRun *run, GBytes **ret_c
     SourceRoute route = {.carrier_fd = -1, .control = peer_remote_address(p2p->peer)};
     size_t len;
     const void *cookie = cookie_bytes(run, &len);
+    gboolean is_sent;
 
     if (!pump_pipe(&read_fd, &write_fd, error) ||
         !peer_stream_carry(p2p->stream, fd_steal(&read_fd),
                            p2p->migration->is_peer_ferry ? PUMP_PAYLOAD_FERRY : PUMP_PAYLOAD_STOCK, error))
         return FALSE;
     route.carrier_fd = write_fd;
-    if (!source_perform(p2p->domain, run->params, &route, cookie, len, ret_cookie, error))
+    p2p->migration->cut_data = p2p;
+    p2p->migration->cut_stream = cut_tunnel;
+    is_sent = source_perform(p2p->domain, run->params, &route, cookie, len, ret_cookie, error);
+    p2p->migration->cut_stream = NULL;
+    if (!is_sent)
         return FALSE;
     fd_clear(&write_fd); /* QEMU has closed its end; with ours the pump sees the end of the stream */
-    return peer_stream_finish(p2p->stream, STREAM_END_TIMEOUT_MS, error);
+    migration_interruptible_begin(p2p->migration);
+    is_sent = peer_stream_finish(p2p->stream, STREAM_END_TIMEOUT_MS, error);
+    return migration_interruptible_end(p2p->migration, is_sent, is_sent ? error : NULL);
 }
 
 AWAITS static gboolean p2p_perform(void *endpoint, PhaseRun *run, GError **error)
@@ -201,8 +237,15 @@ AWAITS static gboolean p2p_perform(void *endpoint, PhaseRun *run, GError **error
     }
     if (cookie)
         g_bytes_unref(cookie);
-    if (!p2p->migration->is_ended)
+    if (!p2p->migration->is_ended) {
+        g_autoptr(GError) reason = NULL;
+
+        if (!source_check_wanted(p2p->migration, &reason)) {
+            g_clear_error(&why);
+            why = g_steal_pointer(&reason);
+        }
         source_settle(p2p->migration, HEARD_ABORT, NULL, why->message, NULL);
+    }
     phase_run_set_cookie(run, NULL); /* C2 is the destination's own: a stock one would complain of it instead of giving up */
     g_propagate_error(error, g_steal_pointer(&why));
     return FALSE;
@@ -239,11 +282,13 @@ AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
         args.flags |= MIGRATE_PAUSED; /* paused since Prepare: from GO on nobody can, so this is the last word */
     if (!run->is_cancelled)
         run->outcome = PHASE_UNKNOWN;
-    if (peer_call(p2p->peer, REMOTE_PROGRAM, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena, &ret, -1, &why)) {
+    if (peer_call(p2p->peer, REMOTE_PROGRAM, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena, &ret,
+                  run->is_cancelled && p2p->migration->abort_reason ? ABORT_MS : -1, &why)) {
         run->outcome = PHASE_ARRIVED;
         phase_run_set_cookie(run, g_bytes_new(ret.cookie_out, ret.cookie_out_len));
         return TRUE;
     }
+    p2p->is_silent = error_is(why, ERROR_OPERATION_TIMEOUT);
     if (is_answer(p2p, why))
         run->outcome = PHASE_STAYED;
     g_propagate_error(error, g_steal_pointer(&why));
@@ -288,7 +333,10 @@ AWAITS static void p2p_clear(P2p *p2p)
     if (p2p->peer)
         peer_on_lost(p2p->peer, NULL, NULL);
     peer_stream_free(p2p->stream);
-    peer_close(p2p->peer);
+    if (p2p->is_silent)
+        peer_unref(p2p->peer);
+    else
+        peer_close(p2p->peer);
     migration_unref(p2p->migration);
 }
 
@@ -314,10 +362,8 @@ AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Param
     run.flags = flags | MIGRATE_CHANGE_PROTECTION;
     run.params = params;
     run.is_protected = TRUE;
-    task_shield(); /* a client that goes away does not disturb it; domjobabort speaks to the migration itself */
     is_arrived = phase_driver_run(&endpoints, &run, error);
     p2p_clear(&p2p);
-    task_unshield();
     if (run.confirm_error)
         log_error("domain '%s' has arrived, but the source is not settled: %s", domain->name, run.confirm_error->message);
     phase_run_clear(&run);

@@ -53,7 +53,7 @@ static gboolean is_given_up(const Migration *migration)
 }
 
 /* Asked before each step: while the one before waited, the guest may have ended and its leader may have gone. */
-AWAITS static gboolean check_wanted(Migration *migration, GError **error)
+AWAITS gboolean source_check_wanted(Migration *migration, GError **error)
 {
     return !is_given_up(migration) || describe_failure(migration, error);
 }
@@ -88,6 +88,8 @@ AWAITS static gboolean perform_connect(Migration *migration, GError **error)
 {
     PerformRun *run = migration->run;
     g_autoptr(MigrationUri) uri = NULL;
+    g_autoptr(GError) why = NULL;
+    gboolean is_connected;
 
     if (!run->route->uri) {
         run->fd = dup(run->route->carrier_fd);
@@ -98,10 +100,15 @@ AWAITS static gboolean perform_connect(Migration *migration, GError **error)
         return FALSE;
     if (!uri->port)
         return error_set(error, ERROR_INVALID_ARG, "migration URI '%s' has no port", run->route->uri);
-    if (migration->is_peer_ferry || migration->is_uri_an_order
-            ? !lane_connect(uri->host, uri->port, CONNECT_TIMEOUT_MS, &run->fd, &migration->journal->address, error)
-            : !connect_stock(migration, uri, error))
+    migration_interruptible_begin(migration);
+    is_connected = migration->is_peer_ferry || migration->is_uri_an_order
+                       ? lane_connect(uri->host, uri->port, CONNECT_TIMEOUT_MS, &run->fd, &migration->journal->address, &why)
+                       : connect_stock(migration, uri, &why);
+    if (!migration_interruptible_end(migration, is_connected, &why)) {
+        if (source_check_wanted(migration, error)) /* else it says why */
+            g_propagate_error(error, g_steal_pointer(&why));
         return FALSE;
+    }
     migration->lane_fd = dup(run->fd);
     return TRUE;
 }
@@ -110,8 +117,7 @@ AWAITS static void perform_disconnect(Migration *migration)
 {
     PerformRun *run = migration->run;
 
-    fd_clear(&run->fd);
-    fd_clear(&migration->lane_fd);
+    fd_clear(&run->fd); /* the duplicate stays: what cancels QEMU's migration needs it */
 }
 
 AWAITS static gboolean perform_setup(Migration *migration, GError **error)
@@ -121,7 +127,7 @@ AWAITS static gboolean perform_setup(Migration *migration, GError **error)
     g_autoptr(QemuGuest) guest = NULL;
     g_autoptr(Params) params = params_new();
 
-    if (!check_wanted(migration, error))
+    if (!source_check_wanted(migration, error))
         return FALSE;
     guest = qemu_guest_ref(migration->domain->guest);
     params_add_ullong(params, "max-bandwidth", source_bandwidth(migration->bandwidth_mib));
@@ -135,7 +141,7 @@ AWAITS static gboolean perform_stop(Migration *migration, GError **error)
     Domain *domain = migration->domain;
     gboolean is_stopped;
 
-    if (!check_wanted(migration, error))
+    if (!source_check_wanted(migration, error))
         return FALSE;
     domain_expect(domain, PAUSED_MIGRATION, RUNNING_MIGRATION_CANCELED);
     if ((migration->flags & MIGRATE_LIVE) || !qemu_guest_is_running(domain->guest))
@@ -153,7 +159,7 @@ AWAITS static gboolean perform_start(Migration *migration, GError **error)
     g_autoptr(QemuGuest) guest = NULL;
     gboolean is_started;
 
-    if (!check_wanted(migration, error))
+    if (!source_check_wanted(migration, error))
         return FALSE;
     guest = qemu_guest_ref(migration->domain->guest);
     migration->status = QEMU_MIGRATION_SETUP;

@@ -20,6 +20,9 @@ typedef struct {
     const char *control; /* literal at which the destination's daemon was reached; NULL: not known */
 } SourceRoute;
 
+/* FALSE with the reason once it has been given up: by the user, its leader, or QEMU's end. */
+AWAITS gboolean source_check_wanted(Migration *migration, GError **error);
+
 /* Begin has been made, and a client may ask for Perform now. */
 gboolean source_may_perform(const Domain *domain);
 /* Moves the memory and, once QEMU says completed, writes GO.  cookie_in is C2, *ret_cookie C3.  On failure the guest is

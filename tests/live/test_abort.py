@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""An abort takes effect at once, whoever is silent on the other side and whatever is stuck on the way."""
+import contextlib
+import os
+import signal
+import time
+
+import pytest
+from conftest import make_lab
+from lab.lab import end, wait_until
+from lab.moves import traces
+
+PREPARE3_PARAMS = 303
+AT_ONCE_S = 1.0     # some 30 ms on an idle machine; what this replaces took 10 s and more
+MODES = {"direct": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"]}
+LISTEN = "import socket, time; s = socket.create_server(('', 16600)); print(flush=True); time.sleep(1000)"
+
+
+@pytest.fixture(scope="module")
+def lab():
+    lab = make_lab(["ferryd", "ferryd"])
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def migrate(lab):
+    processes = []
+
+    def run(mode, uri, *words):
+        processes.append(lab.hosts[0].popen(["virsh", "-c", lab.hosts[0].socket_uri, "migrate", "--live", *MODES[mode], *words, "qemu", uri],
+                                            stdout=-1, stderr=-2, text=True))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        if process.poll() is None:
+            end(process, signal.SIGKILL)
+    lab.hosts[1].run(["nft", "flush", "ruleset"])
+
+
+def abort(lab, running, process):
+    """The command has ended and the guest runs on before anybody has lost patience."""
+    one, two = lab.hosts
+    since = running.ticks.mark()
+    began = time.monotonic()
+    one.virsh("domjobabort", "qemu")
+    output, _ = process.communicate(timeout=60)
+    took = time.monotonic() - began
+    print(f"aborted within {took * 1000:.0f} ms: {output.strip()}")
+    assert process.returncode == 1 and "canceled by client" in output, output
+    assert took < AT_ONCE_S, f"{took:.1f} s: {output}"
+    assert one.virsh("domjobinfo", "qemu").stdout.split() == ["Job", "type:", "None"]
+    assert one.virsh("domstate", "qemu").stdout.strip() == "running"
+    running.ticks.wait(one.name, more=10)
+    verdict = running.ticks.verdict(since)
+    assert verdict.is_sound, verdict.complaint()
+    assert verdict.downtime_ms < AT_ONCE_S * 1000
+
+
+def wait_job(one, process):
+    def has_begun():
+        assert process.poll() is None, process.stdout.read()
+        return "None" not in one.virsh("domjobinfo", "qemu").stdout
+
+    wait_until(has_begun, "the job has begun")
+
+
+def test_a_peer_that_accepts_and_is_silent(lab, started, migrate):
+    one, two = lab.hosts
+    running = started(one)
+    silent = two.popen(["/usr/bin/python3", "-c", LISTEN], stdout=-1)
+    silent.stdout.readline()
+    process = migrate("p2p", f"qemu+tcp://{two.address}:16600/system")
+    wait_job(one, process)
+    abort(lab, running, process)
+    end(silent)
+
+
+def test_a_peer_that_does_not_accept(lab, started, migrate):
+    one, two = lab.hosts
+    running = started(one)
+    two.drop("tcp dport 16509")
+    process = migrate("p2p", two.tcp_uri)
+    wait_job(one, process)
+    abort(lab, running, process)
+
+
+@pytest.mark.parametrize("mode", ["p2p", "tunnelled"])
+def test_a_peer_that_does_not_hear_prepare(lab, started, migrate, mode):
+    one, two = lab.hosts
+    running = started(one)
+    number = PREPARE3_PARAMS + (mode == "tunnelled")
+    two.drop(f"tcp dport 16509 @th,352,32 {number}")
+    process = migrate(mode, two.tcp_uri)
+    wait_until(lambda: " packets 0 " not in two.run(["nft", "list", "table", "inet", "lab"]).stdout, "Prepare is on its way")
+    abort(lab, running, process)
+
+
+@pytest.mark.parametrize("mode", ["direct", "p2p"])
+def test_a_lane_that_does_not_connect(lab, started, migrate, mode):
+    one, two = lab.hosts
+    running = started(one)
+    two.drop("tcp dport 49152-49215")
+    process = migrate(mode, two.tcp_uri)
+    wait_until(lambda: " packets 0 " not in two.run(["nft", "list", "table", "inet", "lab"]).stdout, "it is being dialled")
+    abort(lab, running, process)
+    wait_until(lambda: not two.qemus() and traces(two, running.guest) == [], "nothing is left over there")
+
+
+@pytest.mark.parametrize("phase", ["memory", "last"])
+@pytest.mark.parametrize("frozen", ["QEMU", "daemon"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_receiver_that_is_frozen(lab, started, migrate, mode, frozen, phase):
+    """Pipe and socket are full, QEMU blocks in a write: in the last phase with its monitor, and with the guest stopped."""
+    one, two = lab.hosts
+    if frozen == "daemon" and mode != "tunnelled":
+        pytest.skip("the memory does not pass through the daemon")
+    running = started(one, append="set=24 touch=24 check=500", memory_mib=64)
+    process = migrate(mode, two.tcp_uri, "--bandwidth", "1")
+    wait_job(one, process)
+    wait_until(two.qemus, "QEMU over there")
+    wait_until(lambda: "Memory processed" in one.virsh("domjobinfo", "qemu").stdout, "memory is moving")
+    pid = two.qemus()[0][0] if frozen == "QEMU" else two.daemon_pid("ferryd")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        if phase == "last":
+            one.virsh("migrate-setmaxdowntime", "qemu", "200000")
+            wait_until(lambda: "paused" in one.virsh("domstate", "qemu").stdout, "the guest is stopped")
+        else:
+            one.virsh("migrate-setspeed", "qemu", "10000")
+            seen = []
+            wait_until(lambda: seen.append(one.virsh("domjobinfo", "qemu").stdout.partition("Memory processed")[2].split("\n")[0])
+                       or len(seen) > 5 and len(set(seen[-5:])) == 1, "it is stuck", every_s=0.1)
+        abort(lab, running, process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # and who entered the namespace for a daemon; QEMU may have been ended
+            os.killpg(os.getpgid(pid), signal.SIGCONT)
+    wait_until(lambda: not two.qemus() and traces(two, running.guest) == [], "nothing is left over there")
