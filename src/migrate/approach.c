@@ -145,14 +145,6 @@ static void tell(Attempt *attempt, const char *what, const char *origin, const c
     g_string_append_printf(attempt->table, "\n  %-24s %-40s %s", what, origin, result);
 }
 
-/* The reason behind stock's words. */
-static const char *reason_of(const GError *error)
-{
-    const char *colon = strstr(error->message, "': ");
-
-    return colon ? colon + 3 : error->message;
-}
-
 /* What the name means here joins the rows, once it is known. */
 static void read_name(Attempt *attempt)
 {
@@ -162,7 +154,7 @@ static void read_name(Attempt *attempt)
         return;
     attempt->is_name_read = TRUE;
     if (look_up->why)
-        tell(attempt, look_up->name, from_name, reason_of(look_up->why));
+        tell(attempt, look_up->name, from_name, lane_reason(look_up->why));
     for (unsigned i = 0; i < look_up->names.count; i++) {
         g_autofree char *literal = address_format(&look_up->names.items[i]);
 
@@ -199,7 +191,7 @@ AWAITS static gboolean try_row(Attempt *attempt, unsigned at, Approached *ret_ap
         g_propagate_error(error, g_steal_pointer(&why));
         return FALSE;
     }
-    result = g_strdup_printf("%s, after %.1f s", reason_of(why), (double)(clock_now_ms() - began_ms) / 1000);
+    result = g_strdup_printf("%s, after %.1f s", lane_reason(why), (double)(clock_now_ms() - began_ms) / 1000);
     tell(attempt, what, row->origin, result);
     if (!attempt->first)
         attempt->first = g_steal_pointer(&why);
@@ -225,7 +217,7 @@ static char *notice_of(const Attempt *attempt, unsigned at)
                 meaning = g_strdup_printf(", which is %s here", literal);
         }
     } else if (look_up && await_is_done(look_up->done)) {
-        meaning = g_strdup_printf(", which does not resolve here (%s)", reason_of(look_up->why));
+        meaning = g_strdup_printf(", which does not resolve here (%s)", lane_reason(look_up->why));
     }
     return g_strdup_printf("the destination named '%s'%s; the memory went to %s, %s", attempt->approach->host,
                            meaning ?: "", row->literal, row->origin);
@@ -240,7 +232,7 @@ static gboolean give_up(Attempt *attempt, GError **error)
 
     if (!attempt->first && look_up && look_up->why)
         attempt->first = error_new(ERROR_UNKNOWN_HOST, "Unable to resolve address '%s' service '%u': %s", approach->host,
-                                   approach->port, reason_of(look_up->why));
+                                   approach->port, lane_reason(look_up->why));
     if (!attempt->first && look_up && !attempt->is_name_read)
         attempt->first = error_new(ERROR_UNKNOWN_HOST, "Unable to resolve address '%s' service '%u': no answer within %d s",
                                    approach->host, approach->port, APPROACH_TIMEOUT_MS / 1000);

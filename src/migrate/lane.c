@@ -212,6 +212,13 @@ AWAITS static gboolean connect_one(const struct sockaddr_storage *address, int64
     return TRUE;
 }
 
+const char *lane_reason(const GError *error)
+{
+    const char *colon = strstr(error->message, "': ");
+
+    return colon ? colon + 3 : error->message;
+}
+
 AWAITS gboolean lane_connect(const char *host, uint16_t port, int64_t timeout_ms, int *ret_fd, char **ret_address,
                              GError **error)
 {
@@ -220,7 +227,7 @@ AWAITS gboolean lane_connect(const char *host, uint16_t port, int64_t timeout_ms
 
     if (!host_resolve(host, timeout_ms, &names, &why))
         return error_set(error, error_code(why), "Unable to resolve address '%s' service '%u': %s", host, port,
-                         why->message);
+                         lane_reason(why));
     for (unsigned i = 0; i < names.count; i++) {
         g_clear_error(&why);
         address_set_port(&names.items[i], port);

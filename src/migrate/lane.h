@@ -35,3 +35,5 @@ AWAITS gboolean lane_connect(const char *host, uint16_t port, int64_t timeout_ms
 void lane_tune(int fd);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LaneListener, lane_listener_free)
+/* Of an error of a look-up or a connection: what stands behind the words that name them. */
+const char *lane_reason(const GError *error);

@@ -322,3 +322,13 @@ def test_ten_moves_leave_no_descriptor_behind(lab, started):
     for _ in range(4):
         there_and_back()
     wait_until(lambda: all(after <= earlier for after, earlier in zip(descriptors(), before)), f"closed descriptors (before: {before}, now: {descriptors()})", 10)
+
+
+@pytest.mark.parametrize("mode", ["live", "p2p"])
+def test_an_address_that_does_not_resolve_is_told_in_one_sentence(lab, started, client, mode):
+    one, two = lab.hosts[:2]
+    running = started(one)
+    result = move(running.ticks, one, client(one, "migrate", *MODES[mode], "qemu", two.tcp_uri, "tcp://nosuch.invalid"))
+    assert_stayed(result, running.ticks, running.guest, one, two)
+    assert "Unable to resolve address 'nosuch.invalid' service '49152': " in result.output
+    assert result.output.lower().count("resolve address") == 1, result.output
