@@ -135,8 +135,24 @@ static OwnerHeard heard_from_ferry(const Migration *migration, const MigrationCo
     }
 }
 
+/* A stock destination's answer is nothing but the client's word, so it must be the client that heard it. */
+static gboolean may_confirm(const Migration *migration, const MigrationCookie *cookie, gboolean is_leader, GError **error)
+{
+    const CookieFerry *ferry = cookie ? cookie->ferry : NULL;
+    g_autofree char *advice = NULL;
+
+    if (is_leader || (migration->is_peer_ferry && ferry && g_str_equal(ferry->attempt, migration->journal->id)))
+        return TRUE;
+    advice = handover_is_in_doubt(migration) ? handover_sentence(migration)
+                                             : g_strdup("wait for the one who does, or abort it with `domjobabort`");
+    return error_set(error, ERROR_OPERATION_INVALID,
+                     "Requested operation is not valid: this client does not lead the migration of domain '%s' and cannot "
+                     "confirm it: %s",
+                     migration->journal->name, advice);
+}
+
 AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t cookie_len, gboolean is_cancelled,
-                               GError **error)
+                               gboolean is_leader, GError **error)
 {
     g_autoptr(Migration) migration = migration_of(domain) ? migration_ref(migration_of(domain)) : NULL;
     g_autoptr(MigrationCookie) cookie = NULL;
@@ -151,6 +167,8 @@ AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t coo
         cookie = cookie_parse(cookie_in, cookie_len, COOKIE_FOR_CONFIRM, &why);
     if (why)
         log_warning("confirm of domain '%s': %s", domain->name, why->message);
+    if (!may_confirm(migration, cookie, is_leader, error))
+        return FALSE;
     if (migration_word(migration) == WORD_OFFERED && !is_cancelled)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: domain '%s' was never handed over", domain->name);

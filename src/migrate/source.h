@@ -33,9 +33,10 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
 /* Writes GO if nobody has aborted meanwhile.  Peer-to-peer calls it just before Finish is sent. */
 AWAITS gboolean source_say_go(Migration *migration, GError **error);
 
-/* The other side's answer. */
+/* The other side's answer, as a client brings it.  Who does not lead the migration has to bring the answer of a ferryd, which
+ * names the attempt. */
 AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t cookie_len, gboolean is_cancelled,
-                               GError **error);
+                               gboolean is_leader, GError **error);
 /* The same when the daemon itself was told: heard is TAKEN, REFUSED or NOTHING (no answer came). */
 AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const MigrationStats *stats, const char *cause,
                               GError **error);

@@ -22,8 +22,16 @@
 
 typedef struct {
     Migration *migration; /* a reference */
+    const Caller *caller; /* borrowed: the hook comes before its end */
     CallerHook *hook;
 } Lead;
+
+static gboolean leads(const Migration *migration, Call *call)
+{
+    const Lead *lead = migration ? migration->lead : NULL;
+
+    return lead && lead->caller == call_caller(call);
+}
 
 static void lead_drop(Migration *migration)
 {
@@ -58,6 +66,7 @@ static void lead_take(Migration *migration, Call *call)
 
     lead_drop(migration);
     lead->migration = migration_ref(migration);
+    lead->caller = call_caller(call);
     migration->lead = lead;
     hook = caller_on_close(call_caller(call), lead_lost, lead);
     if (migration->lead == lead) /* else he has gone already */
@@ -359,7 +368,7 @@ AWAITS gboolean service_domain_migrate_finish3_params(Call *call, const RemoteDo
 
 /* --- Confirm ------------------------------------------------------------------------------------------------------ */
 
-AWAITS static gboolean confirm(const WireDomain *dom, const guint8 *cookie_in, size_t cookie_len, gboolean is_cancelled,
+AWAITS static gboolean confirm(Call *call, const WireDomain *dom, const guint8 *cookie_in, size_t cookie_len, gboolean is_cancelled,
                                GError **error)
 {
     g_autoptr(Domain) domain = service_find(dom, error);
@@ -369,7 +378,7 @@ AWAITS static gboolean confirm(const WireDomain *dom, const guint8 *cookie_in, s
     if (!domain)
         return FALSE;
     migration = migration_of(domain) ? migration_ref(migration_of(domain)) : NULL;
-    is_settled = source_confirm(domain, cookie_in, cookie_len, is_cancelled, error);
+    is_settled = source_confirm(domain, cookie_in, cookie_len, is_cancelled, leads(migration, call), error);
     if (migration && (migration->is_ended || handover_is_in_doubt(migration)))
         lead_drop(migration);
     return is_settled;
@@ -378,13 +387,13 @@ AWAITS static gboolean confirm(const WireDomain *dom, const guint8 *cookie_in, s
 AWAITS gboolean service_domain_migrate_confirm3(Call *call, const RemoteDomainMigrateConfirm3Args *args, void *ret,
                                                 GError **error)
 {
-    return confirm(&args->dom, args->cookie_in, args->cookie_in_len, args->cancelled != 0, error);
+    return confirm(call, &args->dom, args->cookie_in, args->cookie_in_len, args->cancelled != 0, error);
 }
 
 AWAITS gboolean service_domain_migrate_confirm3_params(Call *call, const RemoteDomainMigrateConfirm3ParamsArgs *args,
                                                        void *ret, GError **error)
 {
-    return confirm(&args->dom, args->cookie_in, args->cookie_in_len, args->cancelled != 0, error);
+    return confirm(call, &args->dom, args->cookie_in, args->cookie_in_len, args->cancelled != 0, error);
 }
 
 /* --- tuning ------------------------------------------------------------------------------------------------------- */

@@ -382,3 +382,23 @@ def boot_anew(host):
     boot.write_text(f"{uuid.uuid4()}\n")
     host.run(["sh", "-c", f"rm -rf /run/ferry; mount --bind {boot} /proc/sys/kernel/random/boot_id"])
     host.start_ferryd()
+
+
+def test_a_stranger_cannot_confirm(lab, started):
+    """Another client's word about what became of the guest counts for nothing; the leader's does."""
+    one, two = lab.hosts
+    running = started(one)
+    leader, stranger = Leader(lab), Leader(lab)
+    for phase in (leader.begin, leader.prepare):
+        phase()
+        with pytest.raises(Failed, match="does not lead the migration of domain 'qemu'"):
+            stranger.confirm(cancelled=1)
+    leader.perform()
+    for cancelled in (0, 1):
+        with pytest.raises(Failed, match="does not lead the migration of domain 'qemu'"):
+            stranger.confirm(cancelled=cancelled)
+    assert DOUBT not in one.virsh("dominfo", "qemu").stdout
+    leader.finish()
+    leader.confirm()
+    runs_on(running, two)
+    nothing_left(one, running.guest)
