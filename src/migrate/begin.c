@@ -52,7 +52,8 @@ AWAITS static gboolean begin_record(Migration *migration, GError **error)
     g_autofree char *domains = migrate_domains_dir();
     g_autoptr(Attempt) last = attempt_read(domains, &domain->uuid);
 
-    migration->journal->epoch = last ? last->epoch + 1 : 1;
+    if (!attempt_next_epoch(last, domain->name, &migration->journal->epoch, error))
+        return FALSE;
     migration->journal->is_paused = domain->wants_paused;
     /* A transient guest has none on disk, and others may be undefined meanwhile: what would start it again outlives the
      * power in the record. */

@@ -284,6 +284,18 @@ void attempt_free(Attempt *attempt)
     g_free(attempt);
 }
 
+gboolean attempt_next_epoch(const Attempt *last, const char *name, uint64_t *ret_epoch, GError **error)
+{
+    if (last && last->epoch == UINT64_MAX)
+        return error_set(error, ERROR_OPERATION_FAILED,
+                         "operation failed: domain '%s' has no generation after %" G_GUINT64_FORMAT
+                         ": no guest has moved that often, its record was damaged or made up: copy its definition to a new "
+                         "uuid",
+                         name, last->epoch);
+    *ret_epoch = last ? last->epoch + 1 : 1;
+    return TRUE;
+}
+
 /* --- history --- */
 
 static gboolean is_pointed_to(const char *domains, const Journal *journal)

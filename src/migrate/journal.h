@@ -66,6 +66,8 @@ typedef struct {
 gboolean attempt_write(const char *dir, const Uuid *uuid, const Journal *journal, GError **error); /* durable; blocks */
 Attempt *attempt_read(const char *dir, const Uuid *uuid); /* NULL: none */
 void attempt_free(Attempt *attempt);
+/* The guest's next generation; last may be NULL.  FALSE: there is none, and to begin again would make old guests new. */
+gboolean attempt_next_epoch(const Attempt *last, const char *name, uint64_t *ret_epoch, GError **error);
 
 /* How many ended attempts a host remembers beyond those that guests refer to. */
 #define JOURNAL_HISTORY_MAX 1000

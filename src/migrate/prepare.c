@@ -271,11 +271,28 @@ static char *given_before(Domain *domain)
     return g_strdup(migration_word(last) == WORD_GONE ? last->journal->peer : last->journal->given_to);
 }
 
+/* A ferryd says it; a stock source counts no generations. */
+static gboolean epoch_of(const MigrationCookie *cookie, const GuestDef *def, uint64_t *ret_epoch, GError **error)
+{
+    g_autofree char *domains = migrate_domains_dir();
+    g_autoptr(Attempt) last = attempt_read(domains, &def->uuid);
+
+    if (!cookie->ferry)
+        return attempt_next_epoch(last, def->name, ret_epoch, error);
+    if (cookie->ferry->epoch == UINT64_MAX) /* it could never leave again */
+        return error_set(error, ERROR_OPERATION_FAILED,
+                         "operation failed: domain '%s' is offered in generation %" G_GUINT64_FORMAT
+                         ", after which there is none: the record of host '%s' is damaged or made up",
+                         def->name, cookie->ferry->epoch, cookie->hostname);
+    *ret_epoch = cookie->ferry->epoch;
+    return TRUE;
+}
+
 static Migration *new_migration(const DestPrepare *request, Domain *domain, const GuestDef *def, const char *source_name,
-                                const MigrationCookie *cookie)
+                                const MigrationCookie *cookie, uint64_t epoch)
 {
     const CookieFerry *ferry = cookie->ferry;
-    Journal *journal = journal_new(SIDE_DESTINATION, &def->uuid, def->name, ferry ? ferry->epoch : 0);
+    Journal *journal = journal_new(SIDE_DESTINATION, &def->uuid, def->name, epoch);
     Migration *migration;
 
     journal->source_name = g_strdup(source_name);
@@ -291,10 +308,6 @@ static Migration *new_migration(const DestPrepare *request, Domain *domain, cons
         journal->token = ferry->has_token ? hex_format(ferry->token, sizeof ferry->token) : NULL;
         journal->definition = g_strdup(ferry->definition);
     } else {
-        g_autofree char *domains = migrate_domains_dir();
-        g_autoptr(Attempt) last = attempt_read(domains, &def->uuid);
-
-        journal->epoch = last ? last->epoch + 1 : 1;
         g_clear_pointer(&journal->token, g_free);
     }
     migration = migration_new(domain, journal, request->flags);
@@ -389,6 +402,7 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
     g_autoptr(GuestDef) def = NULL;
     g_autoptr(GError) why = NULL;
     GBytes *answer = NULL;
+    uint64_t epoch = 0;
 
     if (!migrate_flags_check(request->flags, "domain_migrate_prepare3", error) ||
         !migrate_params_check(request->params, request->flags, error) ||
@@ -399,9 +413,9 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
     /* Peer-to-peer it is the source itself that calls; tunnelled it may be a client that relays. */
     if ((request->flags & MIGRATE_PEER2PEER) && !request->is_tunnelled)
         acquaintance_make(&cookie->host_uuid, cookie->hostname, request->control_remote);
-    if (!(domain = find_domain(def, cookie, error)))
+    if (!epoch_of(cookie, def, &epoch, error) || !(domain = find_domain(def, cookie, error)))
         return FALSE;
-    migration = new_migration(request, domain, def, source_name, cookie);
+    migration = new_migration(request, domain, def, source_name, cookie, epoch);
     run.def = g_steal_pointer(&def);
     run.cookie = cookie;
     migration->run = &run;

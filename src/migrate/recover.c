@@ -244,7 +244,8 @@ AWAITS static gboolean bump_epoch(Migration *migration, GError **error)
     g_autofree char *domains = migrate_domains_dir();
     gboolean is_written = FALSE;
 
-    migration->journal->epoch++;
+    if (migration->journal->epoch < UINT64_MAX) /* a person's word counts in any case */
+        migration->journal->epoch++;
     off_floor {
         is_written = attempt_write(domains, &migration->journal->uuid, migration->journal, error);
     }

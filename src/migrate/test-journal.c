@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib/gstdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "migrate/journal.h"
@@ -30,6 +31,21 @@ static void text_comes_back(void)
     g_assert_cmpstr(back->definition, ==, journal->definition);
     g_assert_cmpuint(back->epoch, ==, UINT64_MAX);
     g_assert_true(journal_is_open(back));
+}
+
+static void generations_end_before_they_wrap(void)
+{
+    g_autoptr(GError) error = NULL;
+    Attempt last = {.epoch = UINT64_MAX - 1};
+    uint64_t epoch = 0;
+
+    g_assert_true(attempt_next_epoch(NULL, "vm1", &epoch, &error));
+    g_assert_cmpuint(epoch, ==, 1);
+    g_assert_true(attempt_next_epoch(&last, "vm1", &epoch, &error));
+    g_assert_cmpuint(epoch, ==, UINT64_MAX);
+    last.epoch = epoch;
+    g_assert_false(attempt_next_epoch(&last, "vm1", &epoch, &error));
+    g_assert_nonnull(strstr(error->message, "'vm1' has no generation after 18446744073709551615"));
 }
 
 static void malformed_is_refused(void)
@@ -149,6 +165,7 @@ static void an_unreadable_pointer_keeps_the_history_of_its_guest(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/migrate/journal/generations-end-before-they-wrap", generations_end_before_they_wrap);
     g_test_add_func("/migrate/journal/text-comes-back", text_comes_back);
     g_test_add_func("/migrate/journal/malformed-is-refused", malformed_is_refused);
     g_test_add_func("/migrate/journal/attempt-is-found-again", attempt_is_found_again);
