@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "host/address.h"
 
-#define BACKLOG 16
+#define BACKLOG 128
 
 /* -1 with errno. */
 static int listen_at(const struct sockaddr_storage *address, uint16_t port)

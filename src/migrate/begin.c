@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "domain/owner.h"
+#include "host/address.h"
 #include "migrate/candidate.h"
 #include "migrate/check.h"
 #include "migrate/handover.h"
@@ -77,10 +78,33 @@ AWAITS static void begin_keep(Migration *migration)
         owner_hooks()->forget(domain);
 }
 
+/* For a destination that we cannot reach but that reaches us.  Without a free port there is only our own way to it. */
+AWAITS static gboolean begin_listen(Migration *migration, GError **error)
+{
+    const MigrateSettings *settings = migrate_settings();
+    struct sockaddr_storage address;
+    gboolean is_bound = settings->migration_address && address_parse(settings->migration_address, &address);
+    g_autoptr(GError) why = NULL;
+
+    if (migration->flags & MIGRATE_TUNNELLED)
+        return TRUE;
+    migration->route.listener =
+        lane_listen(is_bound ? &address : NULL, 0, settings->ports, migration->domain->name, &why);
+    if (why)
+        log_info("domain '%s': %s, continuing without a port to be called back at", migration->domain->name, why->message);
+    return TRUE;
+}
+
+AWAITS static void begin_unlisten(Migration *migration)
+{
+    route_close(&migration->route);
+}
+
 static const Step begin_steps[] = {
-    /* name      run           undo           */
+    /* name      run           undo            */
     {"job",    begin_job,    begin_end_job},
     {"check",  begin_check,  begin_uncheck},
+    {"listen", begin_listen, begin_unlisten},
     {"record", begin_record, begin_keep},
     {NULL},
 };
@@ -172,7 +196,8 @@ static GBytes *first_cookie(Migration *migration, const GPtrArray *candidates, G
 
     add_capabilities(domain->guest, cookie);
     source_fill_ferry(migration, cookie, COOKIE_WORD_OFFERED);
-    candidates_tell(candidates, 0, cookie->ferry); /* port 0: nobody listens here for a way back */
+    if (migration->route.listener)
+        candidates_tell(candidates, lane_listener_port(migration->route.listener), cookie->ferry);
     for (guint i = 0; i < migration->scene->proofs->len; i++) {
         CookieProof proof;
 

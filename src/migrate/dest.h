@@ -26,8 +26,6 @@ gboolean dest_check_room(const GuestDef *def, Domain **ret_domain, GError **erro
  * migration is a new reference: the service hooks it to the calling connection. */
 AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migration, GBytes **ret_cookie, char **ret_uri,
                              GError **error);
-/* Tunnelled: takes the read end of the pipe that the calling connection fills. */
-AWAITS gboolean dest_attach(Migration *migration, int fd, GError **error);
 
 typedef struct {
     const char *name; /* of the guest here */

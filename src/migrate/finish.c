@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "domain/registry.h"
 #include "domain/state.h"
+#include "migrate/arrive.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
@@ -25,9 +26,12 @@ AWAITS void dest_end_guest(Migration *migration)
 {
     Domain *domain = migration->domain;
 
-    g_clear_pointer(&migration->listener, lane_listener_free);
-    if (!domain_is_active(domain))
+    migration->is_guest_awaited = FALSE;
+    if (!domain_is_active(domain)) {
+        if (!domain->persistent && !domain->live) /* it was never started, and was only here for this */
+            registry_remove(domain);
         return;
+    }
     domain->has_images = FALSE; /* whatever was tried here, they are the source's */
     domain_kill(domain, SHUTOFF_FAILED, TRUE, NULL);
 }
@@ -304,6 +308,7 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
     }
     migration->task = task_current();
     task_shield();
+    arrive_wait(migration);
     migration->flags |= request->flags & MIGRATE_PERSIST_DEST;
     if (request->flags & MIGRATE_PAUSED)
         migration->journal->is_paused = TRUE;
@@ -340,6 +345,7 @@ AWAITS static void refuse_task(void *data)
         return;
     migration->task = task_current();
     task_shield();
+    arrive_wait(migration);
     if (!handover_hear(migration, HEARD_ABORT, NULL, &error))
         log_error("%s", error->message); /* not ended: nobody may be told what is not durable */
     migration->task = NULL;

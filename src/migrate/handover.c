@@ -3,8 +3,6 @@
  * asking of the table, because every row is repeatable. */
 #include "migrate/handover.h"
 
-#include <sys/socket.h>
-
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -37,6 +35,8 @@ OwnerQemu handover_qemu(const Migration *migration)
 {
     const Domain *domain = migration->domain;
 
+    if (migration->is_guest_awaited)
+        return OWNER_QEMU_INCOMING; /* or about to be */
     if (migration->is_qemu_dead || !domain->guest || qemu_guest_is_lost(domain->guest))
         return OWNER_QEMU_DEAD;
     if (migration->side == SIDE_DESTINATION) {
@@ -57,9 +57,8 @@ static void shut_lane(void *data)
 {
     Migration *migration = data;
 
-    if (migration->lane_fd >= 0)
-        shutdown(migration->lane_fd, SHUT_RDWR);
-    else if (migration->cut_stream)
+    route_shut_lanes(&migration->route);
+    if (migration->cut_stream)
         migration->cut_stream(migration->cut_data);
 }
 

@@ -14,11 +14,16 @@
 #include "base/log.h"
 #include "host/address.h"
 #include "loop/loop.h"
+#include "migrate/greeting.h"
+
+#define ACCEPTS_PER_TURN 16
+#define TOLD_MAX 8 /* strangers that get a log line of their own */
 
 typedef struct {
     LaneListener *listener; /* borrows */
+    char *peer, *host;      /* with and without the port */
+    Greeting *greeting;           /* or, of a stock source: */
     int fd;
-    char *peer;
     Watch *watch;
     Timer *timer;
 } Waiting;
@@ -27,11 +32,15 @@ struct LaneListener {
     int fd;
     uint16_t port;
     char *guest;
+    gboolean is_stock;
+    HelloTerms terms;
+    OwnerSide side;
     Watch *watch;
-    GPtrArray *waiting; /* Waiting: connected, magic not yet seen */
+    GPtrArray *waiting;  /* Waiting, oldest first: connected, not yet let in */
+    GHashTable *let_in;  /* lanes, as numbers: each comes once */
+    unsigned turned_away;
     LaneFunc fn;
     void *data;
-    gboolean has_won;
 };
 
 void lane_tune(int fd)
@@ -51,19 +60,60 @@ static void waiting_free(void *data)
 {
     Waiting *waiting = data;
 
+    greeting_free(waiting->greeting);
     watch_free(waiting->watch);
     timer_free(waiting->timer);
     fd_clear(&waiting->fd);
     g_free(waiting->peer);
+    g_free(waiting->host);
     g_free(waiting);
+}
+
+static void say_turned_away(LaneListener *listener, const char *peer, const char *why)
+{
+    listener->turned_away++;
+    if (listener->turned_away <= TOLD_MAX)
+        log_warning("closed a connection from %s to the migration port %u of domain '%s': %s%s", peer, listener->port,
+                    listener->guest, why,
+                    listener->turned_away == TOLD_MAX ? "; of further ones only the number will be told" : "");
 }
 
 static void waiting_drop(Waiting *waiting, const char *why)
 {
-    log_warning("closed a connection from %s to the migration port %u of domain '%s': %s", waiting->peer,
-                waiting->listener->port, waiting->listener->guest, why);
-    g_ptr_array_remove_fast(waiting->listener->waiting, waiting);
+    say_turned_away(waiting->listener, waiting->peer, why);
+    g_ptr_array_remove(waiting->listener->waiting, waiting); /* in order: the oldest stays first */
 }
+
+static gpointer lane_key(LaneName name)
+{
+    return GUINT_TO_POINTER((unsigned)name.purpose << 16 | name.number);
+}
+
+/* Hands it over.  The listener may be freed by who gets it. */
+static void let_in(Waiting *waiting, LaneName name, int connected)
+{
+    LaneListener *listener = waiting->listener;
+    g_autofree char *peer = g_strdup(waiting->peer);
+
+    g_hash_table_add(listener->let_in, lane_key(name));
+    g_ptr_array_remove(listener->waiting, waiting);
+    listener->fn(name, connected, peer, listener->data);
+}
+
+static void on_greeting(Greeting *greeting, void *data)
+{
+    Waiting *waiting = data;
+    LaneName name = greeting_lane(greeting);
+
+    if (greeting_verdict(greeting) != GREETING_PROVEN)
+        waiting_drop(waiting, greeting_reason(greeting));
+    else if (g_hash_table_contains(waiting->listener->let_in, lane_key(name)))
+        waiting_drop(waiting, "this lane is there already");
+    else
+        let_in(waiting, name, greeting_steal_fd(greeting));
+}
+
+/* --- a stock source: QEMU's magic ----------------------------------------------------------------------------------- */
 
 static void waiting_on_timer(void *data)
 {
@@ -76,10 +126,10 @@ static void set_low_water(int fd, int bytes)
     setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
 }
 
-static void waiting_on_bytes(int fd, unsigned events, void *data)
+static void waiting_on_magic(int fd, unsigned events, void *data)
 {
+    static const LaneName main_stream = {LANE_MEMORY, 0};
     Waiting *waiting = data;
-    LaneListener *listener = waiting->listener;
     char magic[4];
     ssize_t got = recv(fd, magic, sizeof magic, MSG_PEEK | MSG_DONTWAIT);
 
@@ -97,47 +147,77 @@ static void waiting_on_bytes(int fd, unsigned events, void *data)
         waiting_drop(waiting, "it ended within QEMU's magic"); /* SO_RCVLOWAT: fewer bytes wake us only at the end */
         return;
     }
-    listener->has_won = TRUE;
-    watch_set_events(listener->watch, 0); /* the port stays taken */
-    {
-        auto_fd int won = fd_steal(&waiting->fd);
-        g_autofree char *peer = g_strdup(waiting->peer);
-
-        set_low_water(won, 1);
-        watch_free(g_steal_pointer(&waiting->watch)); /* before the descriptor can be reused */
-        g_ptr_array_set_size(listener->waiting, 0);
-        listener->fn(fd_steal(&won), peer, listener->data);
+    if (g_hash_table_contains(waiting->listener->let_in, lane_key(main_stream))) {
+        waiting_drop(waiting, "the guest's memory comes on another connection");
+        return;
     }
+    set_low_water(fd, 1);
+    g_clear_pointer(&waiting->watch, watch_free); /* before the descriptor can be reused */
+    let_in(waiting, main_stream, fd_steal(&waiting->fd));
+}
+
+/* --- accepting ------------------------------------------------------------------------------------------------------ */
+
+/* Who floods the port pushes out his own connections first. */
+static void make_room(LaneListener *listener)
+{
+    Waiting *oldest = NULL;
+    unsigned most = 0;
+
+    for (unsigned i = 0; i < listener->waiting->len; i++) {
+        Waiting *one = listener->waiting->pdata[i];
+        unsigned count = 0;
+
+        for (unsigned k = i; k < listener->waiting->len; k++)
+            count += g_str_equal(((Waiting *)listener->waiting->pdata[k])->host, one->host);
+        if (count > most) {
+            most = count;
+            oldest = one;
+        }
+    }
+    if (oldest)
+        waiting_drop(oldest, "too many connections wait");
+}
+
+static void admit(LaneListener *listener, int accepted, const struct sockaddr_storage *address)
+{
+    Waiting *waiting = g_new0(Waiting, 1);
+
+    waiting->listener = listener;
+    waiting->fd = -1;
+    waiting->host = address_format(address);
+    waiting->peer = g_strdup_printf("%s port %u", waiting->host, address_port(address));
+    lane_tune(accepted);
+    if (listener->waiting->len >= LANE_WAITING_MAX)
+        make_room(listener);
+    g_ptr_array_add(listener->waiting, waiting);
+    if (!listener->is_stock) {
+        waiting->greeting = greeting_answer(accepted, &listener->terms, listener->side, on_greeting, waiting);
+        return;
+    }
+    waiting->fd = accepted;
+    set_low_water(accepted, (int)strlen(LANE_MAGIC));
+    waiting->watch = watch_new(accepted, EPOLLIN, waiting_on_magic, waiting);
+    waiting->timer = timer_new(LANE_MAGIC_TIMEOUT_MS, waiting_on_timer, waiting);
 }
 
 static void listener_on_connection(int fd, unsigned events, void *data)
 {
     LaneListener *listener = data;
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-    int accepted = accept4(fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    Waiting *waiting;
 
-    if (accepted < 0)
-        return;
-    waiting = g_new0(Waiting, 1);
-    waiting->listener = listener;
-    waiting->fd = accepted;
-    waiting->peer = address_format(&address);
-    g_ptr_array_add(listener->waiting, waiting);
-    if (listener->has_won || listener->waiting->len > LANE_WAITING_MAX) {
-        waiting_drop(waiting, listener->has_won ? "the guest's memory comes on another connection"
-                                                : "too many connections wait already");
-        return;
+    for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+        struct sockaddr_storage address;
+        socklen_t len = sizeof address;
+        int accepted = accept4(fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (accepted < 0)
+            return;
+        admit(listener, accepted, &address);
     }
-    lane_tune(accepted);
-    set_low_water(accepted, (int)strlen(LANE_MAGIC));
-    waiting->watch = watch_new(accepted, EPOLLIN, waiting_on_bytes, waiting);
-    waiting->timer = timer_new(LANE_MAGIC_TIMEOUT_MS, waiting_on_timer, waiting);
 }
 
 LaneListener *lane_listen(const struct sockaddr_storage *address, uint16_t port, PortRange range, const char *guest,
-                          LaneFunc fn, void *data, GError **error)
+                          GError **error)
 {
     g_autoptr(LaneListener) listener = g_new0(LaneListener, 1);
 
@@ -146,10 +226,29 @@ LaneListener *lane_listen(const struct sockaddr_storage *address, uint16_t port,
         return NULL;
     listener->guest = g_strdup(guest);
     listener->waiting = g_ptr_array_new_with_free_func(waiting_free);
+    listener->let_in = g_hash_table_new(NULL, NULL);
+    return g_steal_pointer(&listener);
+}
+
+static void expect(LaneListener *listener, LaneFunc fn, void *data)
+{
     listener->fn = fn;
     listener->data = data;
-    listener->watch = watch_new(listener->fd, EPOLLIN, listener_on_connection, listener);
-    return g_steal_pointer(&listener);
+    if (!listener->watch)
+        listener->watch = watch_new(listener->fd, EPOLLIN, listener_on_connection, listener);
+}
+
+void lane_listener_expect(LaneListener *listener, const HelloTerms *terms, OwnerSide side, LaneFunc fn, void *data)
+{
+    listener->terms = *terms;
+    listener->side = side;
+    expect(listener, fn, data);
+}
+
+void lane_listener_expect_stock(LaneListener *listener, LaneFunc fn, void *data)
+{
+    listener->is_stock = TRUE;
+    expect(listener, fn, data);
 }
 
 uint16_t lane_listener_port(const LaneListener *listener)
@@ -161,15 +260,21 @@ void lane_listener_free(LaneListener *listener)
 {
     if (!listener)
         return;
+    if (listener->turned_away > TOLD_MAX)
+        log_warning("closed %u connections to the migration port %u of domain '%s' that had no business there",
+                    listener->turned_away, listener->port, listener->guest);
     watch_free(listener->watch);
     if (listener->waiting)
         g_ptr_array_free(listener->waiting, TRUE);
+    if (listener->let_in)
+        g_hash_table_unref(listener->let_in);
     fd_clear(&listener->fd);
+    explicit_bzero(&listener->terms, sizeof listener->terms);
     g_free(listener->guest);
     g_free(listener);
 }
 
-/* --- the source's side ------------------------------------------------------------------------------------------- */
+/* --- to a stock destination ------------------------------------------------------------------------------------------ */
 
 static void connect_on_ready(int fd, unsigned events, void *data)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Lanes: the TCP connections that carry a guest's memory.  The destination listens and the source connects; QEMU on both
- * sides only ever gets a connected descriptor.  Every lane has TCP_NODELAY (without it the return path costs 40 ms of
- * downtime) and notices a silent peer within 30 s. */
+/* Lanes: the TCP connections of a migration.  One side listens on one port and the other dials; each connection proves
+ * itself (migrate/hello) before anything else goes over it, and QEMU on both sides only ever gets a connected descriptor.
+ * Towards a stock host there is no proof, only QEMU's magic.  Every lane has TCP_NODELAY (without it the return path costs
+ * 40 ms of downtime) and notices a silent peer within 30 s. */
 #pragma once
 
 #include <glib.h>
@@ -9,26 +10,32 @@
 
 #include "host/port.h"
 #include "loop/task.h"
+#include "migrate/hello.h"
 
 #define LANE_SILENCE_MS (30 * 1000)
 #define LANE_MAGIC_TIMEOUT_MS (10 * 1000)
-#define LANE_WAITING_MAX 16
+#define LANE_WAITING_MAX 64 /* connected, not yet proven; beyond it the oldest of the busiest address goes */
 #define LANE_MAGIC "QEVM" /* the first four bytes of QEMU's stream */
 
-/* Gets the connection that won (takes fd; peer is borrowed).  Called once, on the loop thread. */
-typedef void (*LaneFunc)(int fd, const char *peer, void *data);
+/* Gets a connection that was let in (takes fd; peer is borrowed).  On the loop thread. */
+typedef void (*LaneFunc)(LaneName name, int fd, const char *peer, void *data);
 
-/* Waits for one connection whose first four bytes are QEMU's magic; others are closed and logged, and the listener stays
- * until it is freed, so that the port remains taken.  Strangers who know the magic are let in: the proof of identity takes
- * the place of this one check. */
 typedef struct LaneListener LaneListener;
+
+/* Reserves the port: the listening socket is the reservation, until it is freed.  Nobody is let in yet, but the kernel
+ * keeps those who come. */
 LaneListener *lane_listen(const struct sockaddr_storage *address, uint16_t port, PortRange range, const char *guest,
-                          LaneFunc fn, void *data, GError **error);
+                          GError **error);
 uint16_t lane_listener_port(const LaneListener *listener);
+/* Lets in who proves to be the other party of these terms, each lane once. */
+void lane_listener_expect(LaneListener *listener, const HelloTerms *terms, OwnerSide side, LaneFunc fn, void *data);
+/* Lets in one connection that begins with QEMU's magic, as the main stream of a stock source.  Whoever knows the magic
+ * gets in: a stock host can prove nothing. */
+void lane_listener_expect_stock(LaneListener *listener, LaneFunc fn, void *data);
 void lane_listener_free(LaneListener *listener);
 
-/* Resolves host (on a worker) and connects to the first address that answers.  Each address gets timeout_ms.
- * *ret_address: the literal that won, "192.0.2.1:49152"; may be NULL. */
+/* For a stock destination: resolves host (on a worker) and connects to the first address that answers.  Each address gets
+ * timeout_ms.  *ret_address: the literal that won, "192.0.2.1:49152"; may be NULL. */
 AWAITS gboolean lane_connect(const char *host, uint16_t port, int64_t timeout_ms, int *ret_fd, char **ret_address,
                              GError **error);
 /* The options every lane has. */

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "migrate/check.h"
 #include "migrate/reserve.h"
+#include "model/guest-def.h"
 
 static const MigrateSettings *the_settings;
 static GHashTable *incoming; /* char *name → Migration (a reference): destinations whose Finish has not come yet */
@@ -53,7 +54,7 @@ Migration *migration_new(Domain *domain, Journal *journal, unsigned flags)
     migration->domain = domain_ref(domain);
     migration->journal = journal;
     migration->flags = flags;
-    migration->lane_fd = -1;
+    route_init(&migration->route);
     migration->changed = condition_new("the migration");
     migration->started_ms = clock_now_ms();
     journal->flags = flags;
@@ -82,10 +83,11 @@ void migration_unref(Migration *migration)
     if (!migration || --migration->refs > 0)
         return;
     qemu_guest_unsubscribe(migration->subscription);
-    lane_listener_free(migration->listener);
+    timer_free(migration->silence);
+    route_clear(&migration->route);
+    guest_def_free(migration->incoming);
     reserve_drop(migration);
     check_scene_unref(migration->scene);
-    fd_clear(&migration->lane_fd);
     qemu_migration_info_clear(&migration->info);
     owner_record_free(migration->record);
     journal_free(migration->journal);
@@ -96,6 +98,7 @@ void migration_unref(Migration *migration)
     g_free(migration->lost_reason);
     g_free(migration->notice);
     g_free(migration->persistent_xml);
+    g_free(migration->refusal);
     g_free(migration->stream_error);
     g_free(migration);
 }
@@ -201,11 +204,13 @@ void migration_end(Migration *migration, const char *cause)
         migration->journal->cause = g_strdup(cause);
     if (migration->record && !migration_save(migration, &error))
         log_warning("%s, continuing: the owner's word is kept apart", error->message);
-    g_clear_pointer(&migration->listener, lane_listener_free);
+    if (migration_word(migration) == WORD_REFUSED) /* durable, so it may be told */
+        pact_say_text(migration->route.pact, PACT_REFUSED, migration->journal->cause ?: "refused");
+    g_clear_pointer(&migration->silence, timer_free);
+    route_close(&migration->route);
     g_clear_pointer(&migration->subscription, qemu_guest_unsubscribe);
     g_clear_pointer(&migration->scene, check_scene_unref);
     reserve_drop(migration);
-    fd_clear(&migration->lane_fd);
     migration_end_job(migration);
     log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id),
               "migration of domain '%s' %s %s ended: %s%s%s", migration->journal->name,

@@ -14,9 +14,9 @@
 #include "loop/loop.h"
 #include "loop/task.h"
 #include "migrate/journal.h"
-#include "migrate/lane.h"
 #include "migrate/owner.h"
 #include "migrate/record.h"
+#include "migrate/route.h"
 #include "phase/stats.h"
 #include "qemu/guest.h"
 #include "qemu/migration.h"
@@ -44,6 +44,8 @@ typedef struct Migration {
     Task *task;               /* in Perform or Finish; NULL between phases */
     char *lost_reason;        /* peer-to-peer: the connection to the other daemon has ended, and why */
     char *abort_reason;       /* the user asked to abort, and why */
+    char *refusal;            /* source: the destination will not have it, and why */
+    Route route;              /* between the two daemons, unless a stream is carried over the calling connection */
 
     QemuMigrationStatus status;    /* newest, from events */
     QemuMigrationInfo info;        /* newest, from query-migrate */
@@ -52,8 +54,7 @@ typedef struct Migration {
     Condition *changed;            /* status, is_qemu_dead, abort, caller lost, connection handed over */
 
     /* source */
-    int lane_fd;                   /* duplicate of QEMU's descriptor: shutdown() on it is the abort that always works */
-    void (*cut_stream)(void *data); /* tunnelled: the same for QEMU's pipe; NULL: there is none */
+    void (*cut_stream)(void *data); /* tunnelled: frees a QEMU that is blocked on its pipe; NULL: there is none */
     void *cut_data;
     uint64_t bandwidth_mib;        /* 0: unlimited */
     void *run;                     /* the running phase's own, while its steps run */
@@ -63,7 +64,12 @@ typedef struct Migration {
     char *notice;                  /* what was done beyond what was asked, one line; NULL: nothing */
 
     /* destination */
-    LaneListener *listener;
+    GuestDef *incoming;            /* to be started */
+    gboolean is_guest_awaited;     /* QEMU has not been started yet */
+    gboolean is_arriving;          /* it is being started, on a task of its own */
+    gboolean is_guest_ready;       /* it waits for its stream */
+    Timer *silence;
+    int64_t (*leader_silence_ms)(void *lead); /* of the service: since the leading connection's last call or data */
     gboolean is_carried;           /* tunnelled: the stream comes over the calling connection */
     gboolean is_cont_unanswered;   /* QEMU was told to run the guest and did not say whether it does */
     gboolean is_stream_attached;   /* QEMU has its descriptor */

@@ -29,6 +29,9 @@ AWAITS static gboolean describe_failure(Migration *migration, GError **error)
 {
     Domain *domain = migration->domain;
 
+    if (migration->refusal)
+        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: %s does not take domain '%s': %s",
+                         migration->journal->peer, domain->name, migration->refusal);
     if (migration->abort_reason)
         return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' %s",
                          migration->abort_reason);
@@ -49,31 +52,37 @@ AWAITS static gboolean describe_failure(Migration *migration, GError **error)
 static gboolean is_given_up(const Migration *migration)
 {
     return migration->is_qemu_dead || !migration->domain->guest || migration->abort_reason || migration->lost_reason ||
-           migration->is_caller_lost;
+           migration->is_caller_lost || migration->refusal;
 }
 
-/* Asked before each step: while the one before waited, the guest may have ended and its leader may have gone. */
 AWAITS gboolean source_check_wanted(Migration *migration, GError **error)
 {
     return !is_given_up(migration) || describe_failure(migration, error);
 }
 
-/* A stock destination names a host, and knows no better than its own name. */
-AWAITS static gboolean connect_stock(Migration *migration, const MigrationUri *uri, GError **error)
+/* A stock destination proves nothing, names a host, and knows no better than its own name. */
+AWAITS static gboolean connect_stock(Migration *migration, GError **error)
 {
     PerformRun *run = migration->run;
     Journal *journal = migration->journal;
+    g_autoptr(MigrationUri) uri = migration_uri_parse(run->route->uri, error);
     g_auto(GStrv) known = acquaintance_find(&journal->peer_host, journal->peer);
-    const Approach approach = {
+    Approach approach = {
         .guest = journal->name,
-        .host = uri->host,
-        .port = uri->port,
         .control = run->route->control,
         .known = known,
         .here = migrate_settings()->host_name,
     };
     Approached approached = {.fd = -1};
 
+    if (!uri)
+        return FALSE;
+    if (!uri->port)
+        return error_set(error, ERROR_INVALID_ARG, "migration URI '%s' has no port", run->route->uri);
+    if (migration->is_uri_an_order)
+        return lane_connect(uri->host, uri->port, CONNECT_TIMEOUT_MS, &run->fd, &journal->address, error);
+    approach.host = uri->host;
+    approach.port = uri->port;
     if (!approach_connect(&approach, &approached, error))
         return FALSE;
     run->fd = approached.fd;
@@ -84,10 +93,22 @@ AWAITS static gboolean connect_stock(Migration *migration, const MigrationUri *u
     return TRUE;
 }
 
+AWAITS static gboolean connect_lane(Migration *migration, GError **error)
+{
+    static const LaneName memory = {LANE_MEMORY, 0};
+    PerformRun *run = migration->run;
+
+    if (migration->is_peer_ferry)
+        return route_find(migration, run->route->uri, error) && route_open_lane(migration, memory, &run->fd, error);
+    if (!connect_stock(migration, error))
+        return FALSE;
+    route_keep_duplicate(&migration->route, run->fd);
+    return TRUE;
+}
+
 AWAITS static gboolean perform_connect(Migration *migration, GError **error)
 {
     PerformRun *run = migration->run;
-    g_autoptr(MigrationUri) uri = NULL;
     g_autoptr(GError) why = NULL;
     gboolean is_connected;
 
@@ -95,29 +116,20 @@ AWAITS static gboolean perform_connect(Migration *migration, GError **error)
         run->fd = dup(run->route->carrier_fd);
         return TRUE;
     }
-    uri = migration_uri_parse(run->route->uri, error);
-    if (!uri)
-        return FALSE;
-    if (!uri->port)
-        return error_set(error, ERROR_INVALID_ARG, "migration URI '%s' has no port", run->route->uri);
     migration_interruptible_begin(migration);
-    is_connected = migration->is_peer_ferry || migration->is_uri_an_order
-                       ? lane_connect(uri->host, uri->port, CONNECT_TIMEOUT_MS, &run->fd, &migration->journal->address, &why)
-                       : connect_stock(migration, uri, &why);
-    if (!migration_interruptible_end(migration, is_connected, &why)) {
-        if (source_check_wanted(migration, error)) /* else it says why */
-            g_propagate_error(error, g_steal_pointer(&why));
-        return FALSE;
-    }
-    migration->lane_fd = dup(run->fd);
-    return TRUE;
+    is_connected = connect_lane(migration, &why);
+    if (migration_interruptible_end(migration, is_connected, &why))
+        return TRUE;
+    if (source_check_wanted(migration, error)) /* else it says why */
+        g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
 }
 
 AWAITS static void perform_disconnect(Migration *migration)
 {
     PerformRun *run = migration->run;
 
-    fd_clear(&run->fd); /* the duplicate stays: what cancels QEMU's migration needs it */
+    fd_clear(&run->fd); /* the duplicates stay: what cancels QEMU's migration needs them */
 }
 
 AWAITS static gboolean perform_setup(Migration *migration, GError **error)
@@ -247,7 +259,7 @@ static gboolean read_second_cookie(Migration *migration, const void *bytes, size
                          cookie->hostname, migration->domain->name);
     if (!migration->is_peer_ferry)
         g_clear_pointer(&journal->token, g_free);
-    return TRUE;
+    return !migration->is_peer_ferry || route_hear(&migration->route, cookie->ferry, error);
 }
 
 static GBytes *third_cookie(Migration *migration, GError **error)

@@ -14,6 +14,7 @@
 #include "host/address.h"
 #include "migrate/acquaintance.h"
 #include "migrate/address.h"
+#include "migrate/arrive.h"
 #include "migrate/check.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
@@ -61,8 +62,6 @@ AWAITS static void prepare_unreserve(Migration *migration)
     reserve_drop(migration);
 }
 
-static void on_lane(int fd, const char *peer, void *data);
-
 /* The listening socket is the reservation. */
 AWAITS static gboolean prepare_listen(Migration *migration, GError **error)
 {
@@ -88,20 +87,22 @@ AWAITS static gboolean prepare_listen(Migration *migration, GError **error)
         candidates_restrict(run->candidates, &address);
     if (!uri && !address_for_source(run->candidates, migration->journal->name, &host, error))
         return FALSE;
-    migration->listener = lane_listen(listen ? &address : NULL, uri ? uri->port : 0, settings->ports,
-                                      migration->journal->name, on_lane, migration, error);
-    if (!migration->listener)
+    migration->route.listener =
+        lane_listen(listen ? &address : NULL, uri ? uri->port : 0, settings->ports, migration->journal->name, error);
+    if (!migration->route.listener)
+        return FALSE;
+    if (!uri && run->cookie->ferry && !route_hear(&migration->route, run->cookie->ferry, error))
         return FALSE;
     if (!uri)
-        run->uri_out = migration_uri_format(host, lane_listener_port(migration->listener));
+        run->uri_out = migration_uri_format(host, lane_listener_port(migration->route.listener));
     else if (!uri->port)
-        run->uri_out = migration_uri_with_port(uri, lane_listener_port(migration->listener));
+        run->uri_out = migration_uri_with_port(uri, lane_listener_port(migration->route.listener));
     return TRUE;
 }
 
 AWAITS static void prepare_unlisten(Migration *migration)
 {
-    g_clear_pointer(&migration->listener, lane_listener_free);
+    g_clear_pointer(&migration->route.listener, lane_listener_free);
 }
 
 /* Asked again once the job is held: others may have started, prepared or undefined it meanwhile. */
@@ -142,17 +143,13 @@ AWAITS static void prepare_refuse(Migration *migration)
         handover_hear(migration, HEARD_ABORT, NULL, NULL);
 }
 
+/* A ferryd's guest is started when the source has shown that it can come here. */
 AWAITS static gboolean prepare_guest(Migration *migration, GError **error)
 {
     PrepareRun *run = migration->run;
-    Domain *domain = migration->domain;
-    LaunchSpec spec = {.is_incoming = TRUE, .started_detail = STARTED_MIGRATED};
 
-    domain->live = g_steal_pointer(&run->def);
-    if (!domain_launch(domain, &spec, error))
-        return FALSE;
-    migration_watch(migration);
-    return TRUE;
+    migration->incoming = g_steal_pointer(&run->def);
+    return (migration->is_peer_ferry && !migration->is_carried) || arrive_start_guest(migration, error);
 }
 
 AWAITS static void prepare_end_guest(Migration *migration)
@@ -160,83 +157,17 @@ AWAITS static void prepare_end_guest(Migration *migration)
     dest_end_guest(migration);
 }
 
-AWAITS static gboolean prepare_capabilities(Migration *migration, GError **error)
-{
-    const char *const direct[] = {"late-block-activate", "return-path", NULL};
-    const char *const carried[] = {"late-block-activate", NULL};
-
-    return qemu_migrate_set_capabilities(migration->domain->guest, migration->is_carried ? carried : direct, error);
-}
-
 static const Step prepare_steps[] = {
-    /* name          run                   undo               */
-    {"check",        prepare_check,        NULL},
-    {"memory",       prepare_reserve,      prepare_unreserve},
-    {"job",          prepare_job,          prepare_end_job},
-    {"listen",       prepare_listen,       prepare_unlisten},
-    {"record",       prepare_record,       prepare_refuse},
-    {"guest",        prepare_guest,        prepare_end_guest},
-    {"capabilities", prepare_capabilities, NULL},
+    /* name    run              undo               */
+    {"check",  prepare_check,   NULL},
+    {"memory", prepare_reserve, prepare_unreserve},
+    {"job",    prepare_job,     prepare_end_job},
+    {"listen", prepare_listen,  prepare_unlisten},
+    {"record", prepare_record,  prepare_refuse},
+    {"guest",  prepare_guest,   prepare_end_guest},
     {NULL},
 };
 static const StepList prepare_list = {"prepare", prepare_steps};
-
-/* --- the stream --------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-    Migration *migration;
-    int fd;
-} Attach;
-
-static void attach_free(void *data)
-{
-    Attach *attach = data;
-
-    fd_clear(&attach->fd);
-    migration_unref(attach->migration);
-    g_free(attach);
-}
-
-AWAITS gboolean dest_attach(Migration *migration, int fd, GError **error)
-{
-    auto_fd int stream = fd;
-
-    if (handover_qemu(migration) == OWNER_QEMU_DEAD)
-        return error_set(error, ERROR_OPERATION_FAILED, "QEMU of domain '%s' has ended", migration->journal->name);
-    if (!qemu_migrate_incoming_fd(migration->domain->guest, stream, error))
-        return FALSE;
-    migration->is_stream_attached = TRUE;
-    return TRUE;
-}
-
-/* The connection may come before QEMU is ready for it. */
-AWAITS static void attach_task(void *data)
-{
-    Attach *attach = data;
-    Migration *migration = attach->migration;
-    g_autoptr(GError) error = NULL;
-
-    while (migration->run && !migration->is_ended && !migration->is_qemu_dead)
-        migration_wait(migration, -1, NULL);
-    if (migration->is_ended || dest_attach(migration, fd_steal(&attach->fd), &error))
-        return;
-    log_warning("domain '%s': QEMU does not take the memory stream: %s", migration->journal->name,
-                error ? error->message : "");
-    g_free(migration->stream_error);
-    migration->stream_error = g_strdup(error->message);
-    condition_signal(migration->changed);
-}
-
-static void on_lane(int fd, const char *peer, void *data)
-{
-    Migration *migration = data;
-    Attach *attach = g_new0(Attach, 1);
-
-    log_info("memory of domain '%s' comes from %s", migration->journal->name, peer);
-    attach->migration = migration_ref(migration);
-    attach->fd = fd;
-    task_spawn("migration-attach", attach_task, attach, attach_free);
-}
 
 /* --- the request -------------------------------------------------------------------------------------------------- */
 
@@ -321,6 +252,7 @@ static GBytes *second_cookie(const Migration *migration, GError **error)
 {
     const MigrateSettings *settings = migrate_settings();
     const Journal *journal = migration->journal;
+    const PrepareRun *run = migration->run;
     g_autoptr(MigrationCookie) cookie =
         cookie_new(journal->source_name, &journal->uuid, settings->host_name, &settings->host_uuid);
 
@@ -332,9 +264,8 @@ static GBytes *second_cookie(const Migration *migration, GError **error)
         ferry->uuid = journal->uuid;
         ferry->epoch = journal->epoch;
         ferry->word = COOKIE_WORD_PREPARED;
-        if (migration->listener)
-            candidates_tell(((const PrepareRun *)migration->run)->candidates, lane_listener_port(migration->listener),
-                            ferry);
+        if (run->candidates && !params_get_string(run->request->params, MIGRATE_PARAM_URI)) /* that would be an order */
+            candidates_tell(run->candidates, lane_listener_port(migration->route.listener), ferry);
     }
     return cookie_format(cookie, error);
 }
@@ -416,6 +347,7 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
     if (!epoch_of(cookie, def, &epoch, error) || !(domain = find_domain(def, cookie, error)))
         return FALSE;
     migration = new_migration(request, domain, def, source_name, cookie, epoch);
+    migration->is_guest_awaited = TRUE;
     run.def = g_steal_pointer(&def);
     run.cookie = cookie;
     migration->run = &run;
@@ -439,6 +371,7 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
         g_propagate_error(error, g_steal_pointer(&why));
         return FALSE;
     }
+    arrive_expect(migration);
     *ret_cookie = answer;
     *ret_uri = run.uri_out;
     *ret_migration = g_steal_pointer(&migration);

@@ -13,15 +13,16 @@
 AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flags, GBytes **ret_cookie, char **ret_xml,
                              GError **error);
 
+/* FALSE with the reason if the guest, its leader or its user want no more of it: asked before each step, for while the one
+ * before waited, much may have happened. */
+AWAITS gboolean source_check_wanted(Migration *migration, GError **error);
+
 /* Where Perform's bytes go. */
 typedef struct {
     const char *uri; /* tcp:HOST:PORT; NULL: carrier */
     int carrier_fd;  /* tunnelled: write end of the pipe (borrowed); else -1 */
     const char *control; /* literal at which the destination's daemon was reached; NULL: not known */
 } SourceRoute;
-
-/* FALSE with the reason once it has been given up: by the user, its leader, or QEMU's end. */
-AWAITS gboolean source_check_wanted(Migration *migration, GError **error);
 
 /* Begin has been made, and a client may ask for Perform now. */
 gboolean source_may_perform(const Domain *domain);

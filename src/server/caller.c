@@ -66,6 +66,11 @@ gboolean caller_has_hung_up(const Caller *caller)
     return poll(&entry, 1, 0) > 0 && (entry.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
+int64_t caller_silence_ms(const Caller *caller)
+{
+    return clock_now_ms() - caller->said_ms;
+}
+
 gboolean caller_is_gone(const Caller *caller)
 {
     return caller->is_gone;
@@ -549,8 +554,12 @@ static void on_call(RpcConnection *conn, RpcCall *rpc_call, void *data)
 static void on_frame(RpcConnection *conn, gboolean is_sent, const WireFrameHeader *header,
                      const guint8 *body, size_t body_len, void *data)
 {
+    Caller *caller = data;
+
+    if (!is_sent && header->prog != KEEPALIVE_PROGRAM)
+        caller->said_ms = clock_now_ms();
     if (log_is_on(LOG_LEVEL_DEBUG))
-        caller_log_frame(data, is_sent, header, body, body_len);
+        caller_log_frame(caller, is_sent, header, body, body_len);
 }
 
 static const RpcHandlers handlers = {.on_call = on_call, .on_frame = on_frame};

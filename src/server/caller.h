@@ -23,6 +23,8 @@ void caller_unref(Caller *caller);
 gboolean caller_is_gone(const Caller *caller);
 /* It is gone, or has closed its end and we have only not read so far: asks the kernel. */
 gboolean caller_has_hung_up(const Caller *caller);
+/* Since its last call or stream data; that it is alive (keepalive) does not count. */
+int64_t caller_silence_ms(const Caller *caller);
 /* The socket was the read-only one, or connect_open asked for it. */
 gboolean caller_is_readonly(const Caller *caller);
 void caller_set_readonly(Caller *caller);

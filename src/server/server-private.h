@@ -48,6 +48,7 @@ struct Caller {
     gboolean is_flushing; /* inside rpc_connection_consumed */
     int64_t slice_end_us; /* no more calls in this turn after that */
     uint64_t counted_unsent;
+    int64_t said_ms; /* when its last frame came, keepalive apart */
     uint64_t written; /* bytes that the socket has taken so far */
     CallerStream *splice_blocked; /* its pipe is full: do not read until it has room */
 

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "server/server-private.h"
@@ -178,6 +179,7 @@ gboolean stream_splice(CallerStream *stream, int socket_fd, uint64_t bytes, uint
     } while (moved < 0 && errno == EINTR);
     if (moved > 0) {
         stream->carried += (uint64_t)moved;
+        stream->caller->said_ms = clock_now_ms();
         *ret_taken = (uint64_t)moved;
         return TRUE;
     }

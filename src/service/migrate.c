@@ -8,6 +8,7 @@
 #include "host/address.h"
 #include "link/pump.h"
 #include "migrate/address.h"
+#include "migrate/arrive.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
 #include "migrate/recover.h"
@@ -44,6 +45,13 @@ static void lead_drop(Migration *migration)
     g_free(lead);
 }
 
+static int64_t lead_silence_ms(void *data)
+{
+    const Lead *lead = data;
+
+    return lead && lead->hook ? caller_silence_ms(lead->caller) : -1;
+}
+
 static void lead_lost(Caller *caller, void *data)
 {
     Lead *lead = data;
@@ -68,6 +76,7 @@ static void lead_take(Migration *migration, Call *call)
     lead->migration = migration_ref(migration);
     lead->caller = call_caller(call);
     migration->lead = lead;
+    migration->leader_silence_ms = lead_silence_ms;
     hook = caller_on_close(call_caller(call), lead_lost, lead);
     if (migration->lead == lead) /* else he has gone already */
         lead->hook = hook;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The destination between Prepare and Finish: who is let in on its port, QEMU's start, and the streams that QEMU gets.
+ * Towards a ferryd QEMU is started once the source has proven that it reaches this host; for a stock source, and for a
+ * tunnelled stream, in Prepare. */
+#pragma once
+
+#include <glib.h>
+
+#include "loop/task.h"
+
+typedef struct GuestDef GuestDef;
+typedef struct Migration Migration;
+
+/* Prepared: from here on lanes are let in, and a source that stays away is refused after ARRIVE_SILENCE_MS. */
+void arrive_expect(Migration *migration);
+/* Starts QEMU with migration->incoming, waiting for the stream. */
+AWAITS gboolean arrive_start_guest(Migration *migration, GError **error);
+/* The stream for QEMU: a lane, or the read end of a tunnel's pipe (takes fd). */
+AWAITS gboolean dest_attach(Migration *migration, int fd, GError **error);
+/* Prepare and Finish wait until a start under way has ended. */
+AWAITS void arrive_wait(Migration *migration);
+
+/* Nothing heard for so long from a source whose guest is not here yet: it is refused.  Its image is whole over there. */
+#define ARRIVE_SILENCE_MS (60 * 1000)

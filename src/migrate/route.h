@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The way between the two ferryds of one migration: the address that won, the pact lane over it, and the lanes that QEMU
+ * has got.  The same on both sides; who dials which lane is decided once, by the first connection that was proven. */
+#pragma once
+
+#include <glib.h>
+#include <sys/socket.h>
+
+#include "loop/loop.h"
+#include "loop/task.h"
+#include "migrate/lane.h"
+#include "migrate/pact.h"
+#include "migrate/race.h"
+#include "phase/cookie.h"
+
+typedef struct Migration Migration;
+
+#define ROUTE_PATIENCE_MS 4000      /* for a network that is silent */
+#define ROUTE_CALL_BACK_AFTER_MS 250 /* the destination leaves the source so long to come by itself */
+#define ROUTE_CALL_BACK_EVERY_MS 1000
+#define ROUTE_CALL_BACK_GRACE_MS 800 /* the source waits so long for a call back once all has been refused */
+
+typedef struct {
+    GPtrArray *addresses;   /* Candidate: where the other side can be reached; NULL: an explicit address is ordered */
+    LaneListener *listener; /* ours */
+    Race *race;             /* under way */
+    Timer *call_back;       /* destination: dials the source, if that does not come */
+    Pact *pact;             /* NULL: no connection was proven */
+    struct sockaddr_storage address; /* that won */
+    gboolean is_called_back;         /* the destination dials, the source listens */
+    GPtrArray *dialling;    /* Greeting: lanes on their way */
+    GArray *came;           /* Came: let in on the source's listener, not yet asked for */
+    GArray *duplicates;     /* int: of lanes that QEMU has: shutdown() on them is the abort that always works */
+} Route;
+
+/* Content with what is all zero. */
+void route_init(Route *route);
+/* Closes everything; the addresses stay.  Lanes that QEMU has go on. */
+void route_close(Route *route);
+void route_clear(Route *route);
+
+/* Where the other side says that it can be reached; it says nothing where its user ordered an address. */
+gboolean route_hear(Route *route, const CookieFerry *ferry, GError **error);
+/* The other side of this migration, as every hello must prove it. */
+gboolean route_terms(const Migration *migration, HelloTerms *ret_terms, GError **error);
+
+/* Source: finds the way (uri: the user's order, or where no addresses were told) and proves it.  The error is a table of
+ * what was tried. */
+AWAITS gboolean route_find(Migration *migration, const char *uri, GError **error);
+/* Source: one more lane over that way; the descriptor is the caller's. */
+AWAITS gboolean route_open_lane(Migration *migration, LaneName name, int *ret_fd, GError **error);
+
+/* Keeps a duplicate of a lane that goes to QEMU. */
+void route_keep_duplicate(Route *route, int fd);
+/* Frees a QEMU that is blocked on them. */
+void route_shut_lanes(Route *route);
+/* How long nothing came over any of them or the pact lane, in ms; -1: there is none. */
+int64_t route_silence_ms(const Route *route);
