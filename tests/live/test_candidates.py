@@ -28,6 +28,8 @@ def lab():
                 "ip addr add 192.168.123.1/24 dev virbr0", "ip link set virbr0 up",
                 "ip link add eth2 type veth peer name far2", "ip addr add 10.78.0.12/24 dev eth2"):
             lab.hosts[1].run(command.split())
+        for host in lab.hosts:
+            wait_until(lambda: not host.run(["ip", "-6", "addr", "show", "tentative"]).stdout, "IPv6 addresses to be confirmed")
         wire_to_two = lab.hosts[0].popen(["socat", f"UNIX-LISTEN:{lab.shared}/far,fork", f"TCP:{lab.hosts[1].address}:16509"])
         wait_until((lab.shared / "far").exists, "the wire")
         yield lab
