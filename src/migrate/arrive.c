@@ -66,6 +66,12 @@ AWAITS gboolean arrive_start_guest(Migration *migration, GError **error)
     return is_started;
 }
 
+void arrive_stop(Migration *migration)
+{
+    if (migration->arriving)
+        task_cancel(migration->arriving, "the migration has been given up");
+}
+
 AWAITS void arrive_wait(Migration *migration)
 {
     while (migration->is_arriving)
@@ -79,9 +85,9 @@ AWAITS static void start_task(void *data)
     gboolean is_started = FALSE;
 
     if (!migration->is_ended && !migration->task && !migration->is_caller_lost) {
-        task_shield();
+        migration->arriving = task_current();
         is_started = arrive_start_guest(migration, &error);
-        task_unshield();
+        migration->arriving = NULL;
     }
     migration->is_arriving = FALSE;
     if (is_started) {

@@ -17,8 +17,9 @@ void arrive_expect(Migration *migration);
 AWAITS gboolean arrive_start_guest(Migration *migration, GError **error);
 /* The stream for QEMU: a lane, or the read end of a tunnel's pipe (takes fd). */
 AWAITS gboolean dest_attach(Migration *migration, int fd, GError **error);
-/* Prepare and Finish wait until a start under way has ended. */
+/* Finish, and who refuses, wait until a start under way has ended; stop makes it fail soon. */
 AWAITS void arrive_wait(Migration *migration);
+void arrive_stop(Migration *migration);
 
 /* Nothing heard for so long from a source whose guest is not here yet: it is refused.  Its image is whole over there. */
 #define ARRIVE_SILENCE_MS (60 * 1000)

@@ -308,6 +308,8 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
     }
     migration->task = task_current();
     task_shield();
+    if (request->is_cancelled)
+        arrive_stop(migration);
     arrive_wait(migration);
     migration->flags |= request->flags & MIGRATE_PERSIST_DEST;
     if (request->flags & MIGRATE_PAUSED)
@@ -345,6 +347,7 @@ AWAITS static void refuse_task(void *data)
         return;
     migration->task = task_current();
     task_shield();
+    arrive_stop(migration);
     arrive_wait(migration);
     if (!handover_hear(migration, HEARD_ABORT, NULL, &error))
         log_error("%s", error->message); /* not ended: nobody may be told what is not durable */
@@ -371,6 +374,6 @@ void dest_caller_lost(Migration *migration)
         return; /* only the fate of the answer counts */
     if (migration->is_ended)
         migration_forget_incoming(migration);
-    else if (!migration->task)
+    else if (!migration->task) /* a start under way is stopped by it */
         dest_refuse_soon(migration, "the connection that led the migration has ended");
 }

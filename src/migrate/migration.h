@@ -66,7 +66,8 @@ typedef struct Migration {
     /* destination */
     GuestDef *incoming;            /* to be started */
     gboolean is_guest_awaited;     /* QEMU has not been started yet */
-    gboolean is_arriving;          /* it is being started, on a task of its own */
+    gboolean is_arriving;          /* it is being started, on a task of its own: */
+    Task *arriving;
     gboolean is_guest_ready;       /* it waits for its stream */
     Timer *silence;
     int64_t (*leader_silence_ms)(void *lead); /* of the service: since the leading connection's last call or data */
