@@ -197,7 +197,7 @@ void migration_end(Migration *migration, const char *cause)
     if (migration->is_ended)
         return;
     migration->is_ended = TRUE;
-    migration->journal->ended_ms = clock_wall_ms();
+    migration->journal->ended_ms = migration->is_definition_owed ? 0 : clock_wall_ms(); /* owed: a restart looks at it again */
     g_free(migration->journal->outcome);
     migration->journal->outcome = g_strdup(word);
     if (cause && !migration->journal->cause)
