@@ -31,6 +31,7 @@ import judge
 from lab.lab import Unavailable, require
 
 CELLS_PER_SHARD = 24
+LATE_S = 5              # what cannot work where the network is silent is to be told before that
 SIGNS = {"arrived": "arrives", "told": "told", "hang": "HANGS", "harmed": "HARMED", "words": "WORDS"}
 
 
@@ -208,9 +209,11 @@ def summary(rows):
     wrong = [row for row in counted if not row["is_right"]]
     control = [row for cell, row in parsed if cell.is_control]
     again = sum(row["again"] for row in counted)
-    told = [row["wall_s"] for row in counted if row["outcome"] == "told"]
-    line = (f"control: {sum(row['outcome'] == 'arrived' for row in control)} of {len(control)} arrived; "
-            f"slowest refusal {max(told, default=0):.1f} s; tried twice as the emulation had lost a write: {again}\n"
+    told = [(row["wall_s"], row["cell"]) for cell, row in parsed if cell.source == "ferryd" and row["outcome"] == "told"]
+    late = [found for found in told if found[0] > LATE_S]
+    slowest = "the slowest refusal by a source of ours took {:.1f} s, {}".format(*max(told)) if told else "nothing was refused by a source of ours"
+    line = (f"control: {sum(row['outcome'] == 'arrived' for row in control)} of {len(control)} arrived; tried twice as the emulation had "
+            f"lost a write: {again}\n{slowest}; {len(late)} of {len(told)} took more than {LATE_S} s\n"
             f"{len(counted) - len(wrong)} as they must be, {len(wrong)} not")
     return line, wrong
 
