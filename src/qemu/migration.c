@@ -421,3 +421,29 @@ AWAITS gboolean qemu_migrate_continue(QemuGuest *guest, GError **error)
     json_object_object_add(args, "state", json_object_new_string("pre-switchover"));
     return guest_command(guest, "migrate-continue", args, NULL, error);
 }
+
+AWAITS gboolean qemu_dirty_rate_start(QemuGuest *guest, unsigned seconds, unsigned pages_per_gib,
+                                      GError **error)
+{
+    json_object *args = json_object_new_object();
+
+    json_object_object_add(args, "calc-time", json_object_new_int((int)seconds));
+    json_object_object_add(args, "sample-pages", json_object_new_int((int)pages_per_gib));
+    return guest_command(guest, "calc-dirty-rate", args, NULL, error);
+}
+
+AWAITS gboolean qemu_dirty_rate_query(QemuGuest *guest, gboolean *ret_is_ready,
+                                      uint64_t *ret_bytes_per_s, GError **error)
+{
+    json_object *answer = qemu_guest_execute(guest, "query-dirty-rate", NULL, error);
+    const char *status = answer ? answer_text(answer, "status") : NULL;
+    json_object *rate = answer ? answer_get(answer, "dirty-rate") : NULL; /* MiB/s */
+
+    if (!answer)
+        return FALSE;
+    *ret_is_ready = g_strcmp0(status, "measured") == 0;
+    *ret_bytes_per_s =
+        *ret_is_ready && rate ? MIN(json_object_get_uint64(rate), UINT32_MAX) * 1024 * 1024 : 0;
+    json_object_put(answer);
+    return TRUE;
+}

@@ -84,4 +84,11 @@ AWAITS gboolean qemu_migrate_incoming_fd(QemuGuest *guest, int fd, GError **erro
 AWAITS gboolean qemu_migrate_cancel(QemuGuest *guest, GError **error);
 AWAITS gboolean qemu_migrate_continue(QemuGuest *guest, GError **error); /* from pre-switchover */
 
+/* Lets QEMU measure for that long how much memory the guest writes; it samples pages and disturbs
+ * nobody.  Then asks: FALSE in *ret_is_ready while it still measures. */
+AWAITS gboolean qemu_dirty_rate_start(QemuGuest *guest, unsigned seconds, unsigned pages_per_gib,
+                                      GError **error);
+AWAITS gboolean qemu_dirty_rate_query(QemuGuest *guest, gboolean *ret_is_ready,
+                                      uint64_t *ret_bytes_per_s, GError **error);
+
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(QemuMigrationInfo, qemu_migration_info_clear)
