@@ -111,19 +111,20 @@ static const Step begin_steps[] = {
 static const StepList begin_list = {"begin", begin_steps};
 
 /* The definition that the destination is to start: the user's, if it is the same machine, else our own. */
-static char *destination_xml(const Domain *domain, const char *user_xml, GError **error)
+char *source_definition(const Domain *domain, const char *user_xml, GError **error)
 {
-    const GuestFacts facts = {.emulator = domain->live->emulator};
+    const GuestDef *own = domain_definition(domain);
+    const GuestFacts facts = {.emulator = own->emulator};
     GuestDef *def;
     char *xml = NULL;
 
     if (!user_xml)
-        return guest_def_format(domain->live, GUEST_FORMAT_MIGRATABLE | GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
+        return guest_def_format(own, GUEST_FORMAT_MIGRATABLE | GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
     def = guest_def_parse(user_xml, strlen(user_xml), GUEST_PARSE_INACTIVE, error);
     if (!def)
         return NULL;
     /* The user may have started from `dumpxml --migratable`, which leaves out what every host adds by itself. */
-    if (guest_def_fill_defaults(def, &facts, error) && guest_def_compare_abi(domain->live, def, error))
+    if (guest_def_fill_defaults(def, &facts, error) && guest_def_compare_abi(own, def, error))
         xml = guest_def_format(def, GUEST_FORMAT_MIGRATABLE | GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
     guest_def_free(def);
     return xml;
@@ -220,7 +221,7 @@ AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flag
     if (!migrate_flags_check(flags, "domain_migrate_begin3", error) || !migrate_params_check(params, flags, error) ||
         !(candidates = candidates_gather(NULL, 0, error)) || !domain_check_active(domain, error))
         return FALSE;
-    xml = destination_xml(domain, params_get_string(params, MIGRATE_PARAM_DEST_XML), error);
+    xml = source_definition(domain, params_get_string(params, MIGRATE_PARAM_DEST_XML), error);
     if (!xml)
         return FALSE;
     migration = migration_new(domain, journal_new(SIDE_SOURCE, &domain->uuid, domain->name, 0), flags);

@@ -232,6 +232,8 @@ const Check check_destination[] = {
     { "guest",   check_files,             TRUE  },
     { "storage", check_storage_opens,     TRUE  },
     { "storage", check_storage_same,      TRUE  },
+    { "route",   check_route_listen,      FALSE }, /* a migration binds the port itself */
+    { "route",   check_route_name,        FALSE },
     { NULL },
 };
 /* clang-format on */

@@ -17,6 +17,10 @@ AWAITS static const Probe *probe_of(const CheckScene *scene, GError **error)
 {
     const QemuEnv *env = migrate_settings()->env;
 
+    if (!scene->def->emulator) {
+        error_set(error, ERROR_CONFIG_UNSUPPORTED, "the definition names no emulator, and this host has none for it");
+        return NULL;
+    }
     return probe_check_emulator(env, scene->def->emulator, error) ? probe_get(env->probes, scene->def->emulator, error) : NULL;
 }
 
@@ -175,7 +179,8 @@ AWAITS static void check_model(const CheckScene *scene, const Probe *probe, GPtr
     g_autofree char *lacks = NULL;
     char **blockers;
 
-    model = model ?: machine ? model ?: machine->default_cpu : NULL;
+    if (!model && machine)
+        model = machine->default_cpu;
     if (!model)
         return;
     name = g_strdup_printf("processor '%s'", model);

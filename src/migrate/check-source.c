@@ -68,8 +68,17 @@ const Check check_source[] = {
     /* section   run                   decides */
     { "host",    tell_host,            FALSE },
     { "guest",   check_state,          TRUE  },
+    { "route",   check_route_tell,     FALSE },
     { "storage", check_storage_source, TRUE  },
     { "guest",   check_devices,        TRUE  },
+    { NULL },
+};
+
+const Check check_way[] = {
+    { "route",    check_route_name,    FALSE },
+    { "route",    check_route_peer,    FALSE },
+    { "route",    check_route_dial,    FALSE },
+    { "forecast", check_speed_dirty,   FALSE },
     { NULL },
 };
 /* clang-format on */

@@ -120,8 +120,7 @@ static void cannot_open(const CheckScene *scene, const char *target, unsigned la
 
     g_prefix_error(&why, "disk '%s' cannot be used here: ", target);
     row = check_rows_add_error(rows, SECTION, name, CHECK_BLOCKER, why);
-    g_free(row->remedy);
-    row->remedy = g_strdup(remedy);
+    check_row_advise(row, g_strdup(remedy));
 }
 
 typedef struct {

@@ -18,6 +18,7 @@ CheckScene *check_scene_new(OwnerSide side, Domain *domain, const GuestDef *def,
     scene->flags = flags;
     scene->proofs = cookie_proofs_new();
     scene->facts = params_new();
+    scene->params = params_new();
     scene->host = g_strdup(migrate_settings()->host_name);
     return scene;
 }
@@ -28,18 +29,27 @@ CheckScene *check_scene_ref(CheckScene *scene)
     return scene;
 }
 
+void check_scene_close(CheckScene *scene)
+{
+    g_clear_pointer(&scene->listener, lane_listener_free);
+    if (scene->side == SIDE_SOURCE)
+        proofs_remove(scene->proofs);
+    g_array_set_size(scene->proofs, 0);
+}
+
 void check_scene_unref(CheckScene *scene)
 {
     if (!scene || --scene->refs > 0)
         return;
-    if (scene->side == SIDE_SOURCE)
-        proofs_remove(scene->proofs);
+    check_scene_close(scene);
     domain_unref(scene->domain);
     guest_def_free(scene->def);
     params_free(scene->peer);
     params_free(scene->facts);
+    params_free(scene->params);
     g_array_unref(scene->proofs);
     g_free(scene->host);
+    g_free(scene->peer_uri);
     g_free(scene);
 }
 

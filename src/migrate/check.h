@@ -27,6 +27,13 @@ typedef struct CheckScene {
     GArray *proofs;      /* CookieProof; source: laid, and removed with the scene; destination: to be read */
     gboolean must_prove; /* destination: an image that is not proven to be the same is a blocker */
     Params *facts;       /* for the other side */
+    Params *params;      /* as the user gave them; never NULL */
+    struct sockaddr_storage control; /* where the calling connection arrived, if there is one */
+    gboolean has_control;
+    LaneListener *listener; /* destination: for the probe; until check_scene_close */
+    uint64_t bytes_per_s, dirty_bytes_per_s; /* source: measured; 0: not */
+    gboolean has_dirty_rate;
+    char *peer_uri; /* source, peer-to-peer: of the destination's daemon */
     char *host;          /* that these checks run on */
 } CheckScene;
 
@@ -39,7 +46,11 @@ typedef struct CheckScene {
 #define CHECK_FACT_CPU_VENDOR "cpu_vendor"
 #define CHECK_FACT_PROOF      "proof"        /* repeated; cookie_proof_format */
 #define CHECK_FACT_PROVES     "proves"       /* bool: proofs were laid where that is possible */
-#define CHECK_FACTS_MAX       512
+#define CHECK_FACT_ADDRESS    "address"      /* repeated; "LITERAL ORIGIN", usable ones, best first */
+#define CHECK_FACT_PORT       "port"         /* uint, of the listener that waits for the probe */
+#define CHECK_FACT_PORTS      "ports"        /* the range that firewalls have to let pass, "49152-49215" */
+#define CHECK_FACT_ATTEMPT    "attempt"      /* hexadecimal, of the probe's hello */
+#define CHECK_FACT_TOKEN      "token"        /* hexadecimal, secret */
 
 typedef struct {
     const char *section;
@@ -49,11 +60,14 @@ typedef struct {
 
 extern const Check check_source[];
 extern const Check check_destination[];
+extern const Check check_way[]; /* source, once the destination listens */
 
 /* domain may be NULL, def is copied. */
 CheckScene *check_scene_new(OwnerSide side, Domain *domain, const GuestDef *def, unsigned flags);
 CheckScene *check_scene_ref(CheckScene *scene);
 void check_scene_unref(CheckScene *scene);
+/* Lets go at once what is held for the other side, whoever still refers to the scene. */
+void check_scene_close(CheckScene *scene);
 
 /* All of them side by side; one that has not answered after timeout_ms is a row that says so.  The caller frees. */
 AWAITS GPtrArray *check_rehearse(const Check *table, CheckScene *scene, int64_t timeout_ms);
@@ -65,6 +79,19 @@ AWAITS void check_storage_source(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_storage_opens(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_storage_same(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_storage_space(CheckScene *scene, GPtrArray *rows);
+/* check-route.c */
+AWAITS void check_route_tell(CheckScene *scene, GPtrArray *rows);   /* source: its addresses */
+AWAITS void check_route_listen(CheckScene *scene, GPtrArray *rows); /* destination */
+AWAITS void check_route_name(CheckScene *scene, GPtrArray *rows);   /* what the other's name means here */
+AWAITS void check_route_dial(CheckScene *scene, GPtrArray *rows);   /* source */
+AWAITS void check_route_peer(CheckScene *scene, GPtrArray *rows);   /* source: the connection of the daemons */
+/* check-speed.c */
+/* Source: fills it for a second and says how much got through; fd is taken. */
+AWAITS uint64_t check_speed_send(int fd);
+/* Destination: reads and forgets what comes, for a few seconds; fd is taken. */
+void check_speed_drain(int fd);
+AWAITS void check_speed_dirty(CheckScene *scene, GPtrArray *rows);
+AWAITS void check_speed_forecast(const CheckScene *scene, GPtrArray *rows);
 /* check-machine.c */
 AWAITS void check_machine_emulator(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_machine_cpu(CheckScene *scene, GPtrArray *rows);

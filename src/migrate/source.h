@@ -9,6 +9,8 @@
 #include "migrate/step.h"
 #include "phase/cookie.h"
 
+/* What the destination is to start: the user's XML if it is the same machine, else our own.  The caller frees it. */
+char *source_definition(const Domain *domain, const char *user_xml, GError **error);
 /* Holds the job and makes OFFERED durable.  *ret_cookie is C1, *ret_xml what the destination starts. */
 AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flags, GBytes **ret_cookie, char **ret_xml,
                              GError **error);

@@ -15,6 +15,7 @@ const EnumName check_verdict_names[] = {
 static const char *const leading_words[] = {
     "Requested operation is not valid: ", "operation failed: ", "internal error: ",
     "unsupported configuration: ",        "invalid argument: ",
+    "Unsafe migration: Migration without shared storage is unsafe: ",
 };
 
 static void row_free(gpointer data)
@@ -86,6 +87,17 @@ CheckRow *check_rows_block(GPtrArray *rows, const char *section, const char *nam
     sentence = g_strdup_vprintf(format, args);
     va_end(args);
     return check_rows_add_error(rows, section, name, CHECK_BLOCKER, error_new(code, "%s", sentence));
+}
+
+void check_row_advise(CheckRow *row, char *remedy)
+{
+    if (row->remedy) {
+        g_autofree char *cause = g_steal_pointer(&row->cause);
+
+        row->cause = g_strconcat(cause, "; ", row->remedy, NULL);
+        g_free(row->remedy);
+    }
+    row->remedy = remedy;
 }
 
 void check_rows_set_host(GPtrArray *rows, const char *host)

@@ -43,6 +43,8 @@ CheckRow *check_rows_add_error(GPtrArray *rows, const char *section, const char 
 /* A blocker with the code and the words that a migration answers with. */
 CheckRow *check_rows_block(GPtrArray *rows, const char *section, const char *name, ErrorCode code,
                            const char *format, ...) G_GNUC_PRINTF(5, 6);
+/* Another remedy than the sentence has; what stood there belongs to the cause then.  Takes remedy. */
+void check_row_advise(CheckRow *row, char *remedy);
 /* Every row without a host gets this one. */
 void check_rows_set_host(GPtrArray *rows, const char *host);
 /* Appends those of more (taken). */

@@ -2,6 +2,8 @@
 /* One function per procedure.  AWAITS ones are tasks in the table, all others answer at once. */
 #pragma once
 
+#include <sys/socket.h>
+
 #include "server/server.h"
 #include "wire/procedures.h"
 
@@ -254,6 +256,22 @@ AWAITS gboolean service_domain_migrate_get_max_downtime(
     RemoteDomainMigrateGetMaxDowntimeRet *ret, GError **error);
 AWAITS gboolean service_migration_resolve(Call *call, const FerryMigrationResolveArgs *args,
                                           void *ret, GError **error);
+
+/* migrate.c: where the calling connection arrived: the address that reaches us from there.  FALSE:
+ * over no network. */
+gboolean service_control_address(const Caller *caller, struct sockaddr_storage *ret_address);
+
+/* migrate-check.c */
+AWAITS gboolean service_migration_check_way(Call *call, const FerryMigrationCheckWayArgs *args,
+                                            FerryMigrationCheckWayRet *ret, GError **error);
+AWAITS gboolean service_migration_check_source(Call *call,
+                                               const FerryMigrationCheckSourceArgs *args,
+                                               FerryMigrationCheckSourceRet *ret, GError **error);
+AWAITS gboolean service_migration_check_destination(Call *call,
+                                                    const FerryMigrationCheckDestinationArgs *args,
+                                                    FerryMigrationCheckDestinationRet *ret,
+                                                    GError **error);
+gboolean service_migration_check_end(Call *call, const void *args, void *ret, GError **error);
 
 /* monitor.c */
 AWAITS gboolean service_qemu_domain_monitor_command(Call *call,

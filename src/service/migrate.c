@@ -111,7 +111,7 @@ static void return_cookie(Call *call, GBytes *cookie, guint8 **ret_bytes, uint32
 }
 
 /* Where the calling connection arrived: the address that reaches us from there. */
-static gboolean control_address(const Caller *caller, struct sockaddr_storage *ret_address)
+gboolean service_control_address(const Caller *caller, struct sockaddr_storage *ret_address)
 {
     g_autofree char *ssh = caller_is_local(caller) ? address_of_ssh(caller_pid(caller)) : NULL;
     const char *host = ssh ?: caller_local_host(caller);
@@ -166,7 +166,7 @@ AWAITS static gboolean prepare(Call *call, const Params *params, const guint8 *c
         .cookie = cookie_in,
         .cookie_len = cookie_len,
         .is_tunnelled = is_tunnelled,
-        .control_local = control_address(call_caller(call), &control) ? &control : NULL,
+        .control_local = service_control_address(call_caller(call), &control) ? &control : NULL,
         .control_remote = caller_remote_host(call_caller(call)),
     };
     GBytes *cookie = NULL;

@@ -110,6 +110,11 @@ static const ServerRow rows[] = {
     SERVER_ROW(REMOTE, DOMAIN_MIGRATE_SET_MAX_DOWNTIME, service_domain_migrate_set_max_downtime, CALL_TASK, CALL_URGENT),
     SERVER_ROW(REMOTE, DOMAIN_MIGRATE_GET_MAX_DOWNTIME, service_domain_migrate_get_max_downtime, CALL_TASK, 0),
     SERVER_ROW(FERRY, MIGRATION_RESOLVE, service_migration_resolve, CALL_TASK, 0),
+    /* migrate-check.c */
+    SERVER_ROW(FERRY, MIGRATION_CHECK_SOURCE, service_migration_check_source, CALL_TASK, 0),
+    SERVER_ROW(FERRY, MIGRATION_CHECK_DESTINATION, service_migration_check_destination, CALL_TASK, 0),
+    SERVER_ROW(FERRY, MIGRATION_CHECK_WAY, service_migration_check_way, CALL_TASK, 0),
+    SERVER_ROW(FERRY, MIGRATION_CHECK_END, service_migration_check_end, CALL_INLINE, 0),
     /* monitor.c */
     SERVER_ROW(QEMU, DOMAIN_MONITOR_COMMAND, service_qemu_domain_monitor_command, CALL_TASK, 0),
     SERVER_ROW(QEMU, CONNECT_DOMAIN_MONITOR_EVENT_REGISTER, service_qemu_connect_domain_monitor_event_register, CALL_INLINE, 0),
