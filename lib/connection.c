@@ -10,7 +10,7 @@
 
 #define DEFAULT_URI "qemu:///system"
 /* Where a firewall drops, the kernel itself would wait for more than two minutes. */
-#define CONNECT_TIMEOUT_MS 15000
+#define CONNECT_TIMEOUT_MS 4000
 /* A command (ssh) may ask its user for a password, so it has no limit of ours. */
 #define LOGIN_TIMEOUT_MS     20000
 #define KEEPALIVE_INTERVAL_S 5

@@ -432,6 +432,44 @@ FERRY_API void ferry_migration_result_clear(FerryMigrationResult *result);
 FERRY_API bool ferry_domain_migrate(FerryDomain *domain, const FerryMigration *migration,
                                     FerryMigrationResult *ret_result, FerryError **error);
 
+/* ---- before a migration ---- */
+
+typedef enum {
+    FERRY_CHECK_OK,
+    FERRY_CHECK_WARNING, /* it can work, but worse than it could */
+    FERRY_CHECK_BLOCKER, /* it cannot work */
+    FERRY_CHECK_UNKNOWN, /* nobody could tell: a stock host cannot be asked for most of it */
+} FerryCheckVerdict;
+
+typedef struct {
+    FerryCheckVerdict verdict;
+    const char *section; /* "storage" */
+    const char *name;    /* "disk 'vda'" */
+    const char *host;    /* that was looked at or from; NULL: neither */
+    const char *cause;   /* what was found */
+    const char *remedy;  /* what to do; NULL: nothing */
+} FerryCheckRow;
+
+typedef struct FerryCheck FerryCheck;
+
+/* Finds out, from both hosts' view, whether that migration could work; changes nothing on either.
+ * NULL: the source could not be asked at all.  What stands against it, a destination that does not
+ * answer too, is a row. */
+FERRY_API FerryCheck *ferry_domain_check_migration(FerryDomain *domain,
+                                                   const FerryMigration *migration,
+                                                   FerryError **error);
+FERRY_API void ferry_check_free(FerryCheck *check);
+/* Blockers first, then what is unknown, warnings, and what is well.  Borrowed. */
+FERRY_API size_t ferry_check_count(const FerryCheck *check);
+FERRY_API const FerryCheckRow *ferry_check_row(const FerryCheck *check, size_t index);
+/* Rows of that verdict. */
+FERRY_API size_t ferry_check_count_of(const FerryCheck *check, FerryCheckVerdict verdict);
+/* The hosts' own names; the destination's is NULL if it did not answer. */
+FERRY_API const char *ferry_check_source(const FerryCheck *check);
+FERRY_API const char *ferry_check_destination(const FerryCheck *check);
+/* "ok", "warning", "blocker", "unknown" */
+FERRY_API const char *ferry_check_verdict_text(FerryCheckVerdict verdict);
+
 /* ferryd only: a person decides a hand-over whose outcome nobody can ask any more.  outcome: "here"
  * or "there"; confirm: the name of the other host, as the refusals of that guest state it. */
 FERRY_API bool ferry_domain_resolve_migration(FerryDomain *domain, const char *outcome,
