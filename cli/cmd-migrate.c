@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "commands.h"
 #include "doubt.h"
 #include "interrupt.h"
@@ -171,6 +172,8 @@ static int run(Session *session, const Arguments *arguments)
     if (!migrate_options_read(arguments, &migration.flags, params) ||
         !(domain = session_domain(session, arguments)))
         return EXIT_BAD;
+    if (arguments_has(arguments, "check"))
+        return check_migration(session, arguments, domain, &migration);
     watcher.domain = domain;
     watcher.suspend_after_ms = arguments_number(arguments, "timeout", 0) * 1000;
     watcher.progress.style = choose_style(session, arguments);
@@ -196,6 +199,11 @@ const Command command_migrate = {
             "with it\n"
             "(--persistent), and none is left here (--undefinesource).  Its disks have to be where "
             "both hosts see them.\n\n"
+            "Before it: the same with --check asks both hosts and changes nothing.  It lists what "
+            "stands against the migration,\n"
+            "with the cause and what mends it.  Exit status: 0 it can work, 1 it cannot, 2 nothing "
+            "stands against it, but some\n"
+            "of it nobody could tell (a stock host cannot be asked for everything).\n\n"
             "The destination finds an address for the memory by itself.  To force one: MIGRATEURI, "
             "tcp://ADDRESS[:PORT];\n"
             "then it alone is used.  If no way leads there: --p2p --tunnelled sends the memory "

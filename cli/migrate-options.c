@@ -90,6 +90,7 @@ const Option migrate_options[] = {
     {"change-protection", OPTION_FLAG, 0,
      "refuse if its definition cannot be kept from changing meanwhile"},
     {"unsafe", OPTION_FLAG, 0, "do not insist on shared storage"},
+    {"check", OPTION_FLAG, 0, "change nothing: only say whether it can work, and what stands against it"},
     {"verbose", OPTION_FLAG, 0, "show progress even if this is no terminal"},
     {"compressed", OPTION_FLAG, 0, "compress pages that are sent again"},
     {"auto-converge", OPTION_FLAG, 0, "slow the guest down if it writes faster than can be copied"},
