@@ -94,17 +94,23 @@ AWAITS GuestDef *define_parse(const char *xml, size_t len, GError **error)
 
 /* --- kept and dropped --- */
 
+void domain_hold_persistent(Domain *domain, GuestDef *definition)
+{
+    const gboolean is_new = !domain->persistent;
+
+    guest_def_free(domain->persistent);
+    domain->persistent = definition;
+    domain_save_status(domain);
+    event_emit_lifecycle(domain, LIFECYCLE_DEFINED, is_new ? DEFINED_ADDED : DEFINED_UPDATED);
+}
+
 AWAITS gboolean domain_set_persistent(Domain *domain, GuestDef *definition, GError **error)
 {
     g_autoptr(GuestDef) def = definition;
-    const gboolean is_new = !domain->persistent;
 
     if (!store_write_definition(def, error))
         return FALSE;
-    guest_def_free(domain->persistent);
-    domain->persistent = g_steal_pointer(&def);
-    domain_save_status(domain);
-    event_emit_lifecycle(domain, LIFECYCLE_DEFINED, is_new ? DEFINED_ADDED : DEFINED_UPDATED);
+    domain_hold_persistent(domain, g_steal_pointer(&def));
     return TRUE;
 }
 

@@ -184,6 +184,13 @@ void domain_add_message(Domain *domain, const char *format, ...)
     g_ptr_array_add(domain->messages, g_steal_pointer(&text));
 }
 
+void domain_drop_message(Domain *domain, const char *text)
+{
+    for (unsigned i = domain->messages->len; i > 0; i--)
+        if (g_str_equal(domain->messages->pdata[i - 1], text))
+            g_ptr_array_remove_index(domain->messages, i - 1);
+}
+
 GPtrArray *domain_collect_messages(Domain *domain)
 {
     GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);

@@ -144,6 +144,8 @@ void domain_expect(Domain *domain, int stop_reason, int resume_reason);
 /* Takes the definition: written durably, then domain->persistent, then the Defined event.  On
  * failure nothing changed. */
 AWAITS gboolean domain_set_persistent(Domain *domain, GuestDef *definition, GError **error);
+/* The same without the file, for a definition that cannot be written yet. */
+void domain_hold_persistent(Domain *domain, GuestDef *definition);
 /* Removes the definition and the autostart marker; Undefined event.  An inactive domain leaves the
  * registry. */
 AWAITS gboolean domain_drop_persistent(Domain *domain, GError **error);
@@ -153,5 +155,7 @@ void domain_save_status(Domain *domain);
 AWAITS gboolean domain_write_status(Domain *domain, GError **error);
 
 void domain_add_message(Domain *domain, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* It is true no longer. */
+void domain_drop_message(Domain *domain, const char *text);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Domain, domain_unref)

@@ -20,6 +20,8 @@
 
 /* How long clients are kept waiting for guests that do not answer at once. */
 #define PATIENCE_MS 1000
+/* How long a QEMU that has closed its monitor may take to end. */
+#define END_MS (10 * 1000)
 
 /* Freed by the last that is pending. */
 typedef struct {
@@ -130,8 +132,14 @@ static AWAITS void attach(Domain *domain, const StoredStatus *status)
         return;
     }
     report_subscribe(domain);
-    if (meet(domain, status, &error) || !domain->guest)
+    g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
+    if (meet(domain, status, &error) || domain->guest != guest)
+        return; /* found, or gone; whoever destroyed it may have started another already */
+    if (qemu_guest_is_lost(guest) || domain->planned_end >= 0) {
+        /* On its way out, by itself or by its user's will: its report says why once it has gone. */
+        qemu_guest_kill(guest, FALSE, END_MS, NULL);
         return;
+    }
     /* Its process is there and its monitor is not: it would run on unseen. */
     log_write(LOG_LEVEL_ERROR, LOG_FIELDS("DOMAIN", domain->name),
               "QEMU of domain '%s' (pid %d) cannot be reached any more and is ended: %s",

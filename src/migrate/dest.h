@@ -8,6 +8,8 @@
 #include "base/params.h"
 #include "migrate/migration.h"
 
+typedef struct GuestDef GuestDef;
+
 typedef struct {
     const Params *params; /* destination_xml, destination_name, migrate_uri, listen_address … */
     unsigned flags;
@@ -56,3 +58,5 @@ void dest_refuse_soon(Migration *migration, const char *cause);
 /* Actions of the tables. */
 AWAITS void dest_end_guest(Migration *migration);
 AWAITS void dest_define(Migration *migration);
+/* It cannot be written now.  Takes def. */
+void dest_owe_definition(Migration *migration, GuestDef *def, const char *why);

@@ -41,9 +41,10 @@ AWAITS void dest_define(Migration *migration)
     Domain *domain = migration->domain;
     const char *xml = migration->journal->definition;
     g_autoptr(GuestDef) def = NULL;
+    g_autoptr(GuestDef) copy = NULL;
     g_autoptr(GError) error = NULL;
 
-    if (!(migration->flags & MIGRATE_PERSIST_DEST))
+    if (!(migration->flags & MIGRATE_PERSIST_DEST) || migration->is_definition_owed)
         return;
     if (xml) {
         const GuestFacts facts = {.emulator = domain->live ? domain->live->emulator : NULL};
@@ -55,8 +56,13 @@ AWAITS void dest_define(Migration *migration)
         def = guest_def_copy(domain->live);
         guest_def_clear_live(def);
     }
+    copy = def ? guest_def_copy(def) : NULL;
     if (def && domain_set_persistent(domain, g_steal_pointer(&def), &error))
         return;
+    if (copy) {
+        dest_owe_definition(migration, g_steal_pointer(&copy), error->message);
+        return;
+    }
     log_error("domain '%s' has arrived, but cannot be defined here: %s; `define` it", domain->name,
               error ? error->message : "no definition came with it");
 }
@@ -93,8 +99,10 @@ static void take_from_cookie(Migration *migration, const MigrationCookie *cookie
         return;
     if (cookie->ferry && cookie->ferry->wants_paused)
         journal->is_paused = TRUE;
-    if (cookie->domain_xml && !journal->definition)
+    if (cookie->domain_xml && (!journal->definition || !migration->is_peer_ferry)) { /* a stock source's is newer than Prepare's */
+        g_free(journal->definition);
         journal->definition = g_strdup(cookie->domain_xml);
+    }
 }
 
 static GBytes *fourth_cookie(Migration *migration, const MigrationCookie *third, GError **error)
@@ -312,6 +320,7 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
         arrive_stop(migration);
     arrive_wait(migration);
     migration->flags |= request->flags & MIGRATE_PERSIST_DEST;
+    migration->journal->flags = migration->flags;
     if (request->flags & MIGRATE_PAUSED)
         migration->journal->is_paused = TRUE;
     if (!request->is_cancelled) {

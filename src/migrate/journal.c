@@ -342,20 +342,21 @@ static void remove_unfinished(const char *dir)
     }
 }
 
-unsigned journal_prune(const char *dir, const char *domains, unsigned keep)
+unsigned journal_prune(const char *dir, const char *domains, unsigned keep, gboolean is_quiet)
 {
     g_autoptr(GPtrArray) ids = journal_list(dir);
     g_autoptr(GPtrArray) ended = g_ptr_array_new_with_free_func((GDestroyNotify)journal_free);
     unsigned removed = 0;
 
-    remove_unfinished(dir);
+    if (is_quiet)
+        remove_unfinished(dir);
     for (unsigned i = 0; i < ids->len; i++) {
         g_autoptr(Journal) journal = journal_load(dir, ids->pdata[i], NULL);
         g_autofree char *owner = g_strdup_printf("%s/%s.owner", dir, (const char *)ids->pdata[i]);
 
         if (!journal || strcmp(journal->id, ids->pdata[i]) != 0 || is_pointed_to(domains, journal))
             continue;
-        if (was_never_announced(owner, journal))
+        if (is_quiet && was_never_announced(owner, journal))
             removed += attempt_remove(dir, journal->id);
         else if (!journal_is_open(journal))
             g_ptr_array_add(ended, g_steal_pointer(&journal));

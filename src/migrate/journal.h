@@ -73,9 +73,10 @@ gboolean attempt_next_epoch(const Attempt *last, const char *name, uint64_t *ret
 #define JOURNAL_HISTORY_MAX 1000
 
 /* Removes from dir …/migrations ended attempts but the newest `keep`, and what a crash left of attempts that were never
- * announced.  What a UUID.attempt in `domains` points to stays, and so does what cannot be read.  For start-up, before
- * anything migrates; blocks.  Returns how many attempts it removed. */
-unsigned journal_prune(const char *dir, const char *domains, unsigned keep);
+ * announced.  What a UUID.attempt in `domains` points to stays, and so does what cannot be read.  What was
+ * never announced looks like what is just being announced: it goes only if nothing migrates, as at start-up.  Blocks.
+ * Returns how many attempts it removed. */
+unsigned journal_prune(const char *dir, const char *domains, unsigned keep, gboolean is_quiet);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Journal, journal_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Attempt, attempt_free)

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "migrate/check.h"
+#include "migrate/recover.h"
 #include "migrate/reserve.h"
 #include "model/guest-def.h"
 
@@ -197,7 +198,7 @@ void migration_end(Migration *migration, const char *cause)
     if (migration->is_ended)
         return;
     migration->is_ended = TRUE;
-    migration->journal->ended_ms = clock_wall_ms();
+    migration->journal->ended_ms = migration->is_definition_owed ? 0 : clock_wall_ms(); /* owed: a restart looks at it again */
     g_free(migration->journal->outcome);
     migration->journal->outcome = g_strdup(word);
     if (cause && !migration->journal->cause)
@@ -212,6 +213,7 @@ void migration_end(Migration *migration, const char *cause)
     g_clear_pointer(&migration->scene, check_scene_unref);
     reserve_drop(migration);
     migration_end_job(migration);
+    recover_tidy();
     log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id),
               "migration of domain '%s' %s %s ended: %s%s%s", migration->journal->name,
               migration->side == SIDE_SOURCE ? "to" : "from", migration->journal->peer ?: "another host", word,

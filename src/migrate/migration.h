@@ -74,6 +74,7 @@ typedef struct Migration {
     gboolean is_carried;           /* tunnelled: the stream comes over the calling connection */
     gboolean is_cont_unanswered;   /* QEMU was told to run the guest and did not say whether it does */
     gboolean is_stream_attached;   /* QEMU has its descriptor */
+    gboolean is_definition_owed;   /* it could not be written yet */
     OwnerHeard answer_heard;       /* TOLD: what became of the answer */
     Timer *answer_timer;           /* TOLD: until the wait for the acknowledgement is called doubt */
     char *stream_error;

@@ -240,6 +240,8 @@ static Migration *new_migration(const DestPrepare *request, Domain *domain, cons
         journal->definition = g_strdup(ferry->definition);
     } else {
         g_clear_pointer(&journal->token, g_free);
+        if (request->flags & MIGRATE_PERSIST_DEST) /* until Finish brings the true one; durable while there is room and time */
+            journal->definition = guest_def_format(def, GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
     }
     migration = migration_new(domain, journal, request->flags);
     migration->is_peer_ferry = ferry != NULL;

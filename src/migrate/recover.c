@@ -14,6 +14,8 @@
 #include "model/guest-def.h"
 #include "phase/flags.h"
 
+#define TIDY_EVERY 50 /* ended attempts: reading the history takes some milliseconds per hundred */
+
 static Migration *adopt(Domain *domain, Journal *journal, OwnerRecord *record)
 {
     gboolean is_open = journal_is_open(journal);
@@ -216,16 +218,31 @@ AWAITS static void recover_orphan(const char *id)
         registry_remove(domain);
 }
 
-AWAITS static void forget_history(const char *dir)
+AWAITS static void forget_history(const char *dir, gboolean is_quiet)
 {
     g_autofree char *domains = migrate_domains_dir();
     unsigned removed = 0;
 
     off_floor {
-        removed = journal_prune(dir, domains, JOURNAL_HISTORY_MAX);
+        removed = journal_prune(dir, domains, JOURNAL_HISTORY_MAX, is_quiet);
     }
     if (removed)
         log_info("forgot %u migrations, older than the last %d", removed, JOURNAL_HISTORY_MAX);
+}
+
+AWAITS static void tidy_task(void *data)
+{
+    g_autofree char *dir = migrate_dir();
+
+    forget_history(dir, FALSE);
+}
+
+void recover_tidy(void)
+{
+    static unsigned ended;
+
+    if (++ended % TIDY_EVERY == 0)
+        task_spawn("migration-tidy", tidy_task, NULL, NULL);
 }
 
 AWAITS void recover_orphans(void)
@@ -233,7 +250,7 @@ AWAITS void recover_orphans(void)
     g_autofree char *dir = migrate_dir();
     g_autoptr(GPtrArray) ids = NULL;
 
-    forget_history(dir);
+    forget_history(dir, TRUE);
     ids = journal_list(dir);
     for (unsigned i = 0; i < ids->len; i++)
         recover_orphan(ids->pdata[i]);

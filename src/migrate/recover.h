@@ -14,6 +14,8 @@ Migration *recover_attach(Domain *domain);
 AWAITS void recover_domain(Domain *domain);
 /* Then: open migrations of guests that no definition and no status speaks of.  Forgets old history on the way. */
 AWAITS void recover_orphans(void);
+/* An attempt has ended: every now and then the oldest ones are forgotten. */
+void recover_tidy(void);
 
 /* `ferry migration resolve`: a person knows.  is_here FALSE: it runs on the other host.  Taken down as forced, with the
  * next epoch.  confirm: the name of the other host as the person typed it, "" if he was not asked. */

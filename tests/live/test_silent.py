@@ -82,3 +82,5 @@ def test_a_silent_guest_can_be_destroyed(silent):
     host.virsh("destroy", "sleeper")
     assert host.virsh("domstate", "--reason", "sleeper").stdout.strip() == "shut off (destroyed)"
     assert not os.path.exists(f"/proc/{pid}")
+    host.virsh("start", "sleeper")
+    assert host.virsh("domstate", "sleeper").stdout.strip() == "running"
