@@ -172,6 +172,8 @@ static int run(Session *session, const Arguments *arguments)
     if (!migrate_options_read(arguments, &migration.flags, params) ||
         !(domain = session_domain(session, arguments)))
         return EXIT_BAD;
+    migration.no_fallback = arguments_has(arguments, "no-fallback");
+    migration.relay_mib_per_s = arguments_number(arguments, "relay-bandwidth", 0);
     if (arguments_has(arguments, "check"))
         return check_migration(session, arguments, domain, &migration);
     watcher.domain = domain;
@@ -206,9 +208,9 @@ const Command command_migrate = {
             "of it nobody could tell (a stock host cannot be asked for everything).\n\n"
             "The destination finds an address for the memory by itself.  To force one: MIGRATEURI, "
             "tcp://ADDRESS[:PORT];\n"
-            "then it alone is used.  If no way leads there: --p2p --tunnelled sends the memory "
-            "through the connection of\n"
-            "the daemons.\n\n"
+            "then it alone is used.  If no way leads there, the memory is relayed through this command, "
+            "or, with --p2p, goes\n"
+            "through the connection of the daemons (--no-fallback: neither).\n\n"
             "Ctrl-C asks for an end and waits for it: the guest then goes on here.  After the "
             "switch-over it is too late,\n"
             "and the guest runs there.  Whatever happens, it never runs on both.",

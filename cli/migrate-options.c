@@ -81,6 +81,8 @@ const Option migrate_options[] = {
     {"direct", OPTION_FLAG, 0, "without a daemon there (QEMU guests cannot)"},
     {"tunnelled", OPTION_FLAG, 0, "memory through the connection of the daemons; needs --p2p"},
     {"tunneled", OPTION_FLAG, OPTION_HIDDEN, "", "tunnelled"},
+    {"no-fallback", OPTION_FLAG, 0,
+     "if its memory finds no way of its own, do not try the daemons' connection or this command's"},
     {"persistent", OPTION_FLAG, 0, "keep its definition there"},
     {"undefinesource", OPTION_FLAG, 0, "forget its definition here"},
     {"suspend", OPTION_FLAG, 0, "leave it paused there"},
@@ -127,6 +129,7 @@ const Option migrate_options[] = {
     {"parallel-connections", OPTION_NUMBER, 0, "how many"},
     {"bandwidth", OPTION_NUMBER, 0, "at most so many MiB/s"},
     {"tls-destination", OPTION_TEXT, 0, "the name to expect in the certificate"},
+    {"relay-bandwidth", OPTION_NUMBER, 0, "at most so many MiB/s through this command, if it relays"},
     JSON_OPTION,
     {NULL},
 };

@@ -23,6 +23,7 @@
 #define FEATURE_OFFLINE           12
 #define FEATURE_MIGRATE_PARAMS    13
 #define FEATURE_EVENT_CALLBACKS   14
+#define FEATURE_FERRY             0x46657272 /* our own: it is a ferryd */
 
 struct FerryConnection {
     Uri *uri;
@@ -31,6 +32,7 @@ struct FerryConnection {
     RpcConnection *rpc;
     GError *lost;               /* why it has ended; NULL: it lives */
     FerryConnection *companion; /* borrowed; NULL: none */
+    gboolean is_held;           /* not read for now: whoever takes what it brings is behind */
     int64_t login_deadline_ms;  /* until then it has to be logged in; INT64_MAX: no limit */
     uint64_t features_asked, features_had; /* bit per feature number */
     GPtrArray *watches;                    /* lib/event.c */
@@ -73,6 +75,18 @@ typedef void (*IdleFunc)(void *data);
 gboolean connection_call_long(FerryConnection *conn, int32_t procedure, const void *args,
                               Arena *arena, void *ret, int interval_ms, IdleFunc idle, void *data,
                               GError **error);
+
+/* One that opens a stream, which is open when this returns; NULL: it failed.  handlers are borrowed
+ * and must stand as long as the stream. */
+typedef struct {
+    uint32_t program;
+    int32_t procedure;
+    const RpcStreamHandlers *handlers;
+    void *data;
+} StreamCall;
+RpcStream *connection_call_stream(FerryConnection *conn, const StreamCall *call, const void *args,
+                                  Arena *arena, void *ret, int interval_ms, IdleFunc idle,
+                                  void *data, GError **error);
 
 /* lib/event.c */
 void connection_on_event(RpcConnection *rpc, const WireProcedure *procedure, const guint8 *body,

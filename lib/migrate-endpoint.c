@@ -21,6 +21,14 @@ static const guint8 *cookie_bytes(const PhaseRun *run, uint32_t *ret_len)
     return bytes;
 }
 
+/* The source of a relayed migration knows of no tunnel: it is asked for a stream instead. */
+static uint32_t source_flags(const Migration *migration)
+{
+    uint64_t flags = migration->run.flags;
+
+    return (uint32_t)(migration->is_relayed ? flags & ~(uint64_t)(MIGRATE_TUNNELLED | MIGRATE_PEER2PEER) : flags);
+}
+
 static int interval(const Migration *migration)
 {
     return migration->wanted->interval_ms > 0 ? migration->wanted->interval_ms : POLL_MS;
@@ -53,7 +61,7 @@ static gboolean begin(void *endpoint, PhaseRun *run, GError **error)
     Migration *migration = endpoint;
     g_autoptr(Arena) arena = arena_new();
     RemoteDomainMigrateBegin3ParamsArgs args = {.dom = domain_wire(migration->domain),
-                                                .flags = (uint32_t)run->flags};
+                                                .flags = source_flags(migration)};
     RemoteDomainMigrateBegin3ParamsRet ret = {0};
     FerryState state = FERRY_STATE_NONE;
 
@@ -117,6 +125,51 @@ static gboolean prepare_there(Migration *migration, RemoteDomainMigratePrepare3P
     return call_prepare(migration, args, arena, ret, error);
 }
 
+static gboolean open_relay(Migration *migration, GError **error)
+{
+    const StreamCall wanted = {FERRY_PROGRAM, FERRY_MIGRATION_OPEN_RELAY, &relay_from_handlers,
+                               &migration->relay};
+    const FerryMigrationOpenRelayArgs args = {.dom = domain_wire(migration->domain)};
+    g_autoptr(Arena) arena = arena_new();
+
+    migration->relay.from = connection_call_stream(migration->domain->conn, &wanted, &args, arena, NULL,
+                                                   interval(migration), prepare_idle, migration, error);
+    return migration->relay.from != NULL;
+}
+
+/* As a source daemon would that tunnels. */
+static gboolean prepare_relayed(Migration *migration, const RemoteDomainMigratePrepare3ParamsArgs *args,
+                                Arena *arena, GError **error)
+{
+    const RemoteDomainMigratePrepareTunnel3ParamsArgs tunnel_args = {
+        .params = args->params,
+        .params_count = args->params_count,
+        .cookie_in = args->cookie_in,
+        .cookie_in_len = args->cookie_in_len,
+        .flags = args->flags,
+    };
+    RemoteDomainMigratePrepareTunnel3ParamsRet ret = {0};
+    const StreamCall wanted = {REMOTE_PROGRAM, REMOTE_DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS,
+                               &relay_to_handlers, &migration->relay};
+    g_autoptr(GError) cause = NULL;
+
+    migration->relay = (Relay){.source = migration->domain->conn, .dest = migration->dest};
+    if (!open_relay(migration, error)) /* first: if the source does not want it, nobody else is troubled */
+        return FALSE;
+    migration->relay.to = connection_call_stream(migration->dest, &wanted, &tunnel_args, arena, &ret,
+                                                 interval(migration), prepare_idle, migration, &cause);
+    phase_run_set_cookie(&migration->run, NULL);
+    if (!migration->relay.to) {
+        cookie_explain_refusal(&cause);
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    phase_run_set_cookie(&migration->run, cookie_take(ret.cookie_out, ret.cookie_out_len));
+    remember_c2(migration);
+    migration->run.is_unwanted = migration->is_abort_asked;
+    return TRUE;
+}
+
 static gboolean prepare(void *endpoint, PhaseRun *run, GError **error)
 {
     Migration *migration = endpoint;
@@ -131,6 +184,8 @@ static gboolean prepare(void *endpoint, PhaseRun *run, GError **error)
         return FALSE;
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
+    if (migration->is_relayed)
+        return prepare_relayed(migration, &args, arena, error);
     if (!prepare_there(migration, &args, params, arena, &ret, &cause)) {
         phase_run_set_cookie(run, NULL);
         cookie_explain_refusal(&cause);
@@ -165,11 +220,11 @@ static gboolean perform(void *endpoint, PhaseRun *run, GError **error)
     g_autoptr(Arena) arena = arena_new();
     g_autoptr(Params) params = migrate_params_for_perform(run->params, run->uri);
     RemoteDomainMigratePerform3ParamsArgs args = {.dom = domain_wire(migration->domain),
-                                                  .flags = (uint32_t)run->flags};
+                                                  .flags = source_flags(migration)};
     RemoteDomainMigratePerform3ParamsRet ret = {0};
     GError *cause = NULL;
 
-    if (migration->is_source_ferry && migration->dest_literal)
+    if (migration->is_source_ferry && migration->dest_literal && !migration->is_relayed)
         params_add_string(params, MIGRATE_PARAM_DEST_ADDRESS, migration->dest_literal);
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
@@ -180,6 +235,9 @@ static gboolean perform(void *endpoint, PhaseRun *run, GError **error)
         return perform_failed(migration, g_steal_pointer(&cause), error);
     }
     phase_run_set_cookie(run, cookie_take(ret.cookie_out, ret.cookie_out_len));
+    /* The source has said GO, so whatever became of the rest, it is the destination that answers now. */
+    if (migration->is_relayed && !relay_finish(&migration->relay, interval(migration), prepare_idle, migration))
+        g_clear_pointer(&migration->relay.to, rpc_stream_free);
     return TRUE;
 }
 
@@ -254,7 +312,7 @@ static gboolean confirm(void *endpoint, PhaseRun *run, GError **error)
     Migration *migration = endpoint;
     g_autoptr(Arena) arena = arena_new();
     RemoteDomainMigrateConfirm3ParamsArgs args = {.dom = domain_wire(migration->domain),
-                                                  .flags = (uint32_t)run->flags,
+                                                  .flags = source_flags(migration),
                                                   .cancelled = run->is_cancelled};
 
     if (run->outcome == PHASE_UNKNOWN)

@@ -46,13 +46,16 @@ void migration_report(Migration *migration)
  */
 static gboolean is_pointless(const Migration *migration)
 {
-    return migration->is_abort_asked || (migration->dest && migration->dest->lost);
+    return migration->is_abort_asked || (migration->dest && migration->dest->lost) ||
+           migration->relay.lost;
 }
 
 /* Before the job exists, and again once it has ended, the source refuses; so it is told until it
  * hears. */
 static void pass_abort(Migration *migration)
 {
+    if (is_pointless(migration) && migration->is_relayed)
+        relay_drop(&migration->relay); /* QEMU may be waiting for room */
     if (is_pointless(migration) && !migration->is_abort_told)
         migration->is_abort_told = ferry_domain_abort_job(migration->domain, 0, NULL);
 }
@@ -110,135 +113,6 @@ static void stop_listening(Migration *migration)
     migration->is_listening = FALSE;
 }
 
-/* ---- led from here ---- */
-
-static gboolean check_features(Migration *migration, GError **error)
-{
-    FerryConnection *source = migration->domain->conn, *dest = migration->dest;
-    uint64_t flags = migration->run.flags;
-
-    if (!ferry_connection_has_feature(source, FEATURE_MIGRATE_PARAMS) ||
-        !ferry_connection_has_feature(dest, FEATURE_MIGRATE_PARAMS))
-        return error_set(error, ERROR_NO_SUPPORT, "the daemon at '%s' is too old to migrate with",
-                         ferry_connection_has_feature(source, FEATURE_MIGRATE_PARAMS)
-                             ? dest->uri_text
-                             : source->uri_text);
-    migration->run.is_protected = ferry_connection_has_feature(source, FEATURE_CHANGE_PROTECTION);
-    if ((flags & MIGRATE_CHANGE_PROTECTION) && !migration->run.is_protected)
-        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
-                         "argument unsupported: cannot enforce change protection");
-    if ((flags & MIGRATE_OFFLINE) && (!ferry_connection_has_feature(source, FEATURE_OFFLINE) ||
-                                      !ferry_connection_has_feature(dest, FEATURE_OFFLINE)))
-        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
-                         "argument unsupported: offline migration is not supported by both hosts");
-    if (migration->run.is_protected)
-        migration->run.flags |= MIGRATE_CHANGE_PROTECTION;
-    return TRUE;
-}
-
-static gboolean lead(Migration *migration, const Params *params, GError **error)
-{
-    PhaseEndpoints endpoints;
-
-    phase_run_clear(&migration->run);
-    phase_run_init(&migration->run);
-    migration->run.flags = migration->wanted->flags;
-    migration->run.params = params;
-    if (!check_features(migration, error))
-        return FALSE;
-    migration_endpoints(migration, &endpoints);
-    return phase_driver_run(&endpoints, &migration->run, error);
-}
-
-/* Did the source fail to find the way to the address that the destination gave? */
-static gboolean is_address_failure(const GError *error)
-{
-    static const char *const signs[] = {
-        "Unable to resolve address", "unable to connect to server at", "address resolution failed"};
-
-    for (size_t i = 0; i < G_N_ELEMENTS(signs); i++)
-        if (strstr(error->message, signs[i]))
-            return TRUE;
-    return FALSE;
-}
-
-static char *literal_of(const LinkAddress *address)
-{
-    return link_address_is_loopback(address) ? NULL : link_address_format_host(address);
-}
-
-/* The address at which the destination's daemon is reached from here; on its own host, the one by
- * which this host is seen from the source.  NULL: no network lies between. */
-static char *dest_literal(FerryConnection *dest, FerryConnection *source)
-{
-    g_autofree LinkAddress *resolved = NULL;
-    LinkAddress address;
-    size_t count = 0;
-
-    if (link_remote_address(dest->link, &address))
-        return literal_of(&address);
-    if (dest->link->kind == LINK_KIND_UNIX)
-        return link_local_address(source->link, &address) ? literal_of(&address) : NULL;
-    if (!dest->uri->host)
-        return NULL;
-    resolved = link_resolve(dest->uri->host, 0, &count, NULL);
-    return resolved ? literal_of(&resolved[0]) : NULL;
-}
-
-/* Two stock hosts, and the destination gave a name or address that means nothing to the source.
- * Nothing has moved yet, so one more try with an address that is known to work at least from here
- * does no harm. */
-static gboolean retry(Migration *migration, const Params *params, GError **error, char **ret_notice)
-{
-    g_autofree char *literal = NULL, *uri = NULL, *first = NULL;
-    g_autoptr(Params) with_uri = NULL;
-    g_autoptr(GError) again = NULL;
-    gboolean is_v6;
-
-    if (migration->phase != PHASE_FINISH || migration->run.outcome != PHASE_STAYED ||
-        migration->is_dest_ferry || migration->is_source_ferry || migration->is_abort_asked ||
-        params_find(params, MIGRATE_PARAM_URI) || !is_address_failure(*error) ||
-        !(literal = g_strdup(migration->dest_literal)))
-        return FALSE;
-    first = g_strdup(migration->run.uri);
-    is_v6 = strchr(literal, ':') != NULL;
-    uri = g_strdup_printf("tcp://%s%s%s", is_v6 ? "[" : "", literal, is_v6 ? "]" : "");
-    with_uri = params_copy(params);
-    params_add_string(with_uri, MIGRATE_PARAM_URI, uri);
-    if (!lead(migration, with_uri, &again)) {
-        g_prefix_error(error, "no way to the destination (tried %s as well: %s): ", uri,
-                       again->message);
-        return FALSE;
-    }
-    *ret_notice = g_strdup_printf(
-        "the destination named %s, which the source could not use (%s); went by %s instead",
-        first ?: "an address", (*error)->message, uri);
-    migration->run.params = params; /* with_uri ends here */
-    g_clear_error(error);
-    return TRUE;
-}
-
-static gboolean migrate_led(Migration *migration, const Params *params, char **ret_address,
-                            char **ret_notice, GError **error)
-{
-    g_autoptr(GError) cause = NULL;
-    gboolean ok;
-
-    migration->dest = ferry_connection_open(migration->wanted->dest_uri, 0, error);
-    if (!migration->dest)
-        return FALSE;
-    migration->dest_literal = dest_literal(migration->dest, migration->domain->conn);
-    migration->domain->conn->companion = migration->dest;
-    migration->dest->companion = migration->domain->conn;
-    ok = lead(migration, params, &cause) || retry(migration, params, &cause, ret_notice);
-    *ret_address = g_strdup(migration->run.uri_out ?: params_get_string(params, MIGRATE_PARAM_URI));
-    if (!ok)
-        g_propagate_error(error, g_steal_pointer(&cause));
-    migration->domain->conn->companion = NULL;
-    ferry_connection_close(g_steal_pointer(&migration->dest));
-    return ok;
-}
-
 /* ---- peer-to-peer ---- */
 
 static gboolean check_p2p(Migration *migration, GError **error)
@@ -281,32 +155,73 @@ static PhaseOutcome p2p_outcome(const Migration *migration)
     return state == FERRY_STATE_PAUSED && reason == PAUSED_MIGRATING ? PHASE_UNKNOWN : PHASE_STAYED;
 }
 
-static gboolean migrate_p2p(Migration *migration, const Params *params, GError **error)
+static gboolean ask_source(Migration *migration, const Params *params, GError **error)
 {
     FerryConnection *source = migration->domain->conn;
     g_autoptr(Arena) arena = arena_new();
     RemoteDomainMigratePerform3ParamsArgs args = {.dom = domain_wire(migration->domain),
                                                   .dconnuri = (char *)migration->wanted->dest_uri,
                                                   .flags = migration->wanted->flags};
+    int interval_ms = migration->wanted->interval_ms > 0 ? migration->wanted->interval_ms : POLL_MS;
 
-    if (!check_p2p(migration, error))
-        return FALSE;
-    migration_listen(migration);
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     migration->phase = PHASE_PERFORM;
     migration_report(migration);
     migration->run.outcome = PHASE_UNKNOWN;
-    if (!connection_call_long(source, REMOTE_DOMAIN_MIGRATE_PERFORM3_PARAMS, &args, NULL, NULL,
-                              migration->wanted->interval_ms > 0 ? migration->wanted->interval_ms
-                                                                 : POLL_MS,
-                              migration_idle, migration, error)) {
-        migration->run.outcome = p2p_outcome(migration);
-        return FALSE;
+    if (connection_call_long(source, REMOTE_DOMAIN_MIGRATE_PERFORM3_PARAMS, &args, NULL, NULL,
+                             interval_ms, migration_idle, migration, error)) {
+        migration->run.outcome = PHASE_ARRIVED;
+        return TRUE;
     }
-    migration->run.outcome = PHASE_ARRIVED;
-    if (migration->is_listening)
+    migration->run.outcome = p2p_outcome(migration);
+    return FALSE;
+}
+
+/* A stock source cannot use what the destination gave; it has reached the daemon itself, though. */
+static gboolean ask_again(Migration *migration, const Params *params, GError **error, char **ret_notice)
+{
+    g_autoptr(Uri) dest = uri_parse(migration->wanted->dest_uri, NULL);
+    g_autoptr(Params) with_uri = params_copy(params);
+    g_autofree char *line = phase_error_line(*error);
+    g_autofree char *uri = dest && dest->host ? migration_uri_to(dest->host) : NULL;
+    g_autofree char *daemon = dest ? g_strdup_printf(":%u'", dest->port) : NULL;
+    g_autoptr(GError) again = NULL;
+
+    if (migration->run.outcome != PHASE_STAYED || migration->is_abort_asked || !uri ||
+        migration->is_source_ferry || migration->wanted->no_fallback ||
+        migration->wanted->flags & MIGRATE_TUNNELLED || params_find(params, MIGRATE_PARAM_URI) ||
+        !phase_error_is_no_route(*error) || strstr(*error ? (*error)->message : "", daemon))
+        return FALSE; /* the last: it did not even reach the daemon */
+    params_add_string(with_uri, MIGRATE_PARAM_URI, uri);
+    if (ask_source(migration, with_uri, &again)) {
+        *ret_notice = g_strdup_printf("the source could not use what the destination named (%s); went by %s instead",
+                                      line, uri);
+        g_clear_error(error);
+        return TRUE;
+    }
+    return migration_add_cause(error,
+                               "By %s it did not go either: %s\nThe connection of the daemons can carry "
+                               "the memory: --p2p --tunnelled",
+                               uri, again->message);
+}
+
+static gboolean migrate_p2p(Migration *migration, Params *params, char **ret_notice, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    gboolean ok;
+
+    if (!check_p2p(migration, error))
+        return FALSE;
+    migration->is_source_ferry = ferry_connection_has_feature(migration->domain->conn, FEATURE_FERRY);
+    if (migration->is_source_ferry && migration->wanted->no_fallback)
+        params_add_string(params, MIGRATE_PARAM_FALLBACK, MIGRATE_FALLBACK_NONE);
+    migration_listen(migration);
+    ok = ask_source(migration, params, &cause) || ask_again(migration, params, &cause, ret_notice);
+    if (!ok)
+        g_propagate_error(error, g_steal_pointer(&cause));
+    else if (migration->is_listening)
         wait_for_numbers(migration);
-    return TRUE;
+    return ok;
 }
 
 /* ---- the whole ---- */
@@ -359,7 +274,7 @@ bool ferry_domain_migrate(FerryDomain *domain, const FerryMigration *wanted,
                        "invalid argument: a migration needs the destination's URI");
     if (ok)
         ok = wanted->flags & MIGRATE_PEER2PEER
-                 ? migrate_p2p(&migration, params, error)
+                 ? migrate_p2p(&migration, params, &result.notice, error)
                  : migrate_led(&migration, params, &result.address, &result.notice, error);
     fill_result(&migration, &result);
     stop_listening(&migration);

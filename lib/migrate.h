@@ -6,6 +6,7 @@
 #include "phase/cookie.h"
 #include "phase/driver.h"
 #include "phase/flags.h"
+#include "relay.h"
 
 typedef struct {
     FerryDomain *domain;   /* at the source */
@@ -23,6 +24,8 @@ typedef struct {
     MigrationStats stats; /* the last that were heard */
     char *address, *notice; /* as the source told at the end; NULL: not told */
     gboolean is_listening;
+    gboolean is_relayed; /* the memory goes through here */
+    Relay relay;
     int64_t started_ms;
     int64_t finish_ms; /* when Finish(0) was sent */
 } Migration;
@@ -36,6 +39,12 @@ void migration_idle(void *migration);
 
 /* The endpoints of a client-led migration; source and destination are the Migration. */
 void migration_endpoints(Migration *migration, PhaseEndpoints *ret_endpoints);
+
+/* lib/migrate-led.c */
+gboolean migrate_led(Migration *migration, const Params *params, char **ret_address,
+                     char **ret_notice, GError **error);
+/* A line behind the first cause, so that stock's words stay in front.  Returns FALSE. */
+gboolean migration_add_cause(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* lib/migrate-look.c: Finish(0) was not answered.  Looks at the destination, over a new connection
  * if need be. */

@@ -99,7 +99,9 @@ static void tick(FerryConnection *conn)
     if (clock_now_ms() >= conn->login_deadline_ms)
         error_set_from(&error, FROM_RPC, ERROR_SYSTEM_ERROR, "the daemon at '%s' does not answer",
                        conn->uri_text);
-    else if (rpc_connection_tick(conn->rpc, clock_now_ms(), &error))
+    else if (conn->is_held) /* silent to us, because we do not listen */
+        rpc_connection_heard(conn->rpc, clock_now_ms());
+    if (!error && rpc_connection_tick(conn->rpc, clock_now_ms(), &error))
         return;
     lose(conn, error);
 }
@@ -116,7 +118,7 @@ static gboolean poll_prepare(FerryConnection *conn, struct pollfd *ret_entry, in
     if (conn->lost)
         return FALSE;
     ret_entry->fd = conn->link->fd;
-    ret_entry->events = POLLIN | (rpc_connection_output(conn->rpc, &output) ? POLLOUT : 0);
+    ret_entry->events = (conn->is_held ? 0 : POLLIN) | (rpc_connection_output(conn->rpc, &output) ? POLLOUT : 0);
     *deadline_ms =
         MIN(*deadline_ms, MIN(rpc_connection_next_deadline(conn->rpc), conn->login_deadline_ms));
     return TRUE;
@@ -199,44 +201,82 @@ static void on_reply(const RpcReply *reply, void *data)
         g_byte_array_append(pending->body, reply->body, (guint)reply->body_len);
 }
 
+/* How one waits: idle (may be NULL) is called every interval_ms. */
+typedef struct {
+    int interval_ms;
+    IdleFunc idle;
+    void *data;
+} Patience;
+
+static gboolean wait_reply(FerryConnection *conn, Pending *pending, const Patience *patience,
+                           const WireProcedure *procedure, Arena *arena, void *ret, GError **error)
+{
+    int64_t next_ms = patience->idle ? clock_now_ms() + patience->interval_ms : INT64_MAX;
+
+    while (!pending->is_done) {
+        PumpResult result = connection_pump(conn, -1, next_ms);
+
+        if (patience->idle && !pending->is_done &&
+            (result == PUMP_INTERRUPTED || clock_now_ms() >= next_ms)) {
+            patience->idle(patience->data);
+            next_ms = clock_now_ms() + patience->interval_ms;
+        }
+    }
+    if (pending->error) {
+        g_propagate_error(error, pending->error);
+        return FALSE;
+    }
+    return !ret || wire_decode_into(procedure->ret, pending->body->data, pending->body->len, arena,
+                                    ret, error);
+}
+
 static gboolean call(FerryConnection *conn, const WireProcedure *procedure, const void *args,
-                     Arena *arena, void *ret, int interval_ms, IdleFunc idle, void *data,
-                     GError **error)
+                     Arena *arena, void *ret, const Patience *patience, GError **error)
 {
     g_autoptr(GByteArray) body = g_byte_array_new();
     Pending pending = {.body = body};
-    int64_t next_ms = idle ? clock_now_ms() + interval_ms : INT64_MAX;
     uint32_t serial;
 
-    if (!connection_check(conn, error) || !rpc_connection_call(conn->rpc, procedure, args, NULL, 0,
-                                                               on_reply, &pending, &serial, error))
-        return FALSE;
-    while (!pending.is_done) {
-        PumpResult result = connection_pump(conn, -1, next_ms);
+    return connection_check(conn, error) &&
+           rpc_connection_call(conn->rpc, procedure, args, NULL, 0, on_reply, &pending, &serial,
+                               error) &&
+           wait_reply(conn, &pending, patience, procedure, arena, ret, error);
+}
 
-        if (idle && !pending.is_done && (result == PUMP_INTERRUPTED || clock_now_ms() >= next_ms)) {
-            idle(data);
-            next_ms = clock_now_ms() + interval_ms;
-        }
-    }
-    if (pending.error) {
-        g_propagate_error(error, pending.error);
-        return FALSE;
-    }
-    return !ret || wire_decode_into(procedure->ret, body->data, body->len, arena, ret, error);
+RpcStream *connection_call_stream(FerryConnection *conn, const StreamCall *wanted, const void *args,
+                                  Arena *arena, void *ret, int interval_ms, IdleFunc idle,
+                                  void *data, GError **error)
+{
+    const Patience patience = {interval_ms, idle, data};
+    RpcCallId id = {.procedure = wire_procedure_get(wanted->program, wanted->procedure)};
+    g_autoptr(GByteArray) body = g_byte_array_new();
+    Pending pending = {.body = body};
+    RpcStream *stream;
+
+    if (!connection_check(conn, error) ||
+        !rpc_connection_call(conn->rpc, id.procedure, args, NULL, 0, on_reply, &pending, &id.serial,
+                             error))
+        return NULL;
+    stream = rpc_stream_new(conn->rpc, &id, FALSE, wanted->handlers, wanted->data);
+    if (!wait_reply(conn, &pending, &patience, id.procedure, arena, ret, error))
+        g_clear_pointer(&stream, rpc_stream_free);
+    return stream;
 }
 
 gboolean connection_call(FerryConnection *conn, uint32_t program, int32_t procedure,
                          const void *args, Arena *arena, void *ret, GError **error)
 {
-    return call(conn, wire_procedure_get(program, procedure), args, arena, ret, 0, NULL, NULL,
-                error);
+    static const Patience endless = {0};
+
+    return call(conn, wire_procedure_get(program, procedure), args, arena, ret, &endless, error);
 }
 
 gboolean connection_call_long(FerryConnection *conn, int32_t procedure, const void *args,
                               Arena *arena, void *ret, int interval_ms, IdleFunc idle, void *data,
                               GError **error)
 {
-    return call(conn, wire_procedure_get(REMOTE_PROGRAM, procedure), args, arena, ret, interval_ms,
-                idle, data, error);
+    const Patience patience = {interval_ms, idle, data};
+
+    return call(conn, wire_procedure_get(REMOTE_PROGRAM, procedure), args, arena, ret, &patience,
+                error);
 }

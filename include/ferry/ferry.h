@@ -409,6 +409,8 @@ typedef struct {
     FerryProgressFunc progress; /* may be NULL */
     void *data;
     int interval_ms; /* of progress; 0: 500 */
+    bool no_fallback; /* the direct way or none: no tunnel, no relay, no other address */
+    uint64_t relay_mib_per_s; /* most that is relayed through this process; 0: no limit of ours */
 } FerryMigration;
 
 typedef enum {

@@ -10,6 +10,7 @@
 #include "base/number.h"
 #include "base/uuid.h"
 #include "host/address.h"
+#include "phase/fallback.h"
 
 typedef enum { ROW_STRING, ROW_LIST, ROW_LINES, ROW_BOOL, ROW_NUMBER, ROW_OCTAL, ROW_CHOICE } RowType;
 
@@ -143,6 +144,11 @@ static const ConfigRow rows[] = {
            "A stock source resumes its guest when the answer that it is here gets lost.\n"
            "careful: the guest runs here only once the source's host has acknowledged the answer (a\n"
            "round trip); fast: before it, as between stock hosts, and a lost answer makes it run twice."),
+    LIST(fallback, "all",
+         "What may be tried when the memory finds no way of its own: all, none, or some of\n"
+         "tunnel (through the connection of the daemons) and relay (through the client that leads)."),
+    NUMBER(relay_bandwidth, "0", 0, 1048576,
+           "Most that a guest may send through a client that relays, in MiB/s; 0: no limit."),
     LINES(peer,
           "Where another host is met whose own name means nothing here: NAME ADDRESS…; one row per host.  Asked when a\n"
           "guest goes to a host without ferryd and the client does not say how it was reached.  Hosts that were met before\n"
@@ -343,6 +349,7 @@ gboolean config_parse(Config *config, const char *text, const char *path, GError
 
 gboolean config_check(const Config *config, GError **error)
 {
+    unsigned fallbacks;
     Uuid uuid;
 
     if (config->migration_port_min > config->migration_port_max)
@@ -369,6 +376,8 @@ gboolean config_check(const Config *config, GError **error)
     if (config->migration_networks_only && !*config->migration_networks)
         return error_set(error, ERROR_CONF_SYNTAX,
                          "migration_networks_only is on, but migration_networks names none");
+    if (!fallback_parse((const char *const *)config->fallback, &fallbacks, error))
+        return FALSE;
     for (char **entry = config->network_map; *entry; entry++) {
         const char *equals = strchr(*entry, '=');
 

@@ -36,6 +36,8 @@ typedef struct {
     char *stock_source;
     int64_t migration_port_min, migration_port_max;
     char **peer;
+    char **fallback;
+    int64_t relay_bandwidth;
 } Config;
 
 /* All defaults. */

@@ -31,6 +31,7 @@
 #include "loop/loop.h"
 #include "migrate/migration.h"
 #include "migrate/recover.h"
+#include "phase/fallback.h"
 #include "qemu/env.h"
 #include "qemu/probe.h"
 #include "server/server.h"
@@ -222,8 +223,11 @@ static gboolean init_rooms(Daemon *daemon, GError **error)
         .env = &daemon->qemu,
         .is_stock_trusted = g_str_equal(config->stock_source, "fast"),
         .shared_dirs = (const char *const *)config->shared_dirs,
+        .relay_mib = (uint64_t)config->relay_bandwidth,
         .peers = (const char *const *)config->peer,
     };
+    if (!fallback_parse((const char *const *)config->fallback, &daemon->migrate.fallbacks, error))
+        return FALSE;
     daemon->service = (ServiceSettings){.qemu = &daemon->qemu,
                                         .node = daemon->node,
                                         .host_uuid = daemon->host_uuid,

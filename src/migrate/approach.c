@@ -243,7 +243,7 @@ static gboolean give_up(Attempt *attempt, GError **error)
         advice = g_strdup_printf("\nGive the address at which %s reaches it: `virsh migrate --live %s DESTURI "
                                  "tcp://ADDRESS`, or, for good, write `peer = \"%s ADDRESS\"` into its ferryd.conf.",
                                  approach->here, approach->guest, approach->host);
-    return error_set_from(error, error_domain(attempt->first), error_code(attempt->first), "%s; from %s:%s%s",
+    return error_set_from(error, error_domain(attempt->first), error_code(attempt->first), "%s\nTried from %s:%s%s",
                           attempt->first->message, approach->here, attempt->table->str, advice ?: "");
 }
 

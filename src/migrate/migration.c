@@ -56,6 +56,7 @@ Migration *migration_new(Domain *domain, Journal *journal, unsigned flags)
     migration->journal = journal;
     migration->flags = flags;
     route_init(&migration->route);
+    migration->relay_fd = -1;
     migration->changed = condition_new("the migration");
     migration->started_ms = clock_now_ms();
     journal->flags = flags;
@@ -89,6 +90,7 @@ void migration_unref(Migration *migration)
     guest_def_free(migration->incoming);
     reserve_drop(migration);
     check_scene_unref(migration->scene);
+    fd_clear(&migration->relay_fd);
     qemu_migration_info_clear(&migration->info);
     owner_record_free(migration->record);
     journal_free(migration->journal);
@@ -212,6 +214,7 @@ void migration_end(Migration *migration, const char *cause)
     g_clear_pointer(&migration->subscription, qemu_guest_unsubscribe);
     g_clear_pointer(&migration->scene, check_scene_unref);
     reserve_drop(migration);
+    fd_clear(&migration->relay_fd);
     migration_end_job(migration);
     recover_tidy();
     log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id),

@@ -61,6 +61,8 @@ typedef struct Migration {
     char *persistent_xml;          /* what the destination is to define */
     CheckScene *scene;             /* Begin to Perform: what was found, and lies beside the images */
     gboolean is_uri_an_order;      /* the user gave it: that way or none */
+    gboolean is_relayed;           /* the leading client carries the memory */
+    int relay_fd;                  /* write end of the pipe whose bytes the leading client relays; -1: none */
     char *notice;                  /* what was done beyond what was asked, one line; NULL: nothing */
 
     /* destination */
@@ -99,6 +101,8 @@ typedef struct {
     const QemuEnv *env;            /* QEMU's user, emulators, networks */
     gboolean is_stock_trusted;     /* stock_source = fast: a stock source's guest runs before it has the answer */
     const char *const *shared_dirs; /* folders that the operator declares shared; may be NULL */
+    unsigned fallbacks;            /* phase/fallback.h: those allowed */
+    uint64_t relay_mib;            /* most that goes through a client, MiB/s; 0: no limit */
     const char *const *peers;      /* rows of ferryd.conf: NAME ADDRESS…; may be NULL */
 } MigrateSettings;
 

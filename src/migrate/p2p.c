@@ -13,6 +13,7 @@
 #include "migrate/numbers.h"
 #include "migrate/source.h"
 #include "phase/driver.h"
+#include "phase/fallback.h"
 #include "phase/flags.h"
 #include "phase/uri.h"
 #include "wire/params.h"
@@ -27,9 +28,11 @@ typedef struct {
     Domain *domain;
     const char *dconnuri;
     gboolean is_tunnelled;
+    const char *notice;   /* why it is tunnelled, if nobody asked for that; NULL: nothing to tell */
     Peer *peer;
     PeerStream *stream;   /* tunnelled: open from Prepare on */
     Migration *migration; /* from Begin on; a reference */
+    gboolean is_prepared; /* the destination waits for the memory */
     gboolean is_silent;   /* no good-byes for a peer that does not answer */
 } P2p;
 
@@ -48,6 +51,7 @@ AWAITS static gboolean p2p_begin(void *endpoint, PhaseRun *run, GError **error)
         return FALSE;
     p2p->migration = migration_ref(migration_of(p2p->domain));
     p2p->migration->is_peer_to_peer = TRUE;
+    p2p->migration->notice = g_strdup(p2p->notice);
     phase_run_set_cookie(run, cookie);
     if (p2p->domain->state == DOMAIN_PAUSED)
         run->flags |= MIGRATE_PAUSED;
@@ -177,7 +181,8 @@ AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error
         return FALSE;
     migration_interruptible_begin(migration);
     is_prepared = prepare(p2p, run, &why);
-    if (migration_interruptible_end(migration, is_prepared, &why))
+    p2p->is_prepared = migration_interruptible_end(migration, is_prepared, &why);
+    if (p2p->is_prepared)
         return TRUE;
     p2p->is_silent = error_is(why, ERROR_OPERATION_ABORTED);
     if (!p2p->is_silent || source_check_wanted(migration, error)) /* else it says why */
@@ -338,15 +343,17 @@ AWAITS static void p2p_clear(P2p *p2p)
     else
         peer_close(p2p->peer);
     migration_unref(p2p->migration);
+    p2p->peer = NULL;
+    p2p->stream = NULL;
+    p2p->migration = NULL;
 }
 
-AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Params *params, unsigned flags,
-                               GError **error)
+/* One attempt.  *ret_is_kept: the destination was prepared, the memory did not go, and the guest stays here. */
+AWAITS static gboolean attempt(P2p *p2p, const Params *params, unsigned flags, gboolean *ret_is_kept, GError **error)
 {
-    P2p p2p = {.domain = domain, .dconnuri = dconnuri, .is_tunnelled = !!(flags & MIGRATE_TUNNELLED)};
     PhaseEndpoints endpoints = {
-        .source = &p2p,
-        .destination = &p2p,
+        .source = p2p,
+        .destination = p2p,
         .begin = p2p_begin,
         .prepare = p2p_prepare,
         .perform = p2p_perform,
@@ -356,16 +363,81 @@ AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Param
     PhaseRun run;
     gboolean is_arrived;
 
-    if (!dconnuri)
-        return error_set(error, ERROR_INVALID_ARG, "a peer-to-peer migration needs the URI of the destination's daemon");
+    p2p->is_tunnelled = !!(flags & MIGRATE_TUNNELLED);
+    p2p->is_silent = p2p->is_prepared = FALSE;
     phase_run_init(&run);
     run.flags = flags | MIGRATE_CHANGE_PROTECTION;
     run.params = params;
     run.is_protected = TRUE;
     is_arrived = phase_driver_run(&endpoints, &run, error);
-    p2p_clear(&p2p);
+    *ret_is_kept = p2p->is_prepared && p2p->migration->is_ended && migration_word(p2p->migration) == WORD_KEPT;
+    p2p_clear(p2p);
     if (run.confirm_error)
-        log_error("domain '%s' has arrived, but the source is not settled: %s", domain->name, run.confirm_error->message);
+        log_error("domain '%s' has arrived, but the source is not settled: %s", p2p->domain->name,
+                  run.confirm_error->message);
     phase_run_clear(&run);
+    return is_arrived;
+}
+
+/* The memory found no way: may it go through the connection of the daemons?  *ret_why: why not; NULL: nothing to say. */
+static gboolean may_tunnel(const Params *params, unsigned flags, const GError *error, const char **ret_why)
+{
+    *ret_why = NULL;
+    if ((flags & MIGRATE_TUNNELLED) || !phase_error_is_no_route(error) || params_get_string(params, MIGRATE_PARAM_URI))
+        return FALSE; /* an explicit URI is an order */
+    if (g_strcmp0(params_get_string(params, MIGRATE_PARAM_FALLBACK), MIGRATE_FALLBACK_NONE) == 0)
+        *ret_why = "the user wants none (--no-fallback)";
+    else if (!(migrate_settings()->fallbacks & FALLBACK_TUNNEL))
+        *ret_why = "'fallback' in ferryd.conf of this host does not allow the tunnel";
+    else
+        *ret_why = migrate_tunnel_refusal(flags);
+    return !*ret_why;
+}
+
+/* A new attempt, after the direct one has ended here.  Takes the first cause. */
+AWAITS static gboolean attempt_tunnelled(P2p *p2p, const Params *params, unsigned flags, GError *first, GError **error)
+{
+    g_autoptr(GError) cause = first;
+    g_autoptr(GError) why = NULL;
+    g_autoptr(Params) fitting = migrate_params_for_tunnel(params);
+    g_autofree char *line = phase_error_line(cause);
+    g_autofree char *notice =
+        g_strdup_printf("no way of its own for the memory (%s); it takes the connection of the daemons", line);
+    gboolean is_kept = FALSE;
+
+    log_info("domain '%s': %s", p2p->domain->name, notice);
+    p2p->notice = notice;
+    if (attempt(p2p, fitting, (unsigned)migrate_flags_for_tunnel(flags), &is_kept, &why))
+        return TRUE;
+    if (!is_kept || error_is(why, ERROR_OPERATION_ABORTED)) { /* what became of it is more than which ways there were */
+        g_propagate_error(error, g_steal_pointer(&why));
+        return FALSE;
+    }
+    return error_set_from(error, error_domain(cause), error_code(cause),
+                          "%s\nThrough the connection of the daemons it did not go either: %s", cause->message,
+                          why->message);
+}
+
+AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Params *params, unsigned flags,
+                               GError **error)
+{
+    P2p p2p = {.domain = domain, .dconnuri = dconnuri};
+    GError *why = NULL;
+    const char *refusal = NULL;
+    gboolean is_arrived, is_kept = FALSE;
+
+    if (!dconnuri)
+        return error_set(error, ERROR_INVALID_ARG, "a peer-to-peer migration needs the URI of the destination's daemon");
+    is_arrived = attempt(&p2p, params, flags, &is_kept, &why);
+    if (!is_arrived && is_kept && may_tunnel(params, flags, why, &refusal))
+        is_arrived = attempt_tunnelled(&p2p, params, flags, g_steal_pointer(&why), &why);
+    if (!is_arrived) {
+        if (refusal)
+            error_set_from(error, error_domain(why), error_code(why), "%s\nNo other way was tried: %s", why->message,
+                           refusal);
+        else
+            g_propagate_error(error, g_steal_pointer(&why));
+        g_clear_error(&why);
+    }
     return is_arrived;
 }

@@ -13,6 +13,7 @@
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
 #include "migrate/source.h"
+#include "phase/fallback.h"
 #include "phase/flags.h"
 #include "phase/uri.h"
 
@@ -113,7 +114,9 @@ AWAITS static gboolean perform_connect(Migration *migration, GError **error)
     gboolean is_connected;
 
     if (!run->route->uri) {
-        run->fd = dup(run->route->carrier_fd);
+        if (migration->is_relayed)
+            migration->journal->address = g_strdup_printf("%s, relayed", migration->journal->peer);
+        run->fd = dup(migration->is_relayed ? migration->relay_fd : run->route->carrier_fd);
         return TRUE;
     }
     migration_interruptible_begin(migration);
@@ -300,6 +303,25 @@ gboolean source_may_perform(const Domain *domain)
            migration->has_job && !migration->task && !migration->is_peer_to_peer;
 }
 
+gboolean source_set_relay(Domain *domain, int fd, const char *client, GError **error)
+{
+    auto_fd int pipe_fd = fd;
+    Migration *migration = migration_of(domain);
+
+    if (!(migrate_settings()->fallbacks & FALLBACK_RELAY))
+        return error_set(error, ERROR_OPERATION_DENIED,
+                         "operation denied: 'fallback' in ferryd.conf of host '%s' allows no relay through a client",
+                         migrate_settings()->host_name);
+    if (!source_may_perform(domain))
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain '%s' is not being migrated: Begin comes first", domain->name);
+    fd_clear(&migration->relay_fd);
+    migration->relay_fd = fd_steal(&pipe_fd);
+    migration->is_relayed = TRUE;
+    log_info("domain '%s': its memory is relayed by the client %s", domain->name, client);
+    return TRUE;
+}
+
 static Migration *performing(Domain *domain, GError **error)
 {
     Migration *migration = migration_of(domain);
@@ -336,9 +358,11 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
     migration->task = task_current();
     migration->run = &run;
     migration->is_carried = !route->uri;
+    migration->is_relayed = migration->is_relayed && migration->is_carried;
     job_set_long(domain, JOB_ALLOWED_MIGRATION_OUT, "domain_migrate_perform3");
     if (params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0))
         migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0);
+    migration->bandwidth_mib = source_allowed_mib(migration, migration->bandwidth_mib);
     migration_watch(migration);
     if (migrate_params_check(params, migration->flags, &why) &&
         read_second_cookie(migration, cookie_in, cookie_len, &why)) {
@@ -348,6 +372,7 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
     }
     migration->run = NULL;
     fd_clear(&run.fd);
+    fd_clear(&migration->relay_fd); /* QEMU has closed its end; with ours the client sees the end of the stream */
     if (cookie) {
         migration->task = NULL;
         *ret_cookie = cookie;

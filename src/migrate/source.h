@@ -28,6 +28,9 @@ typedef struct {
 
 /* Begin has been made, and a client may ask for Perform now. */
 gboolean source_may_perform(const Domain *domain);
+/* Begin has been made; Perform without a URI will send the memory into fd (taken), for the leading client to relay.
+ * client: who that is. */
+gboolean source_set_relay(Domain *domain, int fd, const char *client, GError **error);
 /* Moves the memory and, once QEMU says completed, writes GO.  cookie_in is C2, *ret_cookie C3.  On failure the guest is
  * kept here and the migration has ended. */
 AWAITS gboolean source_perform(Domain *domain, const Params *params, const SourceRoute *route, const void *cookie_in,
@@ -58,6 +61,8 @@ void source_fill_ferry(Migration *migration, MigrationCookie *cookie, CookieWord
 #define MIGRATE_SPEED_MAX (INT64_MAX / (1024 * 1024))
 AWAITS gboolean source_set_speed(Domain *domain, uint64_t mib, GError **error);
 uint64_t source_speed(const Domain *domain);
+/* What the administrator lets this migration have of it. */
+uint64_t source_allowed_mib(const Migration *migration, uint64_t mib);
 /* Bytes/s for QEMU, whose own default is 128 MiB/s. */
 uint64_t source_bandwidth(uint64_t mib);
 /* Longest downtime in ms at which QEMU switches over. */

@@ -9,6 +9,13 @@ uint64_t source_bandwidth(uint64_t mib)
     return mib && mib < MIGRATE_SPEED_MAX ? mib << 20 : INT64_MAX;
 }
 
+uint64_t source_allowed_mib(const Migration *migration, uint64_t mib)
+{
+    uint64_t relay_mib = migration->is_relayed ? migrate_settings()->relay_mib : 0;
+
+    return relay_mib && (!mib || mib > relay_mib) ? relay_mib : mib;
+}
+
 uint64_t source_speed(const Domain *domain)
 {
     return domain->migration_mib ?: MIGRATE_SPEED_MAX;
@@ -25,8 +32,8 @@ AWAITS gboolean source_set_speed(Domain *domain, uint64_t mib, GError **error)
     domain->migration_mib = mib;
     if (!migration || migration->side != SIDE_SOURCE || !domain->guest)
         return TRUE;
-    migration->bandwidth_mib = mib;
-    params_add_ullong(params, "max-bandwidth", source_bandwidth(mib));
+    migration->bandwidth_mib = source_allowed_mib(migration, mib);
+    params_add_ullong(params, "max-bandwidth", source_bandwidth(migration->bandwidth_mib));
     return qemu_migrate_set_parameters(domain->guest, params, error);
 }
 

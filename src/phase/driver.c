@@ -134,6 +134,27 @@ gboolean phase_error_is_refused(const GError *error)
     return error_is(error, ERROR_MIGRATE_FINISH_OK);
 }
 
+gboolean phase_error_is_no_route(const GError *error)
+{
+    static const char *const signs[] = {
+        "Unable to resolve address", "unable to connect to server at", "address resolution failed"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(signs); i++)
+        if (strstr(error->message, signs[i]))
+            return TRUE;
+    return FALSE;
+}
+
+char *phase_error_line(const GError *error)
+{
+    const char *end = strchr(error->message, '\n');
+    size_t len = end ? (size_t)(end - error->message) : strlen(error->message);
+
+    while (len > 0 && strchr(" :;", error->message[len - 1]))
+        len--;
+    return g_strndup(error->message, len);
+}
+
 gboolean phase_error_refused(GError **error, const char *format, ...)
 {
     g_autofree char *text = NULL;

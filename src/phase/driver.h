@@ -95,5 +95,11 @@ gboolean phase_driver_run(const PhaseEndpoints *endpoints, PhaseRun *run, GError
 gboolean phase_error_is_refused(const GError *error);
 gboolean phase_error_refused(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
+/* The source found no way to the address that the destination gave: nothing has been sent, so another way does no
+ * harm.  Known by stock's leading words, whoever says them. */
+gboolean phase_error_is_no_route(const GError *error);
+/* Its first line, without the table that may follow; the caller frees it. */
+char *phase_error_line(const GError *error);
+
 /* The rule of the first cause.  Takes later, may replace *first. */
 void phase_error_choose(GError **first, GError *later, Phase first_failed);

@@ -230,3 +230,32 @@ Params *migrate_params_for_finish(const Params *user, MigrateDriver driver, cons
         params_set_string(params, MIGRATE_PARAM_DEST_NAME, name);
     return params;
 }
+
+#define NON_SHARED                                                                                 \
+    (MIGRATE_NON_SHARED_DISK | MIGRATE_NON_SHARED_INC | MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES)
+
+uint64_t migrate_flags_for_tunnel(uint64_t flags)
+{
+    flags &= ~(uint64_t)(MIGRATE_PARALLEL | MIGRATE_ZEROCOPY | MIGRATE_POSTCOPY);
+    return flags | MIGRATE_PEER2PEER | MIGRATE_TUNNELLED;
+}
+
+Params *migrate_params_for_tunnel(const Params *user)
+{
+    static const char *const unfit[] = {MIGRATE_PARAM_URI, MIGRATE_PARAM_LISTEN_ADDRESS,
+                                        "bandwidth.postcopy", "parallel.connections"};
+    Params *params = user ? params_copy(user) : params_new();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(unfit); i++)
+        params_remove(params, unfit[i]);
+    return params;
+}
+
+const char *migrate_tunnel_refusal(uint64_t flags)
+{
+    if (flags & NON_SHARED)
+        return "disks are to be copied too, and they need a connection of their own";
+    if (flags & MIGRATE_TLS)
+        return "TLS was asked for, and another connection would not be protected by it";
+    return flags & MIGRATE_OFFLINE ? "no memory is to be sent" : NULL;
+}

@@ -86,3 +86,9 @@ Params *migrate_params_for_prepare(const Params *user, MigrateDriver driver, con
 Params *migrate_params_for_perform(const Params *user, const char *uri);
 Params *migrate_params_for_finish(const Params *user, MigrateDriver driver, const char *name,
                                   const char *uri);
+
+/* What is left of them when the memory goes through another connection instead of its own: it is one stream, one way. */
+uint64_t migrate_flags_for_tunnel(uint64_t flags);
+Params *migrate_params_for_tunnel(const Params *user); /* a new list */
+/* Disks that are copied, too, have no place in it.  NULL: it can go; else why not. */
+const char *migrate_tunnel_refusal(uint64_t flags);

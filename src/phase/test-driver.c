@@ -179,9 +179,39 @@ static void transcript_is(const void *data)
     phase_run_clear(&run);
 }
 
+static void no_route_is_known_by_stocks_words(void)
+{
+    static const struct {
+        const char *message, *line;
+        gboolean is_no_route;
+    } rows[] = {
+        {"Unable to resolve address 'fedora2' service '49155': Name or service not known",
+         "Unable to resolve address 'fedora2' service '49155': Name or service not known", TRUE},
+        {"unable to connect to server at '192.0.2.2:49152': Connection refused\nTried from fedora1:\n  x",
+         "unable to connect to server at '192.0.2.2:49152': Connection refused", TRUE},
+        {"internal error: address resolution failed for fedora2", "internal error: address resolution failed for fedora2",
+         TRUE},
+        {"operation failed: job 'migration out' failed: load of migration failed:\n",
+         "operation failed: job 'migration out' failed: load of migration failed", FALSE},
+        {"operation aborted: job 'migration out' canceled by client",
+         "operation aborted: job 'migration out' canceled by client", FALSE},
+        {"", "", FALSE},
+        {"\n", "", FALSE},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = error_new(ERROR_OPERATION_FAILED, "%s", rows[i].message);
+        g_autofree char *line = phase_error_line(error);
+
+        g_assert_true(phase_error_is_no_route(error) == rows[i].is_no_route);
+        g_assert_cmpstr(line, ==, rows[i].line);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/phase/driver/no-route-is-known-by-stocks-words", no_route_is_known_by_stocks_words);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path = g_strdup_printf("/phase/driver/%s", cases[i].name);
 

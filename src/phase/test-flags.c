@@ -122,9 +122,34 @@ static void each_phase_gets_its_parameters(void)
     g_assert_null(params_find(finish, "destination_xml"));
 }
 
+static void a_tunnel_takes_what_fits_into_one_stream(void)
+{
+    const uint64_t flags = MIGRATE_LIVE | MIGRATE_PERSIST_DEST | MIGRATE_PARALLEL | MIGRATE_ZEROCOPY | MIGRATE_POSTCOPY;
+    g_autoptr(Params) params = params_new();
+    g_autoptr(Params) fitting = NULL;
+    g_autoptr(Params) nothing = migrate_params_for_tunnel(NULL);
+    g_autoptr(GError) error = NULL;
+    uint64_t tunnelled = migrate_flags_for_tunnel(flags);
+
+    g_assert_cmphex(tunnelled, ==, MIGRATE_LIVE | MIGRATE_PERSIST_DEST | MIGRATE_PEER2PEER | MIGRATE_TUNNELLED);
+    params_add_string(params, MIGRATE_PARAM_LISTEN_ADDRESS, "192.0.2.2");
+    params_add_string(params, MIGRATE_PARAM_URI, "tcp://192.0.2.2");
+    params_add_int(params, "parallel.connections", 4);
+    params_add_ullong(params, MIGRATE_PARAM_BANDWIDTH, 7);
+    fitting = migrate_params_for_tunnel(params);
+    g_assert_cmpuint(fitting->count, ==, 1);
+    g_assert_cmpuint(params_get_ullong(fitting, MIGRATE_PARAM_BANDWIDTH, 0), ==, 7);
+    g_assert_cmpuint(nothing->count, ==, 0);
+    g_assert_true(migrate_flags_check(tunnelled, "f", &error) && migrate_params_check(fitting, tunnelled, &error));
+    g_assert_null(migrate_tunnel_refusal(flags));
+    g_assert_nonnull(migrate_tunnel_refusal(flags | MIGRATE_NON_SHARED_INC));
+    g_assert_nonnull(migrate_tunnel_refusal(flags | MIGRATE_TLS));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/phase/flags/a-tunnel-takes-what-fits-into-one-stream", a_tunnel_takes_what_fits_into_one_stream);
     g_test_add_func("/phase/flags/every-bit-has-a-name", every_bit_has_a_name);
     g_test_add_func("/phase/flags/what-is-not-served-is-refused-by-name",
                     what_is_not_served_is_refused_by_name);

@@ -254,6 +254,8 @@ AWAITS gboolean service_domain_migrate_set_max_downtime(
 AWAITS gboolean service_domain_migrate_get_max_downtime(
     Call *call, const RemoteDomainMigrateGetMaxDowntimeArgs *args,
     RemoteDomainMigrateGetMaxDowntimeRet *ret, GError **error);
+gboolean service_migration_open_relay(Call *call, const FerryMigrationOpenRelayArgs *args,
+                                      void *ret, GError **error);
 AWAITS gboolean service_migration_resolve(Call *call, const FerryMigrationResolveArgs *args,
                                           void *ret, GError **error);
 

@@ -127,6 +127,7 @@ enum {
     FEATURE_EVENT_CALLBACKS = 14,
     FEATURE_CLOSE_CALLBACK = 15,
     FEATURE_NETWORK_UPDATE_ORDER = 16,
+    FEATURE_FERRY = 0x46657272, /* our own: it is a ferryd */
 };
 
 /* Version 2 of the migration protocol (3) is answered 1 as stock does; nobody falls back to it
@@ -143,6 +144,7 @@ static const int features[] = {
     FEATURE_EVENT_CALLBACKS,
     FEATURE_CLOSE_CALLBACK,
     FEATURE_NETWORK_UPDATE_ORDER,
+    FEATURE_FERRY,
 };
 
 gboolean service_connect_supports_feature(Call *call, const RemoteConnectSupportsFeatureArgs *args,

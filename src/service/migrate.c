@@ -269,7 +269,7 @@ AWAITS static gboolean perform(Call *call, const WireDomain *dom, const char *dc
         return_cookie(call, g_bytes_new(NULL, 0), ret_cookie, ret_cookie_len);
         return TRUE;
     }
-    if (!route.uri)
+    if (!route.uri && !(migration_of(domain) && migration_of(domain)->relay_fd >= 0))
         return error_set(error, ERROR_INVALID_ARG, "no migration URI: the destination gave none, and the user neither");
     if (migration_of(domain) && migration_of(domain)->is_peer_to_peer)
         return error_set(error, ERROR_OPERATION_INVALID,
@@ -299,6 +299,48 @@ AWAITS gboolean service_domain_migrate_perform3_params(Call *call, const RemoteD
 
     return params && perform(call, &args->dom, args->dconnuri, params, args->cookie_in, args->cookie_in_len, args->flags,
                              &ret->cookie_out, &ret->cookie_out_len, error);
+}
+
+static void relay_ended(CallerStream *stream, CallerStreamEnd end, void *data)
+{
+    g_autoptr(Migration) migration = data;
+
+    if (migration->cut_data == stream) {
+        migration->cut_data = NULL;
+        migration->cut_stream = NULL;
+    }
+}
+
+/* QEMU's pipe has its reader in this stream, and nothing else makes a blocked write return. */
+static void cut_relay(void *data)
+{
+    g_autoptr(GError) cause = error_new(ERROR_OPERATION_ABORTED, "the migration that it carried has been given up");
+
+    caller_stream_fail(data, cause);
+}
+
+/* The client that leads carries the memory to the destination itself: the stream is what Perform is to send. */
+gboolean service_migration_open_relay(Call *call, const FerryMigrationOpenRelayArgs *args, void *ret, GError **error)
+{
+    g_autoptr(Domain) domain = service_find(&args->dom, error);
+    g_autoptr(Migration) migration = NULL;
+    CallerStream *stream;
+    auto_fd int read_fd = -1;
+    auto_fd int write_fd = -1;
+
+    if (!domain || !service_check_flags(args->flags, 0, "migration_open_relay", error) ||
+        !pump_pipe(&read_fd, &write_fd, error) ||
+        !source_set_relay(domain, fd_steal(&write_fd), caller_name(call_caller(call)), error))
+        return FALSE;
+    migration = migration_ref(migration_of(domain));
+    lead_take(migration, call);
+    stream = call_open_stream(call, fd_steal(&read_fd), relay_ended, migration, error);
+    if (!stream)
+        return FALSE;
+    migration->cut_data = stream;
+    migration->cut_stream = cut_relay;
+    migration_ref(migration); /* relay_ended drops it */
+    return TRUE;
 }
 
 /* --- Finish ------------------------------------------------------------------------------------------------------- */
