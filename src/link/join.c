@@ -18,6 +18,7 @@
 
 #define JOIN_STACK_SIZE (256 * 1024)
 #define JOIN_PIPE_SIZE  (1024 * 1024)
+#define DISCARD_SIZE    (64 * 1024)
 
 /* One direction.  Its bytes wait in the sender's socket, not here, whenever the receiver is slow:
  * nothing is read as long as the pipe holds something. */
@@ -35,7 +36,7 @@ struct Join {
     JoinSide a, b;
     Flow flows[2]; /* from a, from b */
     int wake_fd;
-    atomic_bool is_stopped;
+    atomic_bool is_stopped, is_freed, has_lost;
     JoinFunc on_end;
     void *data;
 };
@@ -100,7 +101,8 @@ static gboolean flow_move(Flow *flow, GError **error)
         (!flow_fill(flow, error) || !flow_drain(flow, error)))
         return FALSE;
     if (flow->held == 0 && flow->has_ended) {
-        shutdown(flow->to->fd, SHUT_WR); /* it may be gone already, which tells it as well */
+        if (!flow->to->is_spared)
+            shutdown(flow->to->fd, SHUT_WR); /* it may be gone already, which tells it as well */
         flow->is_done = TRUE;
     }
     return TRUE;
@@ -142,7 +144,27 @@ static JoinEnd run(Join *join, GError **error)
 static void shut(const Join *join)
 {
     shutdown(join->a.fd, SHUT_RDWR);
-    shutdown(join->b.fd, SHUT_RDWR);
+    if (!join->b.is_spared)
+        shutdown(join->b.fd, SHUT_RDWR);
+}
+
+/* What b still says, until it ends by itself. */
+static void discard(Join *join)
+{
+    guint8 piece[DISCARD_SIZE];
+
+    while (!atomic_load(&join->is_freed)) {
+        struct pollfd polled[2] = {{.fd = join->b.fd, .events = POLLIN},
+                                   {.fd = join->wake_fd, .events = POLLIN}};
+        ssize_t got = recv(join->b.fd, piece, sizeof piece, MSG_DONTWAIT);
+        uint64_t count;
+
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+            return;
+        if (got < 0 && poll(polled, G_N_ELEMENTS(polled), -1) > 0 && polled[1].revents &&
+            read(join->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+            return;
+    }
 }
 
 static void *join_main(void *data)
@@ -153,8 +175,11 @@ static void *join_main(void *data)
 
     pthread_setname_np(pthread_self(), "join");
     end = run(join, &error);
+    atomic_store(&join->has_lost, end != JOIN_ENDED);
     shut(join); /* whatever ended the one ends the other */
     join->on_end(join, end, end == JOIN_FAILED ? error : NULL, join->data);
+    if (join->b.is_spared)
+        discard(join);
     return NULL;
 }
 
@@ -233,6 +258,11 @@ void join_stop(Join *join)
         ;
 }
 
+gboolean join_has_lost(const Join *join)
+{
+    return atomic_load(&join->has_lost);
+}
+
 uint64_t join_bytes_from_a(const Join *join)
 {
     return atomic_load_explicit(&join->flows[0].bytes, memory_order_relaxed);
@@ -247,6 +277,7 @@ void join_free(Join *join)
 {
     if (!join)
         return;
+    atomic_store(&join->is_freed, TRUE);
     join_stop(join);
     pthread_join(join->thread, NULL);
     join_release(join);

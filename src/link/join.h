@@ -7,7 +7,10 @@
  *   lane ──splice──▶ pipe ──splice──▶ QEMU's socket
  *
  * The end of one direction is passed on (shutdown(SHUT_WR)) behind its last byte, and the other
- * direction goes on.  A failure of either socket ends both directions. */
+ * direction goes on.  A failure of either socket ends both directions.
+ *
+ * A side may be spared: it never sees an end that it has not brought about.  What it says when the
+ * other side is gone is thrown away, and join_has_lost tells so before the first such byte. */
 #pragma once
 
 #include <glib.h>
@@ -22,21 +25,25 @@ typedef enum {
 } JoinEnd;
 
 /* Called exactly once, on the join's thread, without the floor: whoever lives on the loop posts it
- * there.  error is NULL unless JOIN_FAILED. */
+ * there.  error is NULL unless JOIN_FAILED.  For a side that is spared the thread goes on. */
 typedef void (*JoinFunc)(Join *join, JoinEnd end, const GError *error, void *data);
 
 typedef struct {
-    int fd;           /* a connected stream socket; the join takes it */
-    const char *name; /* for errors: "cannot write to NAME"; must outlive the join */
+    int fd;             /* a connected stream socket; the join takes it */
+    const char *name;   /* for errors: "cannot write to NAME"; must outlive the join */
+    gboolean is_spared; /* b only */
 } JoinSide;
 
 /* Takes both sockets in any case.  on_end may come before this has returned. */
 Join *join_start(JoinSide a, JoinSide b, JoinFunc on_end, void *data, GError **error);
 
-/* Ends it now, in the middle of whatever it does, and lets both other ends know.  Waits for
- * nothing: the abort that always works.  From any thread, repeatable. */
+/* Ends it now, in the middle of whatever it does, and lets both other ends know, unless spared.
+ * Waits for nothing: the abort that always works.  From any thread, repeatable. */
 void join_stop(Join *join);
 
+/* It failed or was stopped: something that was said may not arrive.  True before anything is thrown
+ * away. */
+gboolean join_has_lost(const Join *join);
 /* Bytes that have left on the other side. */
 uint64_t join_bytes_from_a(const Join *join);
 uint64_t join_bytes_from_b(const Join *join);

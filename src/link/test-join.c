@@ -68,7 +68,7 @@ static void tcp_pair(int pair[2])
     g_assert_cmpint(pair[1], >=, 0);
 }
 
-static void rig_init(Rig *rig)
+static void rig_init_sparing(Rig *rig, gboolean is_spared)
 {
     int tcp[2], local[2];
     g_autoptr(GError) error = NULL;
@@ -80,9 +80,14 @@ static void rig_init(Rig *rig)
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, local), ==, 0);
     rig->lane = tcp[0];
     rig->local = local[0];
-    rig->join = join_start((JoinSide){tcp[1], "the lane"}, (JoinSide){local[1], "QEMU"}, on_end,
-                           &rig->record, &error);
+    rig->join = join_start((JoinSide){tcp[1], "the lane", FALSE},
+                           (JoinSide){local[1], "QEMU", is_spared}, on_end, &rig->record, &error);
     g_assert_no_error(error);
+}
+
+static void rig_init(Rig *rig)
+{
+    rig_init_sparing(rig, FALSE);
 }
 
 static void rig_clear(Rig *rig)
@@ -290,6 +295,45 @@ static void a_reset_ends_the_other_side(void)
     }
 }
 
+/* Whatever becomes of the lane, QEMU goes on talking to a wall that never lets it wait. */
+static void a_spared_side_sees_no_end(void)
+{
+    for (int i = 0; i < 3; i++) {
+        g_auto(Rig) rig = {0};
+        g_autofree guint8 *block = g_malloc0(MANY);
+        struct pollfd quiet = {.events = POLLIN};
+        char byte;
+
+        rig_init_sparing(&rig, TRUE);
+        answer(rig.local, rig.lane, 'x');
+        answer(rig.lane, rig.local, 'y');
+        g_assert_false(join_has_lost(rig.join));
+        if (i == 0) {
+            join_stop(rig.join);
+        } else if (i == 1) {
+            struct linger hard = {.l_onoff = 1};
+
+            setsockopt(rig.lane, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+            fd_clear(&rig.lane);
+        } else {
+            shutdown(rig.lane, SHUT_WR); /* the other host says nothing more, and still listens */
+            g_assert_cmpint(send(rig.local, "z", 1, MSG_NOSIGNAL), ==, 1);
+            g_assert_cmpint(recv(rig.lane, &byte, 1, 0), ==, 1);
+            fd_clear(&rig.lane);
+        }
+        for (size_t sent = 0; sent < MANY;) {
+            ssize_t len = send(rig.local, block, MANY - sent, MSG_NOSIGNAL);
+
+            g_assert_cmpint(len, >, 0);
+            sent += (size_t)len;
+        }
+        g_assert_cmpint(record_wait(&rig.record), ==, i == 0 ? JOIN_STOPPED : JOIN_FAILED);
+        g_assert_true(join_has_lost(rig.join));
+        quiet.fd = rig.local;
+        g_assert_cmpint(poll(&quiet, 1, 0), ==, 0); /* neither a byte nor an end */
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -301,5 +345,6 @@ int main(int argc, char **argv)
     g_test_add_func("/link/join/stop-ends-both-at-once", stop_ends_both_at_once);
     g_test_add_func("/link/join/freeing-one-that-runs-stops-it", freeing_one_that_runs_stops_it);
     g_test_add_func("/link/join/a-reset-ends-the-other-side", a_reset_ends_the_other_side);
+    g_test_add_func("/link/join/a-spared-side-sees-no-end", a_spared_side_sees_no_end);
     return g_test_run();
 }
