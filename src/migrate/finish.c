@@ -282,10 +282,21 @@ void dest_answered(Migration *migration, OwnerHeard heard)
 
 /* --- the call ------------------------------------------------------------------------------------------------------ */
 
-static gboolean find(const DestFinish *request, Migration **ret_migration, GError **error)
+/* Where it is just being refused by itself (its QEMU has ended), that is the answer, as soon as it is durable. */
+AWAITS static void await_refusal(const char *name)
 {
-    Migration *migration = migration_find_incoming(request->name);
+    g_autoptr(Migration) migration = migration_find_incoming(name) ? migration_ref(migration_find_incoming(name)) : NULL;
 
+    while (migration && migration->is_refusing && migration_wait(migration, -1, NULL))
+        ;
+}
+
+AWAITS static gboolean find(const DestFinish *request, Migration **ret_migration, GError **error)
+{
+    Migration *migration;
+
+    await_refusal(request->name);
+    migration = migration_find_incoming(request->name);
     if (!migration)
         return error_set(error, ERROR_NO_DOMAIN, "Domain not found: no domain with matching name '%s'", request->name);
     if (migration->task)
@@ -355,6 +366,7 @@ AWAITS static void refuse_task(void *data)
     if (migration->is_ended || migration->task || migration_word(migration) != WORD_PREPARED)
         return;
     migration->task = task_current();
+    migration->is_refusing = TRUE;
     task_shield();
     arrive_stop(migration);
     arrive_wait(migration);
@@ -365,6 +377,8 @@ AWAITS static void refuse_task(void *data)
         migration_end(migration, migration->stream_error ?: "refused");
     if (migration->is_caller_lost)
         migration_forget_incoming(migration);
+    migration->is_refusing = FALSE;
+    condition_signal(migration->changed);
     task_unshield();
 }
 

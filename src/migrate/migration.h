@@ -77,6 +77,7 @@ typedef struct Migration {
     gboolean is_cont_unanswered;   /* QEMU was told to run the guest and did not say whether it does */
     gboolean is_stream_attached;   /* QEMU has its descriptor */
     gboolean is_definition_owed;   /* it could not be written yet */
+    gboolean is_refusing;          /* on a task of its own */
     OwnerHeard answer_heard;       /* TOLD: what became of the answer */
     Timer *answer_timer;           /* TOLD: until the wait for the acknowledgement is called doubt */
     char *stream_error;
