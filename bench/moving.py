@@ -93,9 +93,10 @@ def cpu_s(host, daemon):
     return total / CLOCK_TICKS
 
 
-def managed(daemon, client, memory_mib, append, mode=()):
+def managed(daemon, client, memory_mib, append, mode=(), dress=lambda lab: None):
     """The same back and forth between two hosts of the lab, so that both have been source and destination."""
     with Lab() as lab:
+        dress(lab)
         emulator = trace.install(lab.shared / "bin")
         for host in lab.hosts:
             host.start_daemon(daemon, **({"config": {"emulator_dirs": f"/usr/bin {emulator.parent}", "log_level": "info"}} if daemon == "ferryd" else {}))

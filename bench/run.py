@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """make bench: bare QEMU, stock virsh with libvirtd, and Ferry, side by side in one run.
 
-run.py [--build DIR] [--rounds N] [--only move|tunnel|daemon|strangers] [--stacks bare,stock,ferry] [--json FILE]
+run.py [--build DIR] [--rounds N] [--only move|lanes|tunnel|daemon|strangers] [--stacks bare,stock,ferry] [--json FILE]
 
 Not a test: the numbers are printed beside each other with their ratios, nothing fails for being slow.
 All values are medians of the rounds.
@@ -23,6 +23,7 @@ sys.path[:0] = [str(TOP / "tests"), str(TOP / "tests/guest"), str(TOP / "bench")
 
 import daemons      # noqa: E402
 import disturbed    # noqa: E402
+import lanes        # noqa: E402
 import moving       # noqa: E402
 
 STACKS = {"bare": None, "stock": ("libvirtd", "virsh"), "ferry": ("ferryd", "ferry")}
@@ -114,6 +115,25 @@ def bench_tunnel(columns, rounds):
     ], columns, [("Ferry/stock", "ferry", "stock")])
 
 
+def bench_lanes(columns, rounds):
+    for title, memory_mib, touched_mib, rate in lanes.SCENES:
+        samples, complaints = moving.side_by_side(lanes.stacks(columns, STACKS, memory_mib, touched_mib, rate), rounds)
+        for complaint in complaints:
+            print(complaint, file=sys.stderr)
+        collected[f"lanes {title}"] = {f"{way} {stack}": [dataclasses.asdict(one) for one in found] for (way, stack), found in samples.items()}
+        rates = {way: {stack: touched_mib * 1000 / moving.median(samples[way, stack], "qemu_ms") for stack in columns if samples[way, stack]}
+                 for way in lanes.WAYS}
+        one, several = lanes.WAYS
+        rows = [(f"{way}, MiB/s", rates[way], "{:.0f}") for way in lanes.WAYS]
+        rows.append((f"{several}/{one}", {stack: rates[several][stack] / rates[one][stack] for stack in columns
+                                          if stack in rates[one] and stack in rates[several]}, "{:.2f}"))
+        for way in lanes.WAYS:
+            rows.append((f"{way}: daemons' CPU, ms per GiB",
+                         {stack: moving.median(samples[way, stack], "cpu_ms") * 1024 / touched_mib for stack in columns
+                          if stack != "bare" and samples[way, stack]}, "{:.0f}"))
+        table(f"Lanes, {title}, {touched_mib} MiB touched, {rounds} rounds", rows, columns, [("Ferry/stock", "ferry", "stock"), ("Ferry/bare", "ferry", "bare")])
+
+
 def bench_daemons(columns):
     columns = [name for name in columns if name != "bare"]
     weights = {}
@@ -154,7 +174,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=str(TOP / "build"))
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--only", action="append", choices=("move", "tunnel", "daemon", "strangers"))
+    parser.add_argument("--only", action="append", choices=("move", "lanes", "tunnel", "daemon", "strangers"))
     parser.add_argument("--stacks", default="bare,stock,ferry")
     parser.add_argument("--json")
     arguments = parser.parse_args()
@@ -165,11 +185,13 @@ def main():
             return 1
         os.execv(sudo, [sudo, sys.executable, *sys.argv])
     os.environ["FERRY_BUILD"] = str(pathlib.Path(arguments.build).resolve())
-    only = arguments.only or ["move", "tunnel", "daemon", "strangers"]
+    only = arguments.only or ["move", "lanes", "tunnel", "daemon", "strangers"]
     columns = available(arguments.stacks.split(","))
     print(machine())
     if "move" in only:
         bench_moves(columns, arguments.rounds)
+    if "lanes" in only:
+        bench_lanes(columns, arguments.rounds)
     if "tunnel" in only:
         bench_tunnel(columns, arguments.rounds)
     if "daemon" in only:

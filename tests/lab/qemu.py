@@ -82,7 +82,7 @@ class Qmp:
 class Qemu:
     """A QEMU with a monitor and a serial console on unix sockets below `folder`."""
 
-    def __init__(self, folder, *arguments, memory_mib=64, kernel=None, append="", incoming=False, machine="q35"):
+    def __init__(self, folder, *arguments, memory_mib=64, kernel=None, append="", incoming=False, machine="q35", popen=subprocess.Popen):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.serial = self.folder / "serial.sock"
@@ -94,7 +94,7 @@ class Qemu:
             argv += ["-kernel", str(kernel), "-append", append]
         if incoming:
             argv += ["-incoming", "defer"]
-        self.process = subprocess.Popen(argv + list(arguments), stdin=subprocess.DEVNULL)
+        self.process = popen(argv + list(arguments), stdin=subprocess.DEVNULL)
         try:
             self.qmp = Qmp(self.monitor)
         except BaseException:
