@@ -13,6 +13,7 @@
 #include "migrate/candidate.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
+#include "migrate/lane-kind.h"
 #include "migrate/migration.h"
 #include "migrate/step.h"
 #include "model/guest-def.h"
@@ -44,16 +45,45 @@ AWAITS static void arrive_end_guest(Migration *migration)
 
 AWAITS static gboolean arrive_capabilities(Migration *migration, GError **error)
 {
-    const char *const direct[] = {"late-block-activate", "return-path", NULL};
+    const char *const direct[] = {"late-block-activate", "return-path", migration->channels ? "multifd" : NULL, NULL};
     const char *const carried[] = {"late-block-activate", NULL};
+    QemuGuest *guest = migration->domain->guest;
+    g_autoptr(Params) params = params_new();
 
-    return qemu_migrate_set_capabilities(migration->domain->guest, migration->is_carried ? carried : direct, error);
+    if (!qemu_migrate_set_capabilities(guest, migration->is_carried ? carried : direct, error))
+        return FALSE;
+    if (!migration->channels)
+        return TRUE;
+    params_add_uint(params, "multifd-channels", migration->channels);
+    return qemu_migrate_set_parameters(guest, params, error);
+}
+
+/* For several connections QEMU listens itself; a lone one it gets when that is there. */
+AWAITS static gboolean arrive_serve(Migration *migration, GError **error)
+{
+    g_autofree char *uri = NULL;
+    QemuGuest *guest = migration->domain->guest;
+
+    if (!migration->bundle)
+        return TRUE;
+    if (!bundle_serve(migration->bundle, guest, &uri, error) || !qemu_migrate_incoming(guest, uri, error))
+        return FALSE;
+    migration->is_stream_attached = TRUE;
+    bundle_go(migration->bundle);
+    return TRUE;
+}
+
+AWAITS static void arrive_end_lanes(Migration *migration)
+{
+    if (migration->bundle)
+        bundle_stop(migration->bundle);
 }
 
 static const Step arrive_steps[] = {
     /* name          run                  undo              */
     {"guest",        arrive_guest,        arrive_end_guest},
     {"capabilities", arrive_capabilities, NULL},
+    {"lanes",        arrive_serve,        arrive_end_lanes},
     {NULL},
 };
 static const StepList arrive_list = {"arrive", arrive_steps};
@@ -148,15 +178,38 @@ AWAITS static void attach_task(void *data)
     condition_signal(migration->changed);
 }
 
-static void take_memory(Migration *migration, int fd, const char *peer)
+static void attach_soon(Migration *migration, int fd)
 {
     Attach *attach = g_new0(Attach, 1);
 
-    log_info("memory of domain '%s' comes from %s", migration->journal->name, peer);
-    route_keep_duplicate(&migration->route, fd);
     attach->migration = migration_ref(migration);
     attach->fd = fd;
     task_spawn("migration-attach", attach_task, attach, attach_free);
+}
+
+static gboolean is_expected(const Migration *migration, LaneName name)
+{
+    return name.number < (name.purpose == LANE_MULTIFD ? migration->channels
+                                                       : lane_count(name.purpose, migration->flags, NULL));
+}
+
+/* To QEMU, as it takes it. */
+static void take_lane(Migration *migration, LaneName name, int fd, const char *peer)
+{
+    g_autofree char *title = lane_name_format(name);
+
+    if (!is_expected(migration, name)) {
+        log_warning("domain '%s': no use for a lane '%s' from %s", migration->journal->name, title, peer);
+        close(fd);
+        return;
+    }
+    log_write(name.purpose == LANE_MEMORY ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, NULL, "%s of domain '%s' comes from %s", title,
+              migration->journal->name, peer);
+    route_keep_duplicate(&migration->route, fd);
+    if (lane_is_joined(name.purpose, SIDE_DESTINATION, migration->flags))
+        bundle_add(migration->bundle, name, fd);
+    else
+        attach_soon(migration, fd);
 }
 
 /* --- lanes ---------------------------------------------------------------------------------------------------------- */
@@ -233,18 +286,10 @@ static void on_lane(LaneName name, int fd, const char *peer, void *data)
 {
     Migration *migration = data;
 
-    switch (name.purpose) {
-    case LANE_PACT:
+    if (name.purpose == LANE_PACT)
         take_pact(migration, fd, peer, FALSE);
-        break;
-    case LANE_MEMORY:
-        take_memory(migration, fd, peer);
-        break;
-    default:
-        log_warning("domain '%s': no use for a lane '%s' from %s", migration->journal->name,
-                    enum_name(lane_purpose_names, (int)name.purpose), peer);
-        close(fd);
-    }
+    else
+        take_lane(migration, name, fd, peer);
 }
 
 /* --- calling back: for a network that lets only us open connections ------------------------------------------------- */
@@ -312,7 +357,7 @@ void arrive_expect(Migration *migration)
     if (!route->listener)
         return;
     if (!migration->is_peer_ferry) {
-        lane_listener_expect_stock(route->listener, on_lane, migration);
+        lane_listener_expect_stock(route->listener, migration->channels, on_lane, migration);
         return;
     }
     if (!route_terms(migration, &terms, NULL))

@@ -58,6 +58,8 @@ static void shut_lane(void *data)
     Migration *migration = data;
 
     route_shut_lanes(&migration->route);
+    if (migration->bundle)
+        bundle_stop(migration->bundle);
     if (migration->cut_stream)
         migration->cut_stream(migration->cut_data);
 }

@@ -33,6 +33,8 @@ struct LaneListener {
     uint16_t port;
     char *guest;
     gboolean is_stock;
+    unsigned channels;   /* that a stock source may open, and has opened: */
+    unsigned channels_let_in;
     HelloTerms terms;
     OwnerSide side;
     Watch *watch;
@@ -128,8 +130,9 @@ static void set_low_water(int fd, int bytes)
 
 static void waiting_on_magic(int fd, unsigned events, void *data)
 {
-    static const LaneName main_stream = {LANE_MEMORY, 0};
     Waiting *waiting = data;
+    LaneListener *listener = waiting->listener;
+    LaneName name = {LANE_MEMORY, 0};
     char magic[4];
     ssize_t got = recv(fd, magic, sizeof magic, MSG_PEEK | MSG_DONTWAIT);
 
@@ -139,7 +142,9 @@ static void waiting_on_magic(int fd, unsigned events, void *data)
         waiting_drop(waiting, "it ended before QEMU's magic");
         return;
     }
-    if (memcmp(magic, LANE_MAGIC, (size_t)got) != 0) {
+    if (memcmp(magic, LANE_MAGIC_CHANNEL, (size_t)got) == 0) {
+        name = (LaneName){LANE_MULTIFD, listener->channels_let_in};
+    } else if (memcmp(magic, LANE_MAGIC, (size_t)got) != 0) {
         waiting_drop(waiting, "it does not begin with QEMU's magic");
         return;
     }
@@ -147,13 +152,15 @@ static void waiting_on_magic(int fd, unsigned events, void *data)
         waiting_drop(waiting, "it ended within QEMU's magic"); /* SO_RCVLOWAT: fewer bytes wake us only at the end */
         return;
     }
-    if (g_hash_table_contains(waiting->listener->let_in, lane_key(main_stream))) {
+    if (name.purpose == LANE_MULTIFD ? listener->channels_let_in == listener->channels
+                                     : g_hash_table_contains(listener->let_in, lane_key(name))) {
         waiting_drop(waiting, "the guest's memory comes on another connection");
         return;
     }
+    listener->channels_let_in += name.purpose == LANE_MULTIFD;
     set_low_water(fd, 1);
     g_clear_pointer(&waiting->watch, watch_free); /* before the descriptor can be reused */
-    let_in(waiting, main_stream, fd_steal(&waiting->fd));
+    let_in(waiting, name, fd_steal(&waiting->fd));
 }
 
 /* --- accepting ------------------------------------------------------------------------------------------------------ */
@@ -188,7 +195,7 @@ static void admit(LaneListener *listener, int accepted, const struct sockaddr_st
     waiting->host = address_format(address);
     waiting->peer = g_strdup_printf("%s port %u", waiting->host, address_port(address));
     lane_tune(accepted);
-    if (listener->waiting->len >= LANE_WAITING_MAX)
+    if (listener->waiting->len >= LANE_WAITING_MAX + listener->channels)
         make_room(listener);
     g_ptr_array_add(listener->waiting, waiting);
     if (!listener->is_stock) {
@@ -245,9 +252,10 @@ void lane_listener_expect(LaneListener *listener, const HelloTerms *terms, Owner
     expect(listener, fn, data);
 }
 
-void lane_listener_expect_stock(LaneListener *listener, LaneFunc fn, void *data)
+void lane_listener_expect_stock(LaneListener *listener, unsigned channels, LaneFunc fn, void *data)
 {
     listener->is_stock = TRUE;
+    listener->channels = channels;
     expect(listener, fn, data);
 }
 
@@ -349,4 +357,14 @@ AWAITS gboolean lane_connect(const char *host, uint16_t port, int64_t timeout_ms
     }
     g_propagate_error(error, g_steal_pointer(&why));
     return FALSE;
+}
+
+AWAITS gboolean lane_connect_beside(int fd, int64_t timeout_ms, int *ret_fd, GError **error)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+
+    if (getpeername(fd, (struct sockaddr *)&address, &len) < 0)
+        return error_errno(error, "cannot open another lane beside the first");
+    return connect_one(&address, timeout_ms, ret_fd, error);
 }

@@ -15,7 +15,8 @@
 #define LANE_SILENCE_MS (30 * 1000)
 #define LANE_MAGIC_TIMEOUT_MS (10 * 1000)
 #define LANE_WAITING_MAX 64 /* connected, not yet proven; beyond it the oldest of the busiest address goes */
-#define LANE_MAGIC "QEVM" /* the first four bytes of QEMU's stream */
+#define LANE_MAGIC "QEVM"                     /* the first four bytes of QEMU's stream, */
+#define LANE_MAGIC_CHANNEL "\x11\x22\x33\x44" /* and of each of its channels */
 
 /* Gets a connection that was let in (takes fd; peer is borrowed).  On the loop thread. */
 typedef void (*LaneFunc)(LaneName name, int fd, const char *peer, void *data);
@@ -29,15 +30,17 @@ LaneListener *lane_listen(const struct sockaddr_storage *address, uint16_t port,
 uint16_t lane_listener_port(const LaneListener *listener);
 /* Lets in who proves to be the other party of these terms, each lane once. */
 void lane_listener_expect(LaneListener *listener, const HelloTerms *terms, OwnerSide side, LaneFunc fn, void *data);
-/* Lets in one connection that begins with QEMU's magic, as the main stream of a stock source.  Whoever knows the magic
- * gets in: a stock host can prove nothing. */
-void lane_listener_expect_stock(LaneListener *listener, LaneFunc fn, void *data);
+/* Lets in one connection that begins with QEMU's magic, as the main stream of a stock source, and so many channels that
+ * begin with theirs.  Whoever knows the magic gets in: a stock host can prove nothing. */
+void lane_listener_expect_stock(LaneListener *listener, unsigned channels, LaneFunc fn, void *data);
 void lane_listener_free(LaneListener *listener);
 
 /* For a stock destination: resolves host (on a worker) and connects to the first address that answers.  Each address gets
  * timeout_ms.  *ret_address: the literal that won, "192.0.2.1:49152"; may be NULL. */
 AWAITS gboolean lane_connect(const char *host, uint16_t port, int64_t timeout_ms, int *ret_fd, char **ret_address,
                              GError **error);
+/* One more connection to where fd goes. */
+AWAITS gboolean lane_connect_beside(int fd, int64_t timeout_ms, int *ret_fd, GError **error);
 /* The options every lane has. */
 void lane_tune(int fd);
 

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "migrate/check.h"
+#include "migrate/lane-kind.h"
 #include "migrate/recover.h"
 #include "migrate/reserve.h"
 #include "model/guest-def.h"
@@ -87,6 +88,7 @@ void migration_unref(Migration *migration)
     qemu_guest_unsubscribe(migration->subscription);
     timer_free(migration->silence);
     route_clear(&migration->route);
+    bundle_free(migration->bundle);
     guest_def_free(migration->incoming);
     reserve_drop(migration);
     check_scene_unref(migration->scene);
@@ -211,6 +213,7 @@ void migration_end(Migration *migration, const char *cause)
         pact_say_text(migration->route.pact, PACT_REFUSED, migration->journal->cause ?: "refused");
     g_clear_pointer(&migration->silence, timer_free);
     route_close(&migration->route);
+    g_clear_pointer(&migration->bundle, bundle_free);
     g_clear_pointer(&migration->subscription, qemu_guest_unsubscribe);
     g_clear_pointer(&migration->scene, check_scene_unref);
     reserve_drop(migration);
@@ -300,6 +303,17 @@ void migration_watch(Migration *migration)
 {
     if (!migration->subscription)
         migration->subscription = qemu_guest_subscribe(migration->domain->guest, &watch_events, migration);
+}
+
+static void on_bundle(void *data)
+{
+    condition_signal(((Migration *)data)->changed);
+}
+
+void migration_make_bundle(Migration *migration)
+{
+    if (!migration->is_carried && lane_any_is_joined(migration->side, migration->flags) && !migration->bundle)
+        migration->bundle = bundle_new(migration->side, migration->journal->name, on_bundle, migration);
 }
 
 AWAITS gboolean migration_wait(Migration *migration, int64_t timeout_ms, GError **error)

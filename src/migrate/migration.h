@@ -13,6 +13,7 @@
 #include "host/port.h"
 #include "loop/loop.h"
 #include "loop/task.h"
+#include "migrate/bundle.h"
 #include "migrate/journal.h"
 #include "migrate/owner.h"
 #include "migrate/record.h"
@@ -52,6 +53,9 @@ typedef struct Migration {
     QemuSubscription *subscription;
     Task *interruptible;           /* waits for the other host, and an abort, a lost leader or QEMU's end cut that short */
     Condition *changed;            /* status, is_qemu_dead, abort, caller lost, connection handed over */
+
+    unsigned channels;             /* of --parallel; 0: one connection carries it all */
+    Bundle *bundle;                /* lanes that QEMU takes no descriptor for; NULL: it gets one */
 
     /* source */
     void (*cut_stream)(void *data); /* tunnelled: frees a QEMU that is blocked on its pipe; NULL: there is none */
@@ -148,6 +152,8 @@ void migration_interrupt(Migration *migration);
 /* Around such a wait.  end is FALSE with an error if it was interrupted, however is_ok the wait was. */
 void migration_interruptible_begin(Migration *migration);
 gboolean migration_interruptible_end(Migration *migration, gboolean is_ok, GError **error);
+/* If one of its lanes is joined on this side. */
+void migration_make_bundle(Migration *migration);
 
 /* Follows QEMU's events from here on. */
 void migration_watch(Migration *migration);

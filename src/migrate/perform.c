@@ -11,6 +11,7 @@
 #include "migrate/approach.h"
 #include "migrate/check.h"
 #include "migrate/handover.h"
+#include "migrate/lane-kind.h"
 #include "migrate/numbers.h"
 #include "migrate/source.h"
 #include "phase/fallback.h"
@@ -22,17 +23,18 @@
 /* The run of one Perform; its steps find it through the migration. */
 typedef struct {
     const SourceRoute *route;
-    int fd; /* what QEMU gets */
+    int fd; /* what QEMU gets; -1: it connects to the bundle */
 } PerformRun;
 
 /* What ended it: the user, the client, QEMU, or the way. */
 AWAITS static gboolean describe_failure(Migration *migration, GError **error)
 {
     Domain *domain = migration->domain;
+    const char *lane = bundle_failure(migration->bundle); /* the cause or the effect of what the others say */
 
     if (migration->refusal)
-        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: %s does not take domain '%s': %s",
-                         migration->journal->peer, domain->name, migration->refusal);
+        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: %s does not take domain '%s': %s%s%s",
+                         migration->journal->peer, domain->name, migration->refusal, lane ? "; " : "", lane ?: "");
     if (migration->abort_reason)
         return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' %s",
                          migration->abort_reason);
@@ -46,14 +48,15 @@ AWAITS static gboolean describe_failure(Migration *migration, GError **error)
                          "operation aborted: job 'migration out': the client that led it has gone");
     qemu_migration_info_clear(&migration->info);
     qemu_query_migrate(domain->guest, &migration->info, NULL);
-    return error_set(error, ERROR_OPERATION_FAILED, "operation failed: job 'migration out' failed: %s",
-                     migration->info.error_desc ?: "QEMU gave no reason");
+    return error_set(error, ERROR_OPERATION_FAILED, "operation failed: job 'migration out' failed: %s%s%s",
+                     migration->info.error_desc ?: lane ?: "QEMU gave no reason",
+                     migration->info.error_desc && lane ? "; " : "", migration->info.error_desc && lane ? lane : "");
 }
 
 static gboolean is_given_up(const Migration *migration)
 {
     return migration->is_qemu_dead || !migration->domain->guest || migration->abort_reason || migration->lost_reason ||
-           migration->is_caller_lost || migration->refusal;
+           migration->is_caller_lost || migration->refusal || bundle_is_broken(migration->bundle);
 }
 
 AWAITS gboolean source_check_wanted(Migration *migration, GError **error)
@@ -94,7 +97,8 @@ AWAITS static gboolean connect_stock(Migration *migration, GError **error)
     return TRUE;
 }
 
-AWAITS static gboolean connect_lane(Migration *migration, GError **error)
+/* The main stream.  A stock destination tells it from the channels by its being the first. */
+AWAITS static gboolean connect_memory(Migration *migration, GError **error)
 {
     static const LaneName memory = {LANE_MEMORY, 0};
     PerformRun *run = migration->run;
@@ -104,6 +108,39 @@ AWAITS static gboolean connect_lane(Migration *migration, GError **error)
     if (!connect_stock(migration, error))
         return FALSE;
     route_keep_duplicate(&migration->route, run->fd);
+    return TRUE;
+}
+
+AWAITS static gboolean connect_channel(Migration *migration, LaneName name, int *ret_fd, GError **error)
+{
+    PerformRun *run = migration->run;
+
+    if (migration->is_peer_ferry)
+        return route_open_lane(migration, name, ret_fd, error);
+    if (!lane_connect_beside(run->fd, CONNECT_TIMEOUT_MS, ret_fd, error))
+        return FALSE;
+    route_keep_duplicate(&migration->route, *ret_fd);
+    return TRUE;
+}
+
+AWAITS static gboolean connect_lanes(Migration *migration, GError **error)
+{
+    PerformRun *run = migration->run;
+
+    if (!connect_memory(migration, error))
+        return FALSE;
+    migration_make_bundle(migration);
+    if (!migration->bundle)
+        return TRUE;
+    for (unsigned number = 0; number < migration->channels; number++) {
+        LaneName name = {LANE_MULTIFD, number};
+        int fd = -1;
+
+        if (!connect_channel(migration, name, &fd, error))
+            return FALSE;
+        bundle_add(migration->bundle, name, fd);
+    }
+    bundle_add(migration->bundle, (LaneName){LANE_MEMORY, 0}, fd_steal(&run->fd));
     return TRUE;
 }
 
@@ -120,7 +157,7 @@ AWAITS static gboolean perform_connect(Migration *migration, GError **error)
         return TRUE;
     }
     migration_interruptible_begin(migration);
-    is_connected = connect_lane(migration, &why);
+    is_connected = connect_lanes(migration, &why);
     if (migration_interruptible_end(migration, is_connected, &why))
         return TRUE;
     if (source_check_wanted(migration, error)) /* else it says why */
@@ -138,7 +175,8 @@ AWAITS static void perform_disconnect(Migration *migration)
 AWAITS static gboolean perform_setup(Migration *migration, GError **error)
 {
     /* Without the way back a one-way pipe can carry the stream; with it, completed also means loaded. */
-    const char *const direct[] = {"return-path", NULL}, *const carried[] = {NULL};
+    const char *const direct[] = {"return-path", migration->channels ? "multifd" : NULL, NULL};
+    const char *const carried[] = {NULL};
     g_autoptr(QemuGuest) guest = NULL;
     g_autoptr(Params) params = params_new();
 
@@ -146,6 +184,8 @@ AWAITS static gboolean perform_setup(Migration *migration, GError **error)
         return FALSE;
     guest = qemu_guest_ref(migration->domain->guest);
     params_add_ullong(params, "max-bandwidth", source_bandwidth(migration->bandwidth_mib));
+    if (migration->channels)
+        params_add_uint(params, "multifd-channels", migration->channels);
     return qemu_migrate_set_capabilities(guest, migration->is_carried ? carried : direct, error) &&
            qemu_migrate_set_parameters(guest, params, error);
 }
@@ -167,6 +207,16 @@ AWAITS static gboolean perform_stop(Migration *migration, GError **error)
     return is_stopped;
 }
 
+AWAITS static gboolean start_stream(Migration *migration, QemuGuest *guest, GError **error)
+{
+    PerformRun *run = migration->run;
+    g_autofree char *uri = NULL;
+
+    if (!migration->bundle)
+        return qemu_migrate_fd(guest, run->fd, FALSE, error);
+    return bundle_serve(migration->bundle, guest, &uri, error) && qemu_migrate(guest, uri, FALSE, error);
+}
+
 AWAITS static gboolean perform_start(Migration *migration, GError **error)
 {
     PerformRun *run = migration->run;
@@ -179,7 +229,7 @@ AWAITS static gboolean perform_start(Migration *migration, GError **error)
     guest = qemu_guest_ref(migration->domain->guest);
     migration->status = QEMU_MIGRATION_SETUP;
     task_shield();
-    is_started = qemu_migrate_fd(guest, run->fd, FALSE, error);
+    is_started = start_stream(migration, guest, error);
     if (!is_started) /* no answer is no refusal: what QEMU has begun must be cancelled */
         migration->status = qemu_query_migrate(guest, &info, NULL) ? info.status : QEMU_MIGRATION_NONE;
     task_unshield();
@@ -199,7 +249,7 @@ AWAITS static gboolean perform_memory(Migration *migration, GError **error)
             qemu_migration_info_clear(&migration->info);
             if (!qemu_query_migrate(migration->domain->guest, &migration->info, error))
                 return FALSE;
-            if (migration->info.status == QEMU_MIGRATION_COMPLETED)
+            if (migration->info.status == QEMU_MIGRATION_COMPLETED && bundle_is_whole(migration->bundle))
                 return TRUE;
             return describe_failure(migration, error);
         case QEMU_MIGRATION_FAILED:
@@ -359,6 +409,7 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
     migration->run = &run;
     migration->is_carried = !route->uri;
     migration->is_relayed = migration->is_relayed && migration->is_carried;
+    migration->channels = migration->is_carried ? 0 : lane_count(LANE_MULTIFD, migration->flags, params);
     job_set_long(domain, JOB_ALLOWED_MIGRATION_OUT, "domain_migrate_perform3");
     if (params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0))
         migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0);

@@ -18,6 +18,7 @@
 #include "migrate/check.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
+#include "migrate/lane-kind.h"
 #include "migrate/reserve.h"
 #include "migrate/step.h"
 #include "model/guest-def.h"
@@ -247,6 +248,8 @@ static Migration *new_migration(const DestPrepare *request, Domain *domain, cons
     migration->is_peer_ferry = ferry != NULL;
     migration->is_carried = request->is_tunnelled;
     migration->is_peer_to_peer = !!(request->flags & MIGRATE_PEER2PEER);
+    migration->channels = migration->is_carried ? 0 : lane_count(LANE_MULTIFD, request->flags, request->params);
+    migration_make_bundle(migration);
     return migration;
 }
 

@@ -93,7 +93,7 @@ static const struct {
     { { "compression.xbzrle.cache",   PARAM_ULLONG, FALSE },    TRUE,       FALSE },
     { { "auto_converge.initial",      PARAM_INT,    FALSE },    FALSE,      FALSE },
     { { "auto_converge.increment",    PARAM_INT,    FALSE },    FALSE,      FALSE },
-    { { "parallel.connections",       PARAM_INT,    FALSE },    TRUE,       FALSE },
+    { { MIGRATE_PARAM_CONNECTIONS,    PARAM_INT,    FALSE },    TRUE,       TRUE  },
     { { "tls.destination",            PARAM_STRING, FALSE },    FALSE,      FALSE },
     { { MIGRATE_PARAM_DEST_ADDRESS,   PARAM_STRING, FALSE },    FALSE,      TRUE  },
     { { MIGRATE_PARAM_FALLBACK,       PARAM_STRING, FALSE },    FALSE,      TRUE  },
@@ -151,6 +151,21 @@ static gboolean check_served(const Params *params, GError **error)
     return TRUE;
 }
 
+/* Stock lets QEMU refuse the number when a destination runs already; the words are QEMU's. */
+static gboolean check_connections(const Params *params, uint64_t flags, GError **error)
+{
+    int32_t count = params_get_int(params, MIGRATE_PARAM_CONNECTIONS, 1);
+
+    if (params_find(params, MIGRATE_PARAM_CONNECTIONS) && !(flags & MIGRATE_PARALLEL))
+        return error_set(error, ERROR_INVALID_ARG,
+                         "invalid argument: Turn parallel migration on to tune it");
+    return (count >= 1 && count <= MIGRATE_CONNECTIONS_MAX) ||
+           error_set(error, ERROR_INTERNAL_ERROR,
+                     "internal error: unable to execute QEMU command 'migrate-set-parameters': "
+                     "Parameter 'multifd_channels' expects a value between 1 and %d",
+                     MIGRATE_CONNECTIONS_MAX);
+}
+
 gboolean migrate_params_check(const Params *params, uint64_t flags, GError **error)
 {
     const char *uri = params_get_string(params, MIGRATE_PARAM_URI);
@@ -162,6 +177,8 @@ gboolean migrate_params_check(const Params *params, uint64_t flags, GError **err
         return error_set(error, ERROR_INVALID_ARG, "more than %d migration parameters",
                          MIGRATE_PARAMS_MAX);
     if (!params_check(params, migrate_param_rules(), error) || !check_served(params, error))
+        return FALSE;
+    if (!check_connections(params, flags, error))
         return FALSE;
     if (params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0) > BANDWIDTH_MAX_MIB)
         return error_set(error, ERROR_OVERFLOW,

@@ -37,7 +37,8 @@ typedef enum { /* wire values */
 #define MIGRATE_FLAGS_KNOWN ((1u << 21) - 1)
 #define MIGRATE_FLAGS_SERVED                                                                       \
     (MIGRATE_LIVE | MIGRATE_PEER2PEER | MIGRATE_TUNNELLED | MIGRATE_PERSIST_DEST |                 \
-     MIGRATE_UNDEFINE_SOURCE | MIGRATE_PAUSED | MIGRATE_CHANGE_PROTECTION | MIGRATE_UNSAFE)
+     MIGRATE_UNDEFINE_SOURCE | MIGRATE_PAUSED | MIGRATE_CHANGE_PROTECTION | MIGRATE_UNSAFE |       \
+     MIGRATE_PARALLEL)
 
 /* "LIVE", … as users of the API know them, without their prefix. */
 extern const EnumName migrate_flag_names[];
@@ -49,6 +50,9 @@ extern const EnumName migrate_flag_names[];
 #define MIGRATE_PARAM_PERSIST_XML    "persistent_xml"
 #define MIGRATE_PARAM_BANDWIDTH      "bandwidth" /* ullong, MiB/s; 0: the stored speed */
 #define MIGRATE_PARAM_LISTEN_ADDRESS "listen_address"
+#define MIGRATE_PARAM_CONNECTIONS    "parallel.connections" /* int, 1 … MIGRATE_CONNECTIONS_MAX */
+
+#define MIGRATE_CONNECTIONS_MAX 255 /* QEMU's own limit */
 
 /* What only a ferryd as source is told.  Where the client reached the destination's daemon (a literal); and
  * MIGRATE_FALLBACK_NONE: the direct way or none. */

@@ -15,7 +15,8 @@ static void what_is_not_served_is_refused_by_name(void)
 {
     g_autoptr(GError) unknown = NULL, postcopy = NULL, both = NULL;
 
-    g_assert_true(migrate_flags_check(MIGRATE_FLAGS_SERVED, "f", NULL));
+    g_assert_true(migrate_flags_check(MIGRATE_FLAGS_SERVED & ~MIGRATE_PARALLEL, "f", NULL));
+    g_assert_true(migrate_flags_check(MIGRATE_FLAGS_SERVED & ~MIGRATE_TUNNELLED, "f", NULL));
     g_assert_false(migrate_flags_check(1u << 21 | MIGRATE_LIVE, "f", &unknown));
     g_assert_cmpstr(unknown->message, ==, "unsupported flags (0x200000) in function f");
     g_assert_true(error_is(unknown, ERROR_INVALID_ARG));
@@ -95,6 +96,31 @@ static void parameters_are_checked_before_anything_is_touched(void)
                     "invalid argument: missing scheme in migration URI: 10.77.0.2");
 }
 
+static void connections_need_parallel_and_a_sane_number(void)
+{
+    static const struct {
+        int32_t count;
+        uint64_t flags;
+        const char *text; /* NULL: fine */
+    } cases[] = {
+        {1, MIGRATE_PARALLEL, NULL},
+        {255, MIGRATE_PARALLEL, NULL},
+        {2, 0, "Turn parallel migration on to tune it"},
+        {0, MIGRATE_PARALLEL, "expects a value between 1 and 255"},
+        {256, MIGRATE_PARALLEL, "expects a value between 1 and 255"},
+        {-1, MIGRATE_PARALLEL, "expects a value between 1 and 255"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(Params) params = params_new();
+        g_autoptr(GError) error = NULL;
+
+        params_add_int(params, "parallel.connections", cases[i].count);
+        g_assert_true(migrate_params_check(params, cases[i].flags, &error) == !cases[i].text);
+        g_assert_true(!error || g_str_has_suffix(error->message, cases[i].text));
+    }
+}
+
 static void the_destination_sees_its_flags(void)
 {
     g_assert_cmphex(migrate_flags_for_destination(0x23b09), ==, 0x20a09);
@@ -156,6 +182,8 @@ int main(int argc, char **argv)
     g_test_add_func("/phase/flags/flags-that-need-each-other", flags_that_need_each_other);
     g_test_add_func("/phase/flags/parameters-are-checked",
                     parameters_are_checked_before_anything_is_touched);
+    g_test_add_func("/phase/flags/connections-need-parallel-and-a-sane-number",
+                    connections_need_parallel_and_a_sane_number);
     g_test_add_func("/phase/flags/the-destination-sees-its-flags", the_destination_sees_its_flags);
     g_test_add_func("/phase/flags/each-phase-gets-its-parameters", each_phase_gets_its_parameters);
     return g_test_run();

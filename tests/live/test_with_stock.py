@@ -12,6 +12,8 @@ MODES = {
     "live": ["--live"],
     "p2p": ["--live", "--p2p"],
     "tunnelled": ["--live", "--p2p", "--tunnelled"],
+    "parallel": ["--live", "--parallel"],
+    "p2p-parallel": ["--live", "--p2p", "--parallel", "--parallel-connections", "5"],
 }
 
 

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""--parallel: the memory over several connections, each a lane that is joined to one of QEMU's own."""
+import re
+import time
+
+import pytest
+from conftest import make_lab
+from lab.lab import wait_until
+from lab.moves import assert_moved, assert_stayed, move, traces
+
+SLOW = "set=4 touch=40 check=500"       # at 4 MiB/s it takes ten seconds
+WORDS = {"default": ["--parallel"], "seven": ["--parallel", "--parallel-connections", "7"], "one": ["--parallel", "--parallel-connections", "1"]}
+LEADERS = {"direct": [], "p2p": ["--p2p"]}
+
+
+@pytest.fixture(scope="module")
+def lab():
+    lab = make_lab(["ferryd", "ferryd"], client=True)
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(params=["ferry", "virsh"])
+def client(request, lab):
+    if request.param == "ferry" and not lab.ferry.exists():
+        pytest.skip("ferry is not built")
+    program = lab.ferry if request.param == "ferry" else "virsh"
+    return lambda host, *words: [program, "-c", host.socket_uri, *words]
+
+
+def lanes(host):
+    """The newest lanes that came in at that host: {name: port at the other end}."""
+    return dict(re.findall(r"(memory|multifd \d+) of domain 'qemu' comes from \S+ port (\d+)", host.log()))
+
+
+@pytest.mark.parametrize("leader", LEADERS, ids=str)
+@pytest.mark.parametrize("words", WORDS, ids=str)
+def test_there_and_back(lab, started, client, words, leader):
+    one, two = lab.hosts
+    running = started(one, append="set=8 dirty=2000")
+    for source, destination in ((one, two), (two, one)):
+        result = move(running.ticks, source, client(source, "migrate", "--live", *WORDS[words], *LEADERS[leader], "qemu", destination.tcp_uri), destination)
+        assert_moved(result, running.ticks, running.guest, source, destination)
+        assert not list((destination.folder / f"run/ferry/{running.guest.uuid}").glob("lanes*")), "sockets are left behind"
+
+
+def test_all_lanes_come_in_at_one_port(lab, started, client):
+    """A main stream and three channels carry the guest; nothing else is opened but what the daemons need themselves."""
+    one, two = lab.hosts
+    running = started(one, append="set=8 dirty=2000")
+    with two.watch_connections() as seen:
+        result = move(running.ticks, one, client(one, "migrate", "--live", "--parallel", "--parallel-connections", "3", "qemu", two.tcp_uri), two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+    to = [port for source, _, destination, port in seen if (source, destination) == (one.address, two.address) and port != 16509]
+    assert len(set(to)) == 1 and len(to) >= 4, seen
+
+
+def begin(lab, client, *words):
+    """A slow migration in the background; returns once memory flows."""
+    one, two = lab.hosts
+    before = lanes(two)
+    process = one.popen(client(one, "migrate", "--live", "--bandwidth", "4", "--parallel", *words, "qemu", two.tcp_uri), stdout=-1, stderr=-2, text=True)
+    wait_until(lambda: "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout or process.poll() is not None, "the job", 20)
+    if process.poll() is not None:
+        pytest.fail(f"the slow migration ended at once: {process.stdout.read()}")
+    assert lanes(two) != before and len(lanes(two)) >= 3
+    return process
+
+
+def assert_still_there(lab, running):
+    one, two = lab.hosts
+    since = running.ticks.mark()
+    running.ticks.wait(one.name, more=10)
+    assert running.ticks.verdict(since).is_sound, running.ticks.verdict(since).complaint()
+    wait_until(lambda: not two.qemus() and traces(two, running.guest) == [], "nothing left on the destination", 10)
+    assert one.virsh("domstate", "qemu").stdout.strip() == "running"
+    assert "None" in one.virsh("domjobinfo", "qemu").stdout
+    wait_until(lambda: not two.listening(), "released ports", 5)
+
+
+@pytest.mark.parametrize("leader", LEADERS, ids=str)
+def test_an_abort_leaves_the_guest_where_it_was(lab, started, client, leader):
+    one, two = lab.hosts
+    running = started(one, append=SLOW)
+    process = begin(lab, client, *LEADERS[leader])
+    began = time.monotonic()
+    one.run(client(one, "domjobabort", "qemu"))
+    output, _ = process.communicate(timeout=20)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 1 and "canceled by client" in output, output
+    assert_still_there(lab, running)
+    result = move(running.ticks, one, client(one, "migrate", "--live", "--parallel", *LEADERS[leader], "qemu", two.tcp_uri), two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+
+
+def cut(host, lane, peer):
+    """Resets one connection at this end of it; the other end sees it soon after."""
+    done = host.run(["ss", "-K", "-tnH", "sport", "=", lanes(peer)[lane], "dst", peer.address])
+    assert lanes(peer)[lane] in done.stdout, "this kernel cannot cut a connection"
+
+
+@pytest.mark.parametrize("lane", ["memory", "multifd 0", "multifd 1"])
+def test_a_lane_that_is_cut_costs_the_attempt_not_the_guest(lab, started, client, lane):
+    one, two = lab.hosts
+    running = started(one, append=SLOW)
+    process = begin(lab, client)
+    began = time.monotonic()
+    cut(one, lane, two)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and f"lane '{lane}'" in output, output
+    assert time.monotonic() - began < 10, output
+    assert_still_there(lab, running)
+    result = move(running.ticks, one, client(one, "migrate", "--live", "--parallel", "qemu", two.tcp_uri), two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+
+
+def test_an_abort_passes_a_lane_that_is_stuck(lab, started, client):
+    """A channel whose packets vanish blocks QEMU in a write; the guest is free within seconds and moves the next time."""
+    one, two = lab.hosts
+    running = started(one, append="set=40 touch=40 check=500")
+    process = begin(lab, client)
+    one.drop(f"tcp sport {lanes(two)['multifd 0']}", "output")
+    try:
+        one.virsh("migrate-setspeed", "qemu", "10000")
+        wait_until(lambda: stuck(one, lanes(two)["multifd 0"]), "a full lane", 20)
+        began = time.monotonic()
+        one.run(client(one, "domjobabort", "qemu"))
+        output, _ = process.communicate(timeout=20)
+        assert time.monotonic() - began < 5
+        assert process.returncode == 1 and "canceled by client" in output, output
+    finally:
+        one.undrop()
+    assert_still_there(lab, running)
+    result = move(running.ticks, one, client(one, "migrate", "--live", "--parallel", "qemu", two.tcp_uri), two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+
+
+def stuck(host, port):
+    """Its send queue holds something that nobody acknowledges."""
+    lines = host.run(["ss", "-tnH", "sport", "=", port]).stdout.splitlines()
+    return any(int(line.split()[2]) > 100000 for line in lines)
+
+
+@pytest.mark.parametrize("words,answer", [
+    (["--parallel-connections", "3"], "Turn parallel migration on to tune it"),
+    (["--parallel", "--parallel-connections", "0"], "expects a value between 1 and 255"),
+    (["--parallel", "--parallel-connections", "256"], "expects a value between 1 and 255"),
+    (["--parallel", "--p2p", "--tunnelled"], "Flags 'VIR_MIGRATE_TUNNELLED' and 'VIR_MIGRATE_PARALLEL' are mutually exclusive")], ids=str)
+def test_what_cannot_be_is_refused(lab, started, client, words, answer):
+    one, two = lab.hosts
+    running = started(one)
+    result = move(running.ticks, one, client(one, "migrate", "--live", *words, "qemu", two.tcp_uri))
+    assert answer in result.output
+    assert_stayed(result, running.ticks, running.guest, one, two)
