@@ -63,7 +63,7 @@ static void on_timer(void *data)
 {
     Greeting *greeting = data;
 
-    conclude(greeting, GREETING_SILENT, greeting->is_connecting ? "no answer" : "it does not finish its hello");
+    conclude(greeting, GREETING_SILENT, greeting->is_connecting ? g_strerror(ETIMEDOUT) : "it does not finish its hello");
 }
 
 /* errno of a failure; 0: written, or to be gone on with later. */

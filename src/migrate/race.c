@@ -241,16 +241,30 @@ RaceEntry race_entry(const Race *race, unsigned index)
     return entry;
 }
 
+static char *format_address(const struct sockaddr_storage *address)
+{
+    g_autofree char *host = address_format_host(address);
+
+    return g_strdup_printf("%s:%u", host, address_port(address));
+}
+
 char *race_table(const Race *race)
 {
     GString *table = g_string_new(NULL);
+    int widest_address = 0, widest_origin = 0;
 
     for (unsigned i = 0; i < race->runners->len; i++) {
         RaceEntry entry = race_entry(race, i);
-        g_autofree char *host = address_format_host(&entry.address);
-        g_autofree char *where = g_strdup_printf("%s:%u", host, address_port(&entry.address));
+        g_autofree char *where = format_address(&entry.address);
 
-        g_string_append_printf(table, "\n  %-28s %-34s %-11s %6.1f ms  %s", where, entry.origin,
+        widest_address = MAX(widest_address, (int)strlen(where));
+        widest_origin = MAX(widest_origin, (int)strlen(entry.origin));
+    }
+    for (unsigned i = 0; i < race->runners->len; i++) {
+        RaceEntry entry = race_entry(race, i);
+        g_autofree char *where = format_address(&entry.address);
+
+        g_string_append_printf(table, "\n  %-*s  %-*s  %-10s  %6.1f ms  %s", widest_address, where, widest_origin, entry.origin,
                                enum_name(greeting_verdict_names, (int)entry.verdict), (double)entry.elapsed_us / 1000,
                                entry.reason ?: "");
     }

@@ -2,6 +2,7 @@
 /* The way between two ferryds: what both sides share, and the source's search. */
 #include "migrate/route.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -175,6 +176,8 @@ static void on_lane(LaneName name, int fd, const char *peer, void *data)
         route->is_called_back = TRUE;
         g_free(migration->journal->address);
         migration->journal->address = g_strdup_printf("%s, called back", peer);
+        log_info("domain '%s' goes to %s, which this host does not reach, but which has called back from %s",
+                 migration->journal->name, migration->journal->peer, peer);
     }
     condition_signal(migration->changed);
 }
@@ -214,7 +217,7 @@ static gboolean no_route(const Migration *migration, gboolean may_be_called, GEr
     host = address_format_host(&first.address);
     return error_set(error, ERROR_OPERATION_FAILED,
                      "unable to connect to server at '%s:%u': %s\nno way leads from %s to %s for the memory of domain '%s':%s%s",
-                     host, address_port(&first.address), first.reason ?: "no answer", migrate_settings()->host_name,
+                     host, address_port(&first.address), first.reason ?: g_strerror(ETIMEDOUT), migrate_settings()->host_name,
                      migration->journal->peer, migration->journal->name, table,
                      may_be_called ? "\n  and it did not reach this host either" : "");
 }
@@ -261,7 +264,7 @@ AWAITS static GPtrArray *ordered_addresses(const char *text, GError **error)
     }
     if (!host_resolve(uri->host, NAME_PATIENCE_MS, &names, &why)) {
         error_set(error, error_code(why), "Unable to resolve address '%s' service '%u': %s", uri->host, uri->port,
-                  why->message);
+                  lane_reason(why));
         return NULL;
     }
     addresses = candidates_new();

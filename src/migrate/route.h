@@ -15,7 +15,7 @@
 
 typedef struct Migration Migration;
 
-#define ROUTE_PATIENCE_MS 4000      /* for a network that is silent */
+#define ROUTE_PATIENCE_MS 3500      /* for a network that is silent */
 #define ROUTE_CALL_BACK_AFTER_MS 250 /* the destination leaves the source so long to come by itself */
 #define ROUTE_CALL_BACK_EVERY_MS 1000
 #define ROUTE_CALL_BACK_GRACE_MS 800 /* the source waits so long for a call back once all has been refused */
