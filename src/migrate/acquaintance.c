@@ -6,10 +6,12 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "host/address.h"
+#include "loop/task.h"
 #include "migrate/peer-book.h"
 
 static PeerBook *the_book;
-static char *the_path;
+static char *the_path, *written;
 static gboolean is_writing, has_news;
 
 gboolean acquaintance_init(const char *state_dir, const char *const *rows, GError **error)
@@ -24,20 +26,24 @@ gboolean acquaintance_init(const char *state_dir, const char *const *rows, GErro
     text = file_read(the_path, PEER_BOOK_TEXT_MAX, NULL, NULL);
     if (text)
         peer_book_read(the_book, text);
+    written = peer_book_format(the_book);
     return TRUE;
 }
 
-/* One writer at a time, so that the newest text is the last one written. */
-AWAITS static void write_down(void)
+/* One writer at a time, so that the newest text is the last one written; nobody waits for it. */
+AWAITS static void write_down(void *data)
 {
-    if (is_writing)
-        return;
-    is_writing = TRUE;
     while (has_news) {
-        g_autofree char *text = peer_book_format(the_book);
+        char *text = peer_book_format(the_book);
         g_autoptr(GError) error = NULL;
 
         has_news = FALSE;
+        if (g_strcmp0(text, written) == 0) { /* it was learned, and is what was known */
+            g_free(text);
+            break;
+        }
+        g_free(written);
+        written = text;
         off_floor {
             file_write_atomic(the_path, text, strlen(text), 0600, &error);
         }
@@ -48,12 +54,33 @@ AWAITS static void write_down(void)
     is_writing = FALSE;
 }
 
-AWAITS void acquaintance_make(const Uuid *uuid, const char *name, const char *literal)
+static void learn(const Uuid *uuid, const char *name, const char *literal)
 {
-    if (!the_book || !literal || !peer_book_learn(the_book, uuid, name, literal))
+    has_news |= peer_book_learn(the_book, uuid, name, literal);
+    if (!has_news || is_writing)
         return;
-    has_news = TRUE;
-    write_down();
+    is_writing = TRUE;
+    task_spawn("peers", write_down, NULL, NULL);
+}
+
+/* The best one last, as the newest is the first to be tried. */
+void acquaintance_hear(const Uuid *uuid, const char *name, const CookieFerry *ferry)
+{
+    unsigned count = the_book && ferry ? MIN(ferry->addresses->len, PEER_BOOK_ADDRESSES_MAX - 1) : 0;
+
+    while (count > 0) {
+        const CookieAddress *address = ferry->addresses->pdata[--count];
+        struct sockaddr_storage literal;
+
+        if (address_parse(address->literal, &literal) && !address_is_link_local(&literal)) /* its scope is not ours */
+            learn(uuid, name, address->literal);
+    }
+}
+
+void acquaintance_make(const Uuid *uuid, const char *name, const char *literal)
+{
+    if (the_book && literal)
+        learn(uuid, name, literal);
 }
 
 char **acquaintance_find(const Uuid *uuid, const char *name)

@@ -5,11 +5,14 @@
 #include <glib.h>
 
 #include "base/uuid.h"
-#include "loop/task.h"
+#include "phase/cookie.h"
 
 /* Once at start-up.  rows: `peer` of ferryd.conf (NULL: none).  A file that cannot be read is an empty one. */
 gboolean acquaintance_init(const char *state_dir, const char *const *rows, GError **error);
-/* The host was met at that literal (NULL: nothing is learned).  News is written down; if that fails, the log says so. */
-AWAITS void acquaintance_make(const Uuid *uuid, const char *name, const char *literal);
+/* It says itself where it can be reached. */
+void acquaintance_hear(const Uuid *uuid, const char *name, const CookieFerry *ferry);
+/* The host was met at that literal (NULL: nothing is learned).  News is written down beside; if that fails, the log says
+ * so. */
+void acquaintance_make(const Uuid *uuid, const char *name, const char *literal);
 /* A new list (g_strfreev), maybe empty. */
 char **acquaintance_find(const Uuid *uuid, const char *name);

@@ -306,6 +306,7 @@ static gboolean read_second_cookie(Migration *migration, const void *bytes, size
     journal->peer = g_strdup(cookie->hostname);
     journal->peer_host = cookie->host_uuid;
     migration->is_peer_ferry = cookie->ferry && cookie->ferry->word == COOKIE_WORD_PREPARED;
+    acquaintance_hear(&cookie->host_uuid, cookie->hostname, cookie->ferry);
     if (cookie->ferry && !g_str_equal(cookie->ferry->attempt, journal->id))
         return error_set(error, ERROR_OPERATION_FAILED,
                          "operation failed: host '%s' is prepared for another attempt to migrate domain '%s'",

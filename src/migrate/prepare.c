@@ -346,6 +346,7 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
         !(cookie = cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_PREPARE, error)) ||
         !check_cookie(cookie, def, source_name, error))
         return FALSE;
+    acquaintance_hear(&cookie->host_uuid, cookie->hostname, cookie->ferry);
     /* Peer-to-peer it is the source itself that calls; tunnelled it may be a client that relays. */
     if ((request->flags & MIGRATE_PEER2PEER) && !request->is_tunnelled)
         acquaintance_make(&cookie->host_uuid, cookie->hostname, request->control_remote);
