@@ -259,7 +259,9 @@ AWAITS static gboolean perform(Call *call, const WireDomain *dom, const char *dc
     SourceRoute route = {.uri = params_get_string(params, MIGRATE_PARAM_URI),
                          .carrier_fd = -1,
                          .control = params_get_string(params, MIGRATE_PARAM_DEST_ADDRESS)};
+    g_autoptr(GError) why = NULL;
     GBytes *cookie = NULL;
+    gboolean is_open_way;
 
     if (!domain)
         return FALSE;
@@ -277,8 +279,18 @@ AWAITS static gboolean perform(Call *call, const WireDomain *dom, const char *dc
                          domain->name);
     if (source_may_perform(domain)) /* a stranger who is refused takes no lead */
         lead_take(migration_of(domain), call);
-    if (!source_perform(domain, params, &route, cookie_in, cookie_len, &cookie, error))
+    is_open_way = migration_of(domain) && !migration_of(domain)->is_uri_an_order;
+    if (!source_perform(domain, params, &route, cookie_in, cookie_len, &cookie, &why)) {
+        /* Ferry says where it reached the destination, and finds another way by itself. */
+        if (phase_error_is_no_route(why) && !route.control && is_open_way)
+            error_set_from(error, error_domain(why), error_code(why),
+                           "%s\nThe connection of the daemons can carry it: `virsh migrate --live --p2p %s DESTURI`; so can "
+                           "`ferry migrate`.",
+                           why->message, domain->name);
+        else
+            g_propagate_error(error, g_steal_pointer(&why));
         return FALSE;
+    }
     return_cookie(call, cookie, ret_cookie, ret_cookie_len);
     return TRUE;
 }

@@ -121,6 +121,7 @@ def test_stock_virsh_leads_and_the_book_knows_the_way(lab, started):
     result = move(running.ticks, ours, virsh, stock)
     assert "error: Unable to resolve address 'fedora2' service '49152': Temporary failure in name resolution\nTried from fedora1:" in result.output
     assert "`virsh migrate --live qemu DESTURI tcp://ADDRESS`" in result.output
+    assert "`virsh migrate --live --p2p qemu DESTURI`" in result.output
     assert result.wall_s < 4
     assert_stayed(result, running.ticks, running.guest, ours, stock)
 
@@ -174,7 +175,7 @@ def test_all_ways_closed_are_told_in_a_table(lab, started):
     stock.drop("tcp dport 49152-49215")
     running = started(ours)
     try:
-        result = move(running.ticks, ours, LED["virsh-p2p"](lab, "qemu", stock.tcp_uri), stock)
+        result = move(running.ticks, ours, LED["ferry-p2p"](lab, "--no-fallback", "qemu", stock.tcp_uri), stock)
     finally:
         stock.undrop()
     assert f"unable to connect to server at '{stock.address}:49152': Connection timed out\nTried from fedora1:" in result.output
