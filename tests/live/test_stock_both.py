@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Stock hosts on both sides; only the client is ours.  It tries once more with an address that it knows to lead there."""
+import pytest
+from conftest import make_lab
+from lab.moves import assert_moved, assert_stayed, move
+
+NAMES = {
+    "unresolvable": lambda lab: {},
+    "127.0.1.1": lambda lab: {"127.0.1.1": "fedora2"},
+    "itself": lambda lab: {lab.hosts[0].address: "fedora2"},
+    "dead": lambda lab: {"192.168.122.77": "fedora2"},
+    "wrong-host": lambda lab: {lab.client.address: "fedora2"},
+}
+
+
+@pytest.fixture(scope="module")
+def lab():
+    lab = make_lab(["libvirtd", "libvirtd"], client=True)
+    yield lab
+    lab.close()
+
+
+@pytest.mark.parametrize("name,mode", [(name, "led") for name in NAMES] + [("unresolvable", "p2p"), ("dead", "p2p")])
+def test_one_more_try_with_the_address_of_the_daemon(lab, started, name, mode):
+    one, two = lab.hosts
+    one.set_hosts(NAMES[name](lab))
+    running = started(one)
+    words = ["--p2p"] if mode == "p2p" else []
+    result = move(running.ticks, one, [lab.ferry, "migrate", "--live", *words, "qemu", two.tcp_uri], two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+    assert "note: " in result.output and f"went by tcp://{two.address} instead" in result.output
+
+
+@pytest.mark.parametrize("words", [[], ["--p2p"]], ids=["led", "p2p"])
+def test_not_if_the_user_wants_none(lab, started, words):
+    one, two = lab.hosts
+    running = started(one)
+    result = move(running.ticks, one, [lab.ferry, "migrate", "--live", "--no-fallback", *words, "qemu", two.tcp_uri], two)
+    assert "error: Unable to resolve address 'fedora2' service '49152'" in result.output
+    assert ("No other way was tried: the user wants none (--no-fallback)" in result.output) == (words == [])
+    assert_stayed(result, running.ticks, running.guest, one, two)
+
+
+def test_where_nothing_leads_there_it_is_said_what_can(lab, started):
+    one, two = lab.hosts
+    running = started(one)
+    two.nft("add table inet lab\nadd chain inet lab input { type filter hook input priority 0; }\n"
+            "add rule inet lab input tcp dport 49152-49215 reject with tcp reset\n")
+    try:
+        result = move(running.ticks, one, [lab.ferry, "migrate", "--live", "qemu", two.tcp_uri], two)
+        assert "error: Unable to resolve address 'fedora2' service '49152'" in result.output
+        assert f"\nBy tcp://{two.address} it did not go either: unable to connect to server at '{two.address}:" in result.output
+        assert "ferry migrate … --p2p --tunnelled" in result.output
+        assert_stayed(result, running.ticks, running.guest, one, two)
+        result = move(running.ticks, one, [lab.ferry, "migrate", "--live", "--p2p", "--tunnelled", "qemu", two.tcp_uri], two)
+    finally:
+        two.undrop()
+    assert_moved(result, running.ticks, running.guest, one, two)
