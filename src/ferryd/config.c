@@ -140,6 +140,10 @@ static const ConfigRow rows[] = {
            "First port for incoming migrations."),
     NUMBER(migration_port_max, "49215", 1, 65535,
            "Last port for incoming migrations."),
+    NUMBER(max_incoming, "8", 1, 64,
+           "Guests that may be prepared here without anything having come of them yet; further ones queue up."),
+    NUMBER(incoming_timeout, "60", 1, 3600,
+           "Seconds after which a prepared guest is refused if nothing is heard of its source any more."),
     CHOICE(stock_source, "careful", "careful fast",
            "A stock source resumes its guest when the answer that it is here gets lost.\n"
            "careful: the guest runs here only once the source's host has acknowledged the answer (a\n"

@@ -11,7 +11,7 @@
 typedef struct GuestDef GuestDef;
 typedef struct Migration Migration;
 
-/* Prepared: from here on lanes are let in, and a source that stays away is refused after ARRIVE_SILENCE_MS. */
+/* Prepared: from here on lanes are let in, and a source that stays away is refused after incoming_timeout. */
 void arrive_expect(Migration *migration);
 /* Starts QEMU with migration->incoming, waiting for the stream. */
 AWAITS gboolean arrive_start_guest(Migration *migration, GError **error);
@@ -21,5 +21,7 @@ AWAITS gboolean dest_attach(Migration *migration, int fd, GError **error);
 AWAITS void arrive_wait(Migration *migration);
 void arrive_stop(Migration *migration);
 
-/* Nothing heard for so long from a source whose guest is not here yet: it is refused.  Its image is whole over there. */
-#define ARRIVE_SILENCE_MS (60 * 1000)
+/* Only so many may be prepared here without anything having come of their sources (max_incoming): further ones wait for a
+ * place, for a while.  Left for good with the first proof or stream, or with the end. */
+AWAITS gboolean arrive_queue(Migration *migration, GError **error);
+void arrive_leave_queue(Migration *migration);

@@ -374,7 +374,7 @@ AWAITS static void refuse_task(void *data)
         log_error("%s", error->message); /* not ended: nobody may be told what is not durable */
     migration->task = NULL;
     if (!error && owner_word_is_final(migration_word(migration)))
-        migration_end(migration, migration->stream_error ?: "refused");
+        migration_end(migration, migration->stream_error ?: migration->journal->cause ?: "refused");
     if (migration->is_caller_lost)
         migration_forget_incoming(migration);
     migration->is_refusing = FALSE;

@@ -71,6 +71,7 @@ typedef struct Migration {
 
     /* destination */
     GuestDef *incoming;            /* to be started */
+    gboolean is_queued;            /* counts among the prepared ones of whose source nothing has come yet */
     gboolean is_guest_awaited;     /* QEMU has not been started yet */
     gboolean is_arriving;          /* it is being started, on a task of its own: */
     Task *arriving;
@@ -99,6 +100,8 @@ typedef struct {
     const char *host_name;
     Uuid host_uuid;
     const char *migration_host;    /* or NULL */
+    unsigned max_incoming;         /* prepared guests of whose source nothing has come yet */
+    int64_t incoming_timeout_ms;   /* after so much silence they are refused */
     const char *const *migration_networks; /* in order of preference; may be NULL */
     gboolean wants_networks_only;  /* others are not offered at all */
     const char *migration_address; /* to listen on; NULL: every address */

@@ -50,6 +50,16 @@ AWAITS static gboolean prepare_check(Migration *migration, GError **error)
     return check_pass(check_destination, scene, error);
 }
 
+AWAITS static gboolean prepare_queue(Migration *migration, GError **error)
+{
+    return arrive_queue(migration, error);
+}
+
+AWAITS static void prepare_unqueue(Migration *migration)
+{
+    arrive_leave_queue(migration);
+}
+
 /* Nothing is waited for between the look and the reservation. */
 AWAITS static gboolean prepare_reserve(Migration *migration, GError **error)
 {
@@ -161,6 +171,7 @@ AWAITS static void prepare_end_guest(Migration *migration)
 static const Step prepare_steps[] = {
     /* name    run              undo               */
     {"check",  prepare_check,   NULL},
+    {"queue",  prepare_queue,   prepare_unqueue},
     {"memory", prepare_reserve, prepare_unreserve},
     {"job",    prepare_job,     prepare_end_job},
     {"listen", prepare_listen,  prepare_unlisten},

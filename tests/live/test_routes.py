@@ -2,7 +2,9 @@
 """Finding the way between two ferryds: called back through a one-way firewall, told early where there is none."""
 import pytest
 from conftest import make_lab
-from lab.moves import assert_moved, assert_stayed, move
+from lab.lab import wait_until
+from lab.moves import assert_moved, assert_stayed, move, traces
+from test_owner import Failed, Leader
 
 NEW = "tcp flags & (syn | ack) == syn tcp dport 49152-49215"
 VERDICTS = {"silent": "drop", "refused": "reject with tcp reset"}
@@ -69,3 +71,45 @@ def test_a_refused_start_is_told_with_its_reason(lab, started):
     result = move(running.ticks, one, command(lab, MODES["managed"]), two)
     assert_stayed(result, running.ticks, running.guest, one, two)
     assert only_here in result.output, result.output
+
+
+@pytest.fixture
+def configured(lab):
+    def start(host, **rows):
+        host.stop_daemon("ferryd")
+        host.start_ferryd(rows)
+
+    yield start
+    for host in lab.hosts:
+        start(host)
+
+
+def test_prepared_guests_queue_up(lab, started, configured):
+    """One place: the second guest comes as soon as something of the first has come."""
+    one, two = lab.hosts
+    configured(two, max_incoming="1")
+    first, second = started(one), started(one, name="second")
+    leader = Leader(lab)
+    leader.begin(), leader.prepare()
+    waiting = one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", "second", two.tcp_uri], stdout=-1, stderr=-2, text=True)
+    wait_until(lambda: "domain 'second' waits to be prepared" in two.log(), "the second guest in the queue")
+    assert waiting.poll() is None
+    leader.perform()
+    assert waiting.wait(20) == 0, waiting.stdout.read()
+    leader.finish(), leader.confirm()
+    for running in first, second:
+        running.ticks.wait(two.name, more=10)
+
+
+def test_a_prepared_guest_whose_source_stays_away_is_refused(lab, started, configured):
+    """The client is connected, its keepalive goes on; nothing comes of the guest."""
+    one, two = lab.hosts
+    configured(two, incoming_timeout="1")
+    running = started(one)
+    leader = Leader(lab)
+    leader.begin(), leader.prepare()
+    wait_until(lambda: "nothing was heard of its source for too long" in two.log(), "the refusal")
+    wait_until(lambda: traces(two, running.guest) == [], "nothing left")
+    with pytest.raises(Failed):
+        leader.perform()
+    running.ticks.wait(one.name, more=10)
