@@ -82,7 +82,8 @@ static void print_text_wrapped(const Layout *layout, const char *lead, const cha
     putchar('\n');
 }
 
-static void print_row(const Layout *layout, const FerryCheckRow *row)
+/* before: the row above, whose remedy need not be said again; NULL: none. */
+static void print_row(const Layout *layout, const FerryCheckRow *row, const FerryCheckRow *before)
 {
     g_autofree char *what = what_text(row);
     g_autofree char *cause = g_utf8_make_valid(row->cause, -1);
@@ -90,7 +91,7 @@ static void print_row(const Layout *layout, const FerryCheckRow *row)
 
     print_cells(layout, ferry_check_verdict_text(row->verdict), row->host ?: "", what);
     print_text_wrapped(layout, "", cause);
-    if (!remedy)
+    if (!remedy || (before && g_strcmp0(row->remedy, before->remedy) == 0))
         return;
     print_cells(layout, "", "", "");
     print_text_wrapped(layout, INDENT, remedy);
@@ -108,7 +109,7 @@ static void print_table(const FerryCheck *check, gboolean has_header)
         putchar('\n');
     }
     for (size_t i = 0; i < ferry_check_count(check); i++)
-        print_row(&layout, ferry_check_row(check, i));
+        print_row(&layout, ferry_check_row(check, i), i ? ferry_check_row(check, i - 1) : NULL);
 }
 
 static void append_count(GString *text, size_t count, const char *one, const char *many)

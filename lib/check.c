@@ -3,11 +3,13 @@
 #include "check.h"
 
 #include "base/clock.h"
+#include "phase/fallback.h"
 #include "phase/flags.h"
 #include "wire/params.h"
 
 #define FACT_TIME "time_ms"
 #define FACT_NAME "host_name"
+#define FACT_FALLBACKS "fallbacks"
 
 struct FerryCheck {
     GPtrArray *rows;
@@ -113,6 +115,56 @@ static void ask_destination(Preflight *flight)
     }
 }
 
+/* The advice of the best ranked address that does not answer. */
+static const char *first_advice(const Preflight *flight)
+{
+    check_rows_each(row, flight->rows)
+        if (row->verdict == CHECK_WARNING && g_str_equal(row->section, "route") &&
+            g_str_has_prefix(row->name, "address ") && row->remedy)
+            return row->remedy;
+    return "let the migration ports pass";
+}
+
+/* What is left when neither host reaches the other: the connections that exist already.  NULL: nothing,
+ * and why. */
+static const char *last_way(const Preflight *flight, const char **ret_why)
+{
+    const gboolean is_p2p = (flight->wanted->flags & MIGRATE_PEER2PEER) != 0;
+    const Param *told = params_find(flight->facts, FACT_FALLBACKS);
+    const unsigned allowed = told && told->type == PARAM_UINT ? told->value.u : FALLBACK_NONE;
+
+    if (flight->wanted->no_fallback)
+        *ret_why = "--no-fallback allows no other way";
+    else if (!(allowed & (is_p2p ? FALLBACK_TUNNEL : FALLBACK_RELAY)))
+        *ret_why = "'fallback' in the source's ferryd.conf allows no other way";
+    else
+        return is_p2p ? "the memory will go through the connection of the daemons, which is slower"
+                      : "the memory will be relayed through this client, which is slower";
+    return NULL;
+}
+
+/* From the source no address was reached, so the destination is asked to call back, as it would in a
+ * migration. */
+static void ask_back(Preflight *flight)
+{
+    g_autoptr(Arena) arena = arena_new();
+    FerryMigrationCheckBackRet ret = {.reached = -1};
+    g_autofree char *advice = g_strdup(first_advice(flight));
+    const char *why = NULL, *way;
+    CheckRow *row;
+
+    if (connection_call(flight->dest, FERRY_PROGRAM, FERRY_MIGRATION_CHECK_BACK, NULL, arena, &ret, NULL))
+        take_rows(flight, ret.rows, ret.rows_count);
+    way = ret.reached > 0 ? "it will call the source back, which works" : last_way(flight, &why);
+    row = check_rows_add(flight->rows, "route", "addresses", way ? CHECK_WARNING : CHECK_BLOCKER,
+                         "none of the destination's addresses can be reached from the source%s: %s",
+                         ret.reached > 0 ? "" : ", nor can it call back", way ?: why);
+    row->host = g_strdup(flight->source_name);
+    check_row_advise(row, g_steal_pointer(&advice));
+    /* what it comes to goes before the addresses one by one */
+    g_ptr_array_insert(flight->rows, 0, g_ptr_array_steal_index(flight->rows, flight->rows->len - 1));
+}
+
 /* The source dials what the destination has told; a stock one has told its name alone. */
 static void ask_way(Preflight *flight)
 {
@@ -127,11 +179,15 @@ static void ask_way(Preflight *flight)
         params_add_string(flight->dest_facts, FACT_NAME, flight->dest_name);
     args.params = wire_params_encode(flight->params, TRUE, arena, &args.params_count);
     args.facts = wire_params_encode(flight->dest_facts, TRUE, arena, &args.facts_count);
-    if (connection_call(flight->domain->conn, FERRY_PROGRAM, FERRY_MIGRATION_CHECK_WAY, &args, arena,
-                        &ret, &why))
-        take_rows(flight, ret.rows, ret.rows_count);
-    else
+    if (!connection_call(flight->domain->conn, FERRY_PROGRAM, FERRY_MIGRATION_CHECK_WAY, &args, arena,
+                         &ret, &why)) {
         no_answer(flight, flight->source_name, why);
+        return;
+    }
+    take_rows(flight, ret.rows, ret.rows_count);
+    if (ret.reached == 0 && flight->is_dest_ferry &&
+        !params_find(flight->params, MIGRATE_PARAM_URI))
+        ask_back(flight);
 }
 
 /* Peer-to-peer, the URI is the source's to use: that we do not get there says little. */
@@ -180,6 +236,11 @@ static void preflight_run(Preflight *flight)
     if (flight->dest && flight->xml)
         ask_destination(flight);
     flight->dest_facts = flight->dest_facts ?: params_new();
+    if (flight->is_dest_ferry && !flight->is_source_ferry)
+        check_rows_add(flight->rows, "route", "addresses", CHECK_UNKNOWN,
+                       "a stock source cannot be asked to try the destination's addresses; look at the "
+                       "firewalls between the hosts")
+            ->host = g_strdup(flight->source_name);
     if (flight->is_source_ferry && (flight->dest || (flight->wanted->flags & MIGRATE_PEER2PEER)))
         ask_way(flight);
     end(flight);

@@ -236,4 +236,9 @@ const Check check_destination[] = {
     { "route",   check_route_name,        FALSE },
     { NULL },
 };
+
+const Check check_back[] = {
+    { "route",   check_route_back,        FALSE },
+    { NULL },
+};
 /* clang-format on */

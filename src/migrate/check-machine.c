@@ -92,19 +92,26 @@ static void check_devices(const CheckScene *scene, const Probe *probe, GPtrArray
                        types->len);
 }
 
+static char *version_text(unsigned version, const char *ferryd)
+{
+    return g_strdup_printf("QEMU %u.%u.%u%s%s", version / 1000000, version / 1000 % 1000, version % 1000,
+                           ferryd ? " and ferryd " : "", ferryd ?: "");
+}
+
 static void check_version(const CheckScene *scene, const Probe *probe, GPtrArray *rows)
 {
-    const Param *theirs = scene->peer ? params_find(scene->peer, CHECK_FACT_QEMU) : NULL;
-    const unsigned version = theirs && theirs->type == PARAM_UINT ? theirs->value.u : 0;
+    const Param *told = scene->peer ? params_find(scene->peer, CHECK_FACT_QEMU) : NULL;
+    const unsigned version = told && told->type == PARAM_UINT ? told->value.u : 0;
+    g_autofree char *ours = version_text(probe->version, FERRYD_VERSION);
+    g_autofree char *theirs = NULL;
 
-    if (!version)
-        check_rows_add(rows, "host", "QEMU", CHECK_OK, "version %u.%u.%u here", probe->version / 1000000,
-                       probe->version / 1000 % 1000, probe->version % 1000);
-    else
-        check_rows_add(rows, "host", "QEMU", probe->version < version ? CHECK_WARNING : CHECK_OK,
-                       "version %u.%u.%u here, %u.%u.%u at the source%s", probe->version / 1000000,
-                       probe->version / 1000 % 1000, probe->version % 1000, version / 1000000, version / 1000 % 1000,
-                       version % 1000, probe->version < version ? "; going back to an older QEMU often fails: update it" : "");
+    if (!version) {
+        check_rows_add(rows, "host", "versions", CHECK_OK, "%s here, what the source has is not told", ours);
+        return;
+    }
+    theirs = version_text(version, params_get_string(scene->peer, CHECK_FACT_FERRYD));
+    check_rows_add(rows, "host", "versions", probe->version < version ? CHECK_WARNING : CHECK_OK, "%s here, %s at the source%s",
+                   ours, theirs, probe->version < version ? "; going back to an older QEMU often fails: update it here" : "");
 }
 
 AWAITS void check_machine_emulator(CheckScene *scene, GPtrArray *rows)

@@ -75,10 +75,21 @@ AWAITS static GPtrArray *hear_addresses(const CheckScene *scene)
 
 AWAITS void check_route_tell(CheckScene *scene, GPtrArray *rows)
 {
+    const MigrateSettings *settings = migrate_settings();
+    const char *listen = settings->migration_address;
     g_autoptr(GPtrArray) candidates = candidates_gather(scene->has_control ? &scene->control : NULL, 0, NULL);
+    struct sockaddr_storage address;
 
-    if (candidates)
-        tell_addresses(scene, candidates);
+    if (!candidates || (listen && !address_parse(listen, &address)))
+        return;
+    if (listen)
+        candidates_restrict(candidates, &address);
+    tell_addresses(scene, candidates);
+    if (scene->flags & MIGRATE_TUNNELLED || params_get_string(scene->params, MIGRATE_PARAM_URI)) /* nobody calls back then */
+        return;
+    scene->listener = lane_listen(listen ? &address : NULL, 0, settings->ports, scene->def->name, NULL);
+    if (scene->listener)
+        params_add_uint(scene->facts, CHECK_FACT_PORT, lane_listener_port(scene->listener));
 }
 
 /* --- names --- */
@@ -150,27 +161,29 @@ static void on_probe(LaneName lane, int fd, const char *peer, void *data)
 }
 
 /* A token for this check alone, told with the facts. */
-static gboolean make_terms(CheckScene *scene, HelloTerms *ret_terms)
+static gboolean make_terms(CheckScene *scene)
 {
     const char *theirs = scene->peer ? params_get_string(scene->peer, CHECK_FACT_HOST_UUID) : NULL;
     g_autofree char *attempt = NULL;
     g_autofree char *token = NULL;
     g_autofree char *ports = NULL;
     const MigrateSettings *settings = migrate_settings();
+    HelloTerms *terms = &scene->terms;
 
-    if (!theirs || !uuid_parse(theirs, &ret_terms->source_host))
+    if (!theirs || !uuid_parse(theirs, &terms->source_host))
         return FALSE;
-    g_assert(getrandom(ret_terms->attempt, sizeof ret_terms->attempt, 0) == sizeof ret_terms->attempt &&
-             getrandom(ret_terms->token, sizeof ret_terms->token, 0) == sizeof ret_terms->token);
-    ret_terms->guest = scene->def->uuid;
-    ret_terms->destination_host = settings->host_uuid;
-    attempt = hex_format(ret_terms->attempt, sizeof ret_terms->attempt);
-    token = hex_format(ret_terms->token, sizeof ret_terms->token);
+    g_assert(getrandom(terms->attempt, sizeof terms->attempt, 0) == sizeof terms->attempt &&
+             getrandom(terms->token, sizeof terms->token, 0) == sizeof terms->token);
+    terms->guest = scene->def->uuid;
+    terms->destination_host = settings->host_uuid;
+    attempt = hex_format(terms->attempt, sizeof terms->attempt);
+    token = hex_format(terms->token, sizeof terms->token);
     params_add_string(scene->facts, CHECK_FACT_ATTEMPT, attempt);
     params_add_string(scene->facts, CHECK_FACT_TOKEN, token);
     ports = g_strdup_printf("%u-%u", settings->ports.first, settings->ports.last);
     params_add_uint(scene->facts, CHECK_FACT_PORT, lane_listener_port(scene->listener));
     params_add_string(scene->facts, CHECK_FACT_PORTS, ports);
+    scene->has_terms = TRUE;
     return TRUE;
 }
 
@@ -198,7 +211,6 @@ AWAITS void check_route_listen(CheckScene *scene, GPtrArray *rows)
     g_autoptr(GPtrArray) candidates = NULL;
     g_autoptr(MigrationUri) uri = NULL;
     struct sockaddr_storage address;
-    HelloTerms terms = {0};
     GError *why = NULL;
 
     if (scene->flags & MIGRATE_TUNNELLED)
@@ -218,9 +230,8 @@ AWAITS void check_route_listen(CheckScene *scene, GPtrArray *rows)
         candidates_restrict(candidates, &address);
     tell_addresses(scene, candidates);
     say_filtered(candidates, rows);
-    if (scene->listener && make_terms(scene, &terms)) /* it may have been closed meanwhile */
-        lane_listener_expect(scene->listener, &terms, SIDE_DESTINATION, on_probe, NULL);
-    explicit_bzero(&terms, sizeof terms);
+    if (scene->listener && make_terms(scene)) /* it may have been closed meanwhile */
+        lane_listener_expect(scene->listener, &scene->terms, SIDE_DESTINATION, on_probe, NULL);
 }
 
 /* --- the source dials --- */
@@ -297,20 +308,21 @@ static unsigned path_mtu(int fd, int family)
 static char *advice(const CheckScene *scene, const Greeting *greeting)
 {
     const char *ports = params_get_string(scene->peer, CHECK_FACT_PORTS) ?: "49152-49215";
+    const char *there = scene->side == SIDE_SOURCE ? "destination" : "source";
 
     switch (greeting_verdict(greeting)) {
     case GREETING_REFUSED:
-        return g_strdup_printf("something on the way rejects it: let the migration ports pass, on the destination e.g. "
+        return g_strdup_printf("something on the way rejects it: let the migration ports pass, on the %s e.g. "
                                "`firewall-cmd --add-port=%s/tcp`",
-                               ports);
+                               there, ports);
     case GREETING_SILENT:
         if (greeting_round_trip_us(greeting))
             return g_strdup("see who listens there: it takes the connection and does not speak");
-        return g_strdup_printf("something on the way drops it without a word: let the migration ports pass, on the destination "
+        return g_strdup_printf("something on the way drops it without a word: let the migration ports pass, on the %s "
                                "e.g. `firewall-cmd --add-port=%s/tcp`",
-                               ports);
+                               there, ports);
     case GREETING_UNROUTABLE:
-        return g_strdup("see `ip route get` on the source");
+        return g_strdup("see `ip route get` here");
     case GREETING_OTHER:
     case GREETING_ENDED:
         return g_strdup("another host answers at this address: give one of the two another");
@@ -331,7 +343,7 @@ static void judge_dial(const CheckScene *scene, const Candidate *target, Greetin
                        GPtrArray *rows)
 {
     g_autofree char *literal = address_format_host(&target->address);
-    g_autofree char *name = g_strdup_printf("address %s", literal);
+    g_autofree char *name = g_strdup_printf(scene->side == SIDE_SOURCE ? "address %s" : "calling back %s", literal);
     const char *verdict = enum_name(greeting_verdict_names, (int)greeting_verdict(greeting));
     const char *reason = greeting_reason(greeting);
     g_autofree char *time = NULL;
@@ -355,16 +367,12 @@ static void judge_dial(const CheckScene *scene, const Candidate *target, Greetin
     }
 }
 
-/* One row that decides, beside those that say why. */
-static void judge_all(const CheckScene *scene, const GPtrArray *greetings, int best, GPtrArray *rows)
+/* An order leaves no other way.  Else who asked both sides decides. */
+static void judge_order(const CheckScene *scene, const GPtrArray *greetings, GPtrArray *rows)
 {
-    CheckRow *row;
-
-    if (best >= 0)
-        return;
-    row = check_rows_add(rows, SECTION, "addresses", CHECK_BLOCKER, "none of the destination's %u address%s can be reached from here",
-                         greetings->len, greetings->len == 1 ? "" : "es");
-    check_row_advise(row, advice(scene, g_ptr_array_index(greetings, 0)));
+    if (scene->reached == 0 && params_get_string(scene->params, MIGRATE_PARAM_URI))
+        check_row_advise(check_rows_add(rows, SECTION, "addresses", CHECK_BLOCKER, "the address that was ordered cannot be reached"),
+                         advice(scene, g_ptr_array_index(greetings, 0)));
 }
 
 /* Takes part in no race: every address runs to its own end.  The best that is proven soon carries the probe meanwhile. */
@@ -381,14 +389,14 @@ AWAITS static void dial_all(CheckScene *scene, GPtrArray *targets, const HelloTe
     for (unsigned i = 0; i < count; i++) {
         const Candidate *target = g_ptr_array_index(targets, i);
 
-        g_ptr_array_add(greetings, greeting_dial(&target->address, terms, SIDE_SOURCE, (LaneName){LANE_PROBE, i}, PATIENCE_MS,
+        g_ptr_array_add(greetings, greeting_dial(&target->address, terms, scene->side, (LaneName){LANE_PROBE, i}, PATIENCE_MS,
                                                  on_greeting, &dials));
     }
     if (!await(first, -1, NULL))
         return;
     await(end, GRACE_MS, NULL);
     best = best_proven(greetings);
-    if (best >= 0) {
+    if (best >= 0 && scene->side == SIDE_SOURCE) {
         auto_fd int fd = greeting_steal_fd(g_ptr_array_index(greetings, best));
 
         mtu = path_mtu(fd, ((const Candidate *)g_ptr_array_index(targets, best))->address.ss_family);
@@ -396,16 +404,18 @@ AWAITS static void dial_all(CheckScene *scene, GPtrArray *targets, const HelloTe
     }
     if (!await(end, -1, NULL))
         return;
+    scene->reached = 0;
     for (unsigned i = 0; i < count; i++) {
         const Candidate *target = g_ptr_array_index(targets, i);
         Greeting *greeting = g_ptr_array_index(greetings, i);
         auto_fd int fd = greeting_steal_fd(greeting);
-        const gboolean is_best = (int)i == best;
+        const gboolean is_best = (int)i == best && scene->side == SIDE_SOURCE;
 
+        scene->reached += greeting_verdict(greeting) == GREETING_PROVEN;
         judge_dial(scene, target, greeting, is_best ? scene->bytes_per_s : 0,
                    is_best ? mtu : path_mtu(fd, target->address.ss_family), rows);
     }
-    judge_all(scene, greetings, best_proven(greetings), rows);
+    judge_order(scene, greetings, rows);
 }
 
 AWAITS void check_route_dial(CheckScene *scene, GPtrArray *rows)
@@ -420,6 +430,8 @@ AWAITS void check_route_dial(CheckScene *scene, GPtrArray *rows)
     }
     if (!scene->peer || !peer_port(scene) || !read_terms(scene, &terms)) /* a stock host, or one whose ports are used up */
         return;
+    if (scene->held && scene->held->listener) /* the destination may have to call back */
+        lane_listener_expect(scene->held->listener, &terms, SIDE_SOURCE, on_probe, NULL);
     targets = list_targets(scene, &why);
     if (!targets)
         check_rows_add_error(rows, SECTION, "migration URI", CHECK_BLOCKER, why);
@@ -429,6 +441,14 @@ AWAITS void check_route_dial(CheckScene *scene, GPtrArray *rows)
     else
         dial_all(scene, targets, &terms, rows);
     explicit_bzero(&terms, sizeof terms);
+}
+
+AWAITS void check_route_back(CheckScene *scene, GPtrArray *rows)
+{
+    g_autoptr(GPtrArray) targets = scene->has_terms && peer_port(scene) ? hear_addresses(scene) : NULL;
+
+    if (targets && targets->len > 0)
+        dial_all(scene, targets, &scene->terms, rows);
 }
 
 AWAITS void check_route_peer(CheckScene *scene, GPtrArray *rows)

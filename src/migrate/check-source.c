@@ -20,6 +20,8 @@ AWAITS static void tell_host(CheckScene *scene, GPtrArray *rows)
 
     params_add_string(scene->facts, CHECK_FACT_HOST_NAME, settings->host_name);
     params_add_string(scene->facts, CHECK_FACT_HOST_UUID, uuid_format(&settings->host_uuid, uuid));
+    params_add_uint(scene->facts, CHECK_FACT_FALLBACKS, settings->fallbacks);
+    params_add_string(scene->facts, CHECK_FACT_FERRYD, FERRYD_VERSION);
     if (probe)
         params_add_uint(scene->facts, CHECK_FACT_QEMU, probe->version);
     if (flags)

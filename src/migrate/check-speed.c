@@ -166,6 +166,7 @@ AWAITS void check_speed_forecast(const CheckScene *scene, GPtrArray *rows)
     ForecastFacts facts = {.dirty_bytes_per_s = scene->dirty_bytes_per_s, .downtime_ms = 300};
     g_autofree char *speed = NULL;
     g_autofree char *writing = NULL;
+    g_autofree char *time = NULL;
     Forecast forecast;
 
     if (!domain->guest || !domain->live)
@@ -183,11 +184,13 @@ AWAITS void check_speed_forecast(const CheckScene *scene, GPtrArray *rows)
     forecast_make(&facts, &forecast);
     speed = speed_text(facts.bytes_per_s);
     writing = speed_text(facts.dirty_bytes_per_s);
+    time = forecast.total_ms < 1000 ? g_strdup_printf("%" G_GUINT64_FORMAT " ms", MAX(forecast.total_ms, 1))
+                                    : g_strdup_printf("%.1f s", (double)forecast.total_ms / 1000);
     if (forecast.converges)
         check_rows_add(rows, SECTION, "time", CHECK_OK,
-                       "about %.1f s for %" G_GUINT64_FORMAT " MiB at %s, while the guest writes %s, standing still for about %"
+                       "about %s for %" G_GUINT64_FORMAT " MiB at %s, while the guest writes %s, standing still for about %"
                        G_GUINT64_FORMAT " ms",
-                       (double)forecast.total_ms / 1000, forecast.bytes / MIB, speed, writing, MAX(forecast.downtime_ms, 1));
+                       time, forecast.bytes / MIB, speed, writing, MAX(forecast.downtime_ms, 1));
     else
         check_rows_add(rows, SECTION, "time", CHECK_WARNING,
                        "it would not come to an end: the guest writes %s, and the way carries %s; migrate when it writes less, "

@@ -2,6 +2,8 @@
 /* The engine behind the tables. */
 #include "migrate/check.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "migrate/proof.h"
@@ -19,6 +21,7 @@ CheckScene *check_scene_new(OwnerSide side, Domain *domain, const GuestDef *def,
     scene->proofs = cookie_proofs_new();
     scene->facts = params_new();
     scene->params = params_new();
+    scene->reached = -1;
     scene->host = g_strdup(migrate_settings()->host_name);
     return scene;
 }
@@ -50,6 +53,8 @@ void check_scene_unref(CheckScene *scene)
     g_array_unref(scene->proofs);
     g_free(scene->host);
     g_free(scene->peer_uri);
+    check_scene_unref(scene->held);
+    explicit_bzero(&scene->terms, sizeof scene->terms);
     g_free(scene);
 }
 

@@ -30,9 +30,13 @@ typedef struct CheckScene {
     Params *params;      /* as the user gave them; never NULL */
     struct sockaddr_storage control; /* where the calling connection arrived, if there is one */
     gboolean has_control;
-    LaneListener *listener; /* destination: for the probe; until check_scene_close */
+    LaneListener *listener; /* for the probe; until check_scene_close */
+    HelloTerms terms;       /* of the probe; destination */
+    gboolean has_terms;
+    int reached; /* addresses of the other side that were proven; -1: none was tried */
     uint64_t bytes_per_s, dirty_bytes_per_s; /* source: measured; 0: not */
     gboolean has_dirty_rate;
+    struct CheckScene *held; /* source, on its way: the scene of before, which still listens */
     char *peer_uri; /* source, peer-to-peer: of the destination's daemon */
     char *host;          /* that these checks run on */
 } CheckScene;
@@ -42,6 +46,7 @@ typedef struct CheckScene {
 #define CHECK_FACT_HOST_UUID  "host_uuid"
 #define CHECK_FACT_TIME       "time_ms"      /* llong, wall clock; who hands it on adds what went by meanwhile */
 #define CHECK_FACT_QEMU       "qemu_version" /* uint, 7002022 */
+#define CHECK_FACT_FERRYD     "ferryd_version"
 #define CHECK_FACT_CPU        "cpu_flags"    /* with blanks between */
 #define CHECK_FACT_CPU_VENDOR "cpu_vendor"
 #define CHECK_FACT_PROOF      "proof"        /* repeated; cookie_proof_format */
@@ -49,6 +54,7 @@ typedef struct CheckScene {
 #define CHECK_FACT_ADDRESS    "address"      /* repeated; "LITERAL ORIGIN", usable ones, best first */
 #define CHECK_FACT_PORT       "port"         /* uint, of the listener that waits for the probe */
 #define CHECK_FACT_PORTS      "ports"        /* the range that firewalls have to let pass, "49152-49215" */
+#define CHECK_FACT_FALLBACKS  "fallbacks"    /* uint, phase/fallback.h, what this host's configuration allows */
 #define CHECK_FACT_ATTEMPT    "attempt"      /* hexadecimal, of the probe's hello */
 #define CHECK_FACT_TOKEN      "token"        /* hexadecimal, secret */
 
@@ -60,7 +66,8 @@ typedef struct {
 
 extern const Check check_source[];
 extern const Check check_destination[];
-extern const Check check_way[]; /* source, once the destination listens */
+extern const Check check_way[];  /* source, once the destination listens */
+extern const Check check_back[]; /* destination, once the source has found no way */
 
 /* domain may be NULL, def is copied. */
 CheckScene *check_scene_new(OwnerSide side, Domain *domain, const GuestDef *def, unsigned flags);
@@ -80,10 +87,11 @@ AWAITS void check_storage_opens(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_storage_same(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_storage_space(CheckScene *scene, GPtrArray *rows);
 /* check-route.c */
-AWAITS void check_route_tell(CheckScene *scene, GPtrArray *rows);   /* source: its addresses */
+AWAITS void check_route_tell(CheckScene *scene, GPtrArray *rows);   /* source: its addresses, to be called back at */
 AWAITS void check_route_listen(CheckScene *scene, GPtrArray *rows); /* destination */
 AWAITS void check_route_name(CheckScene *scene, GPtrArray *rows);   /* what the other's name means here */
 AWAITS void check_route_dial(CheckScene *scene, GPtrArray *rows);   /* source */
+AWAITS void check_route_back(CheckScene *scene, GPtrArray *rows);   /* destination: dials the source */
 AWAITS void check_route_peer(CheckScene *scene, GPtrArray *rows);   /* source: the connection of the daemons */
 /* check-speed.c */
 /* Source: fills it for a second and says how much got through; fd is taken. */

@@ -104,14 +104,25 @@ AWAITS GPtrArray *rehearse_destination(const char *xml, const RehearsalRequest *
     return rows;
 }
 
-AWAITS GPtrArray *rehearse_way(Domain *domain, const RehearsalRequest *request, Params *peer)
+AWAITS GPtrArray *rehearse_way(Domain *domain, const RehearsalRequest *request, Params *peer, CheckScene *held, int *ret_reached)
 {
     g_autoptr(CheckScene) scene = scene_of(SIDE_SOURCE, domain, domain_definition(domain), request);
     GPtrArray *rows;
 
     scene->peer = peer;
+    scene->held = held ? check_scene_ref(held) : NULL;
     rows = check_rehearse(check_way, scene, REHEARSAL_WAY_MS);
     check_speed_forecast(scene, rows);
     check_rows_set_host(rows, scene->host);
+    *ret_reached = scene->reached;
+    return rows;
+}
+
+AWAITS GPtrArray *rehearse_back(CheckScene *scene, int *ret_reached)
+{
+    g_autoptr(CheckScene) hold = check_scene_ref(scene);
+    GPtrArray *rows = check_rehearse(check_back, scene, REHEARSAL_WAY_MS);
+
+    *ret_reached = hold->reached;
     return rows;
 }

@@ -23,5 +23,8 @@ typedef struct {
 AWAITS GPtrArray *rehearse_source(Domain *domain, const RehearsalRequest *request, char **ret_xml, CheckScene **ret_scene);
 /* peer (taken): the source's facts; NULL: it is no ferryd. */
 AWAITS GPtrArray *rehearse_destination(const char *xml, const RehearsalRequest *request, Params *peer, CheckScene **ret_scene);
-/* The source again, once the destination listens.  peer (taken): the destination's facts. */
-AWAITS GPtrArray *rehearse_way(Domain *domain, const RehearsalRequest *request, Params *peer);
+/* The source again, once the destination listens.  peer (taken): the destination's facts.  held: what the source has kept,
+ * NULL: nothing.  *ret_reached: addresses that are proven, -1: none was tried. */
+AWAITS GPtrArray *rehearse_way(Domain *domain, const RehearsalRequest *request, Params *peer, CheckScene *held, int *ret_reached);
+/* The destination again, if the source has reached nothing: it calls back.  scene: what it has kept. */
+AWAITS GPtrArray *rehearse_back(CheckScene *scene, int *ret_reached);

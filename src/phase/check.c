@@ -46,6 +46,8 @@ static CheckRow *add(GPtrArray *rows, const char *section, const char *name, Che
     for (size_t i = 0; i < G_N_ELEMENTS(leading_words); i++)
         if (g_str_has_prefix(sentence, leading_words[i]))
             sentence += strlen(leading_words[i]);
+    if (g_str_has_prefix(sentence, name) && g_str_has_prefix(sentence + strlen(name), ": "))
+        sentence += strlen(name) + 2; /* it stands beside already */
     semicolon = g_strrstr(sentence, "; ");
     row->section = g_strdup(section);
     row->name = g_strdup(name);

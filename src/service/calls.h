@@ -273,6 +273,8 @@ AWAITS gboolean service_migration_check_destination(Call *call,
                                                     const FerryMigrationCheckDestinationArgs *args,
                                                     FerryMigrationCheckDestinationRet *ret,
                                                     GError **error);
+AWAITS gboolean service_migration_check_back(Call *call, const void *args,
+                                             FerryMigrationCheckBackRet *ret, GError **error);
 gboolean service_migration_check_end(Call *call, const void *args, void *ret, GError **error);
 
 /* monitor.c */

@@ -51,6 +51,14 @@ static void on_time(void *data)
     held_drop(((Held *)data)->caller);
 }
 
+/* NULL: nothing is held for it.  Borrowed. */
+static CheckScene *held_scene(Caller *caller)
+{
+    Held *held = held_by_caller ? g_hash_table_lookup(held_by_caller, caller) : NULL;
+
+    return held ? held->scene : NULL;
+}
+
 static gboolean check_room(Caller *caller, GError **error)
 {
     held_drop(caller); /* the one before, of the same client */
@@ -157,6 +165,7 @@ AWAITS gboolean service_migration_check_way(Call *call, const FerryMigrationChec
     g_autoptr(GPtrArray) rows = NULL;
     struct sockaddr_storage control;
     RehearsalRequest request;
+    int reached = -1;
 
     if (!facts)
         return FALSE;
@@ -165,8 +174,23 @@ AWAITS gboolean service_migration_check_way(Call *call, const FerryMigrationChec
                          domain->name);
     request = REQUEST(call, params, args->flags, &control);
     request.peer_uri = args->dest_uri;
-    rows = rehearse_way(domain, &request, g_steal_pointer(&facts));
+    rows = rehearse_way(domain, &request, g_steal_pointer(&facts), held_scene(call_caller(call)), &reached);
     ret->rows = return_rows(call, rows, &ret->rows_count);
+    ret->reached = reached;
+    return TRUE;
+}
+
+AWAITS gboolean service_migration_check_back(Call *call, const void *args, FerryMigrationCheckBackRet *ret, GError **error)
+{
+    CheckScene *scene = held_scene(call_caller(call));
+    g_autoptr(GPtrArray) rows = NULL;
+    int reached = -1;
+
+    if (!scene)
+        return error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: no migration is being checked");
+    rows = rehearse_back(scene, &reached);
+    ret->rows = return_rows(call, rows, &ret->rows_count);
+    ret->reached = reached;
     return TRUE;
 }
 

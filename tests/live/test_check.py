@@ -271,7 +271,7 @@ def ports_used_up(scene):
     process.stdout.close()
 
 
-@fault("blocker", "fedora1", "route: addresses", "can be reached", "drops it without a word", "49152-49215")
+@fault("warning", "fedora1", "route: addresses", "can be reached", "will call the source back", "drops it without a word", "49152-49215", status=2)
 @contextlib.contextmanager
 def firewall_drops(scene):
     scene.two.drop("tcp dport 49152-49215")
@@ -279,13 +279,23 @@ def firewall_drops(scene):
     scene.two.undrop()
 
 
-@fault("blocker", "fedora1", "route: addresses", "can be reached", "rejects it")
+@fault("warning", "fedora1", "route: addresses", "can be reached", "will call the source back", "rejects it", status=2)
 @contextlib.contextmanager
 def firewall_rejects(scene):
     scene.two.nft("add table inet lab\nadd chain inet lab input { type filter hook input priority 0; }\n"
                   "add rule inet lab input tcp dport 49152-49215 reject with tcp reset\n")
     yield
     scene.two.undrop()
+
+
+@fault("warning", "fedora1", "route: addresses", "nor can it call back", "relayed through this client", "drops it without a word", status=2)
+@contextlib.contextmanager
+def firewalls_drop_on_both(scene):
+    for host in scene.lab.hosts:
+        host.drop("tcp dport 49152-49215")
+    yield
+    for host in scene.lab.hosts:
+        host.undrop()
 
 
 @fault("warning", "fedora1", f"route: address [fd00:122::12]", "no answer")
@@ -411,6 +421,30 @@ def test_an_explicit_uri_is_the_only_address(scene):
     assert "route: migration URI: unable to resolve address 'nosuch.example'" in told(answer, "blocker")
 
 
+def test_what_qemu_has_against_it(scene):
+    """A device that QEMU cannot migrate, plugged into a guest of the older machine type, whose slots take it."""
+    running = Started(scene.lab, scene.one, name="blocked", machine="pc")
+    try:
+        for command in ("object_add memory-backend-ram,id=spare,size=1M,share=on",
+                        "device_add ivshmem-plain,id=odd,memdev=spare,master=off,bus=pci.0"):
+            scene.one.virsh("qemu-monitor-command", "blocked", "--hmp", command)
+        answer = scene.check(guest="blocked")
+        assert "guest: devices: cannot migrate domain" in told(answer, "blocker") and "ivshmem" in told(answer, "blocker"), told(answer)
+    finally:
+        running.close(scene.lab)
+
+
+def test_no_way_at_all(scene):
+    with made(scene, "firewalls_drop_on_both"):
+        for words, what in ((["--no-fallback"], "--no-fallback allows no other way"),
+                            ([f"tcp://{scene.two.address}"], "the address that was ordered cannot be reached")):
+            before = scene.state()
+            answer = scene.check(*words)
+            assert answer["status"] == 1 and what in told(answer, "blocker"), told(answer)
+            assert scene.took_s < 6
+            scene.expect(before)
+
+
 def test_what_is_not_served_is_said(scene):
     answer = scene.check("--postcopy")
     assert "request: options" in told(answer, "blocker")
@@ -486,8 +520,9 @@ def test_what_a_stock_host_cannot_tell_is_unknown(kinds):
             assert rows(answer, "blocker") == [], told(answer)
             unknown = told(answer, "unknown")
             assert "host: clock" in unknown and "storage: disk 'vda'" in unknown
+            assert "route: addresses" in unknown
             if kinds[1] == "libvirtd":
-                assert "route: addresses" in unknown and "host: ports" in unknown
+                assert "host: ports" in unknown
                 assert "machine: type" in told(answer, "ok") and "guest: name and UUID" in told(answer, "ok")
         finally:
             running.close(lab)
