@@ -85,30 +85,40 @@ gboolean migration_add_cause(GError **error, const char *format, ...)
     return error_set_from(error, error_domain(first), error_code(first), "%s\n%s", first->message, more);
 }
 
+gboolean migration_has_tried(const GError *error, const char *literal)
+{
+    g_autofree char *sign = g_strdup_printf("unable to connect to server at '%s:", literal);
+
+    return strstr(error->message, sign) != NULL;
+}
+
 /* A stock source cannot use what the destination gave; an address that works from here may work from
- * there. */
+ * there.  Else its daemon may reach the other one. */
 static gboolean retry(Migration *migration, const Params *params, GError **error, char **ret_notice)
 {
-    static const char advice[] =
-        "Where the daemons reach each other, their connection can carry the memory: ferry migrate … "
-        "--p2p --tunnelled.  This client can only where the source runs ferryd.";
+    const char *literal = migration->dest_literal;
     g_autofree char *first = g_strdup(migration->run.uri), *line = phase_error_line(*error);
-    g_autofree char *uri = NULL;
+    g_autofree char *uri = literal ? migration_uri_to(literal) : NULL;
     g_autoptr(Params) with_uri = params_copy(params);
     g_autoptr(GError) again = NULL;
+    gboolean is_arrived;
 
-    if (!migration->dest_literal)
-        return migration_add_cause(error, "%s", advice);
-    uri = migration_uri_to(migration->dest_literal);
-    params_add_string(with_uri, MIGRATE_PARAM_URI, uri);
-    if (!lead(migration, with_uri, &again))
-        return migration_add_cause(error, "By %s it did not go either: %s\n%s", uri, again->message, advice);
-    *ret_notice =
-        g_strdup_printf("the destination named %s, which the source could not use (%s); went by %s instead",
-                        first ?: "an address", line, uri);
-    migration->run.params = params; /* with_uri ends here */
-    g_clear_error(error);
-    return TRUE;
+    if (uri && !migration_has_tried(*error, literal)) {
+        params_add_string(with_uri, MIGRATE_PARAM_URI, uri);
+        is_arrived = lead(migration, with_uri, &again);
+        migration->run.params = params; /* with_uri ends here */
+        if (is_arrived) {
+            *ret_notice = g_strdup_printf(
+                "the destination named %s, which the source could not use (%s); went by %s instead",
+                first ?: "an address", line, uri);
+            g_clear_error(error);
+            return TRUE;
+        }
+        migration_add_cause(error, "By %s it did not go either: %s", uri, again->message);
+        if (migration->run.outcome != PHASE_STAYED || migration->is_abort_asked)
+            return FALSE;
+    }
+    return migrate_tunnelled(migration, params, error, ret_notice);
 }
 
 /* This client reaches both, so it can carry the memory from the one to the other. */
@@ -154,7 +164,7 @@ static gboolean by_another_way(Migration *migration, const Params *params, GErro
         !phase_error_is_no_route(*error))
         return FALSE; /* an explicit URI is an order */
     if (migration->wanted->no_fallback)
-        return migration_add_cause(error, "No other way was tried: the user wants none (--no-fallback)");
+        return migration_add_cause(error, NO_FALLBACK);
     return migration->is_source_ferry ? relay(migration, params, error, ret_notice)
                                       : retry(migration, params, error, ret_notice);
 }

@@ -155,13 +155,13 @@ static PhaseOutcome p2p_outcome(const Migration *migration)
     return state == FERRY_STATE_PAUSED && reason == PAUSED_MIGRATING ? PHASE_UNKNOWN : PHASE_STAYED;
 }
 
-static gboolean ask_source(Migration *migration, const Params *params, GError **error)
+static gboolean ask_source(Migration *migration, uint64_t flags, const Params *params, GError **error)
 {
     FerryConnection *source = migration->domain->conn;
     g_autoptr(Arena) arena = arena_new();
     RemoteDomainMigratePerform3ParamsArgs args = {.dom = domain_wire(migration->domain),
                                                   .dconnuri = (char *)migration->wanted->dest_uri,
-                                                  .flags = migration->wanted->flags};
+                                                  .flags = (uint32_t)flags};
     int interval_ms = migration->wanted->interval_ms > 0 ? migration->wanted->interval_ms : POLL_MS;
 
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
@@ -177,6 +177,31 @@ static gboolean ask_source(Migration *migration, const Params *params, GError **
     return FALSE;
 }
 
+gboolean migrate_tunnelled(Migration *migration, const Params *params, GError **error, char **ret_notice)
+{
+    uint64_t flags = migrate_flags_for_tunnel(migration->wanted->flags);
+    const char *refusal = migrate_tunnel_refusal(migration->wanted->flags);
+    g_autoptr(Params) fitting = migrate_params_for_tunnel(params);
+    g_autofree char *line = phase_error_line(*error);
+    g_autoptr(GError) again = NULL;
+
+    if (refusal)
+        return migration_add_cause(error, "The connection of the daemons cannot carry the memory: %s", refusal);
+    if (check_p2p(migration, &again) && ask_source(migration, flags, fitting, &again)) {
+        *ret_notice = g_strdup_printf(
+            "no way of its own for the memory (%s); the source's daemon sent it through its connection to %s", line,
+            migration->wanted->dest_uri);
+        g_clear_error(error);
+        return TRUE;
+    }
+    if (migration->run.outcome == PHASE_STAYED && !migration->is_abort_asked)
+        return migration_add_cause(error, "Through the connection of the daemons it did not go either: %s",
+                                   again->message);
+    g_clear_error(error); /* what became of it is more than which ways there were */
+    g_propagate_error(error, g_steal_pointer(&again));
+    return FALSE;
+}
+
 /* A stock source cannot use what the destination gave; it has reached the daemon itself, though. */
 static gboolean ask_again(Migration *migration, const Params *params, GError **error, char **ret_notice)
 {
@@ -188,21 +213,25 @@ static gboolean ask_again(Migration *migration, const Params *params, GError **e
     g_autoptr(GError) again = NULL;
 
     if (migration->run.outcome != PHASE_STAYED || migration->is_abort_asked || !uri ||
-        migration->is_source_ferry || migration->wanted->no_fallback ||
-        migration->wanted->flags & MIGRATE_TUNNELLED || params_find(params, MIGRATE_PARAM_URI) ||
-        !phase_error_is_no_route(*error) || strstr(*error ? (*error)->message : "", daemon))
+        migration->is_source_ferry || migration->wanted->flags & MIGRATE_TUNNELLED ||
+        params_find(params, MIGRATE_PARAM_URI) || !phase_error_is_no_route(*error) ||
+        strstr(*error ? (*error)->message : "", daemon))
         return FALSE; /* the last: it did not even reach the daemon */
-    params_add_string(with_uri, MIGRATE_PARAM_URI, uri);
-    if (ask_source(migration, with_uri, &again)) {
-        *ret_notice = g_strdup_printf("the source could not use what the destination named (%s); went by %s instead",
-                                      line, uri);
-        g_clear_error(error);
-        return TRUE;
+    if (migration->wanted->no_fallback)
+        return migration_add_cause(error, NO_FALLBACK);
+    if (!migration_has_tried(*error, dest->host)) {
+        params_add_string(with_uri, MIGRATE_PARAM_URI, uri);
+        if (ask_source(migration, migration->wanted->flags, with_uri, &again)) {
+            *ret_notice = g_strdup_printf(
+                "the source could not use what the destination named (%s); went by %s instead", line, uri);
+            g_clear_error(error);
+            return TRUE;
+        }
+        migration_add_cause(error, "By %s it did not go either: %s", uri, again->message);
+        if (migration->run.outcome != PHASE_STAYED || migration->is_abort_asked)
+            return FALSE;
     }
-    return migration_add_cause(error,
-                               "By %s it did not go either: %s\nThe connection of the daemons can carry "
-                               "the memory: --p2p --tunnelled",
-                               uri, again->message);
+    return migrate_tunnelled(migration, params, error, ret_notice);
 }
 
 static gboolean migrate_p2p(Migration *migration, Params *params, char **ret_notice, GError **error)
@@ -216,7 +245,7 @@ static gboolean migrate_p2p(Migration *migration, Params *params, char **ret_not
     if (migration->is_source_ferry && migration->wanted->no_fallback)
         params_add_string(params, MIGRATE_PARAM_FALLBACK, MIGRATE_FALLBACK_NONE);
     migration_listen(migration);
-    ok = ask_source(migration, params, &cause) || ask_again(migration, params, &cause, ret_notice);
+    ok = ask_source(migration, migration->wanted->flags, params, &cause) || ask_again(migration, params, &cause, ret_notice);
     if (!ok)
         g_propagate_error(error, g_steal_pointer(&cause));
     else if (migration->is_listening)

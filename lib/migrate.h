@@ -40,9 +40,17 @@ void migration_idle(void *migration);
 /* The endpoints of a client-led migration; source and destination are the Migration. */
 void migration_endpoints(Migration *migration, PhaseEndpoints *ret_endpoints);
 
+#define NO_FALLBACK "No other way was tried: the user wants none (--no-fallback)"
+
+/* The source's daemon, a stock one, is asked to carry the memory through its connection to the destination's.  *error is
+ * the cause so far; FALSE: it says more now. */
+gboolean migrate_tunnelled(Migration *migration, const Params *params, GError **error, char **ret_notice);
+
 /* lib/migrate-led.c */
 gboolean migrate_led(Migration *migration, const Params *params, char **ret_address,
                      char **ret_notice, GError **error);
+/* That literal is one that failed. */
+gboolean migration_has_tried(const GError *error, const char *literal);
 /* A line behind the first cause, so that stock's words stay in front.  Returns FALSE. */
 gboolean migration_add_cause(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 

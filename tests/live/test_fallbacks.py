@@ -212,7 +212,7 @@ def test_a_slow_destination_does_not_fill_the_client(lab, started):
         sent, peak = bytes_to(destination), 0
         pid = None
         while process.poll() is None:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, IndexError):
                 pid = pid or int(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
                 status = pathlib.Path(f"/proc/{pid}/status").read_text()
                 peak = max(peak, int(status.split("VmHWM:")[1].split()[0]))
