@@ -38,11 +38,13 @@ WHOLE_DAEMON = {
         "tests/live/test_modes.py::test_every_mode_there_and_back[virsh-plain]",
         "tests/live/test_modes.py::test_every_mode_there_and_back[ferry-p2p]",
         "tests/live/test_modes.py::test_every_mode_there_and_back[ferry-tunnelled]",
+        "tests/live/test_parallel.py::test_there_and_back[virsh-default-direct]",
     ),
     "tsan": (
         "tests/live/test_modes.py::test_every_mode_there_and_back[virsh-live]",
         "tests/live/test_modes.py::test_every_mode_there_and_back[virsh-tunnelled]",
         "tests/live/test_modes.py::test_an_abort_leaves_the_guest_where_it_was[virsh-p2p]",
+        "tests/live/test_parallel.py::test_there_and_back[virsh-default-p2p]",
     ),
 }
 
