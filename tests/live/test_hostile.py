@@ -351,7 +351,9 @@ def test_a_second_caller_who_is_refused_and_leaves_ends_nothing(lab, led):
     stray = make()
     stray.uri, stray.cookie = b"tcp://192.168.122.12:49152", leader.cookie
     body = leader.dom + wire.u32(0) + leader.params(migrate_uri=leader.uri) + wire.text(leader.cookie) + wire.u32(LIVE | PROTECT)
+    before = one.log().count("<- domain_migrate_perform3_params")
     send_only(leader.one, "domain_migrate_perform3_params", body)
+    wait_until(lambda: one.log().count("<- domain_migrate_perform3_params") > before, "the leader's call")
     fails(stray.perform)
     stray.vanish()
     reply = leader.one.reply(leader.one.serial - 1)
