@@ -224,6 +224,8 @@ static gboolean perform(void *endpoint, PhaseRun *run, GError **error)
     RemoteDomainMigratePerform3ParamsRet ret = {0};
     GError *cause = NULL;
 
+    if (migration->is_source_ferry && migration->wanted->no_fallback)
+        params_add_string(params, MIGRATE_PARAM_FALLBACK, MIGRATE_FALLBACK_NONE);
     if (migration->is_source_ferry && migration->dest_literal && !migration->is_relayed)
         params_add_string(params, MIGRATE_PARAM_DEST_ADDRESS, migration->dest_literal);
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);

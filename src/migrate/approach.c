@@ -160,13 +160,25 @@ static void read_name(Attempt *attempt)
 
         approach_add(attempt->rows, literal, from_name, is_own, attempt->own);
     }
+    for (unsigned i = 0; i < attempt->rows->len && attempt->approach->avoids_name; i++) {
+        ApproachRow *row = attempt->rows->pdata[i];
+
+        if (row->origin == from_name && !row->filtered)
+            row->filtered = "not tried: whoever lives there cannot prove to be it";
+    }
+}
+
+/* Another row may come. */
+static gboolean waits_for_name(const Attempt *attempt)
+{
+    return attempt->look_up && !attempt->is_name_read && !attempt->approach->avoids_name;
 }
 
 /* Half of what is left, so that the next ones get theirs; all of it if there is no next one. */
 static int64_t turn_ms(const Attempt *attempt, unsigned at)
 {
     int64_t left_ms = MAX(attempt->deadline_ms - clock_now_ms(), TURN_MIN_MS);
-    gboolean is_last = at + 1 == attempt->rows->len && (!attempt->look_up || attempt->is_name_read);
+    gboolean is_last = at + 1 == attempt->rows->len && !waits_for_name(attempt);
 
     return is_last ? left_ms : MAX(left_ms / 2, TURN_MIN_MS);
 }
@@ -264,7 +276,7 @@ AWAITS gboolean approach_connect(const Approach *approach, Approached *ret_appro
         attempt.look_up = look_up_start(approach->host);
     for (unsigned at = 0;; at++) {
         read_name(&attempt);
-        if (at == attempt.rows->len && attempt.look_up && !attempt.is_name_read) {
+        if (at == attempt.rows->len && waits_for_name(&attempt)) {
             int64_t left_ms = MAX(attempt.deadline_ms - clock_now_ms(), TURN_MIN_MS);
 
             if (!await(attempt.look_up->done, left_ms, &why) && error_is(why, ERROR_OPERATION_ABORTED))

@@ -16,6 +16,7 @@ typedef struct {
     const char *host;         /* as it was offered: a name or a literal */
     uint16_t port;
     const char *control;      /* literal by which the destination's daemon is reached; NULL: not known */
+    gboolean avoids_name;     /* a safer way follows: what the name means here is looked up and told, but not tried */
     char *const *known;       /* literals of the peer book; NULL: none */
     const char *here;         /* this host's name */
 } Approach;

@@ -224,10 +224,23 @@ AWAITS static gboolean perform_tunnelled(P2p *p2p, PhaseRun *run, GBytes **ret_c
     return migration_interruptible_end(p2p->migration, is_sent, is_sent ? error : NULL);
 }
 
+/* NULL: what finds no way may go through the connection of the daemons. */
+static const char *refusal_of_tunnel(const Params *params, unsigned flags)
+{
+    if (g_strcmp0(params_get_string(params, MIGRATE_PARAM_FALLBACK), MIGRATE_FALLBACK_NONE) == 0)
+        return "the user wants none (--no-fallback)";
+    if (!(migrate_settings()->fallbacks & FALLBACK_TUNNEL))
+        return "'fallback' in ferryd.conf of this host does not allow the tunnel";
+    return migrate_tunnel_refusal(flags);
+}
+
 AWAITS static gboolean p2p_perform(void *endpoint, PhaseRun *run, GError **error)
 {
     P2p *p2p = endpoint;
-    SourceRoute route = {.uri = run->uri, .carrier_fd = -1, .control = peer_remote_address(p2p->peer)};
+    SourceRoute route = {.uri = run->uri,
+                         .carrier_fd = -1,
+                         .control = peer_remote_address(p2p->peer),
+                         .has_fallback = !refusal_of_tunnel(run->params, (unsigned)run->flags)};
     g_autoptr(GError) why = NULL;
     GBytes *cookie = NULL;
     size_t len;
@@ -385,12 +398,7 @@ static gboolean may_tunnel(const Params *params, unsigned flags, const GError *e
     *ret_why = NULL;
     if ((flags & MIGRATE_TUNNELLED) || !phase_error_is_no_route(error) || params_get_string(params, MIGRATE_PARAM_URI))
         return FALSE; /* an explicit URI is an order */
-    if (g_strcmp0(params_get_string(params, MIGRATE_PARAM_FALLBACK), MIGRATE_FALLBACK_NONE) == 0)
-        *ret_why = "the user wants none (--no-fallback)";
-    else if (!(migrate_settings()->fallbacks & FALLBACK_TUNNEL))
-        *ret_why = "'fallback' in ferryd.conf of this host does not allow the tunnel";
-    else
-        *ret_why = migrate_tunnel_refusal(flags);
+    *ret_why = refusal_of_tunnel(params, flags);
     return !*ret_why;
 }
 

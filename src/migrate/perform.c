@@ -74,6 +74,7 @@ AWAITS static gboolean connect_stock(Migration *migration, GError **error)
     Approach approach = {
         .guest = journal->name,
         .control = run->route->control,
+        .avoids_name = run->route->control && run->route->has_fallback,
         .known = known,
         .here = migrate_settings()->host_name,
     };
@@ -352,6 +353,13 @@ gboolean source_may_perform(const Domain *domain)
 
     return migration && migration->side == SIDE_SOURCE && migration_word(migration) == WORD_OFFERED &&
            migration->has_job && !migration->task && !migration->is_peer_to_peer;
+}
+
+gboolean source_may_relay(const Params *params, unsigned flags)
+{
+    return params_get_string(params, MIGRATE_PARAM_DEST_ADDRESS) && (migrate_settings()->fallbacks & FALLBACK_RELAY) &&
+           g_strcmp0(params_get_string(params, MIGRATE_PARAM_FALLBACK), MIGRATE_FALLBACK_NONE) != 0 &&
+           !migrate_tunnel_refusal(flags);
 }
 
 gboolean source_set_relay(Domain *domain, int fd, const char *client, GError **error)

@@ -24,10 +24,13 @@ typedef struct {
     const char *uri; /* tcp:HOST:PORT; NULL: carrier */
     int carrier_fd;  /* tunnelled: write end of the pipe (borrowed); else -1 */
     const char *control; /* literal at which the destination's daemon was reached; NULL: not known */
+    gboolean has_fallback; /* if no way is found, the memory can still go through a connection that is there */
 } SourceRoute;
 
 /* Begin has been made, and a client may ask for Perform now. */
 gboolean source_may_perform(const Domain *domain);
+/* If no way is found, a client that is ferry may relay. */
+gboolean source_may_relay(const Params *params, unsigned flags);
 /* Begin has been made; Perform without a URI will send the memory into fd (taken), for the leading client to relay.
  * client: who that is. */
 gboolean source_set_relay(Domain *domain, int fd, const char *client, GError **error);

@@ -279,6 +279,7 @@ AWAITS static gboolean perform(Call *call, const WireDomain *dom, const char *dc
                          domain->name);
     if (source_may_perform(domain)) /* a stranger who is refused takes no lead */
         lead_take(migration_of(domain), call);
+    route.has_fallback = source_may_relay(params, (unsigned)flags);
     is_open_way = migration_of(domain) && !migration_of(domain)->is_uri_an_order;
     if (!source_perform(domain, params, &route, cookie_in, cookie_len, &cookie, &why)) {
         /* Ferry says where it reached the destination, and finds another way by itself. */

@@ -184,3 +184,19 @@ def test_all_ways_closed_are_told_in_a_table(lab, started):
     assert re.search(r"127.0.1.1:49152 +what its name means here +not tried: it leads back", result.output), result.output
     assert result.wall_s < 8
     assert_stayed(result, running.ticks, running.guest, ours, stock)
+
+
+@pytest.mark.parametrize("led", ["ferry", "ferry-p2p"])
+def test_a_safer_way_goes_before_a_host_that_proves_nothing(lab, started, led):
+    """The right address is closed, and somebody else lives under the name: the memory takes a connection that is there."""
+    ours, stock = lab.hosts
+    ours.set_hosts({lab.client.address: "fedora2"})
+    stock.drop("tcp flags & (syn | ack) == syn tcp dport 49152-49215")
+    running = started(ours)
+    try:
+        with impostor(lab.client) as met:
+            result = move(running.ticks, ours, LED[led](lab, "qemu", stock.tcp_uri), stock)
+    finally:
+        stock.undrop()
+    assert met == [], "the wrong host was asked"
+    assert_moved(result, running.ticks, running.guest, ours, stock)
