@@ -18,7 +18,7 @@ import xml.etree.ElementTree as tree
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
-SUITES = ("tests/guest", "tests/lab", "tests/api", "tests/wire", "tests/matrix", "tests/live", "tests/faults")
+SUITES = ("tests/model", "tests/guest", "tests/lab", "tests/api", "tests/wire", "tests/matrix", "tests/live", "tests/faults")
 
 SANITIZED = (
     ("asan", "ASan and UBSan", "address,undefined",

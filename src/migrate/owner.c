@@ -83,10 +83,16 @@ static const Row destination_rows[] = {
 OwnerVerdict owner_decide(OwnerSide side, OwnerWord word, gboolean is_this_boot, OwnerQemu qemu, OwnerHeard heard)
 {
     unsigned boot = is_this_boot ? NOW : OLDER;
-    const Row *row = side == SIDE_SOURCE ? source_rows : destination_rows;
+    const Row *rows = side == SIDE_SOURCE ? source_rows : destination_rows;
 
-    for (; row->word; row++)
+    for (const Row *row = rows; row->word; row++)
         if (row->word == word && (row->boot & boot) && (row->qemu & 1u << qemu) && (row->heard & 1u << heard))
-            return (OwnerVerdict){.word = row->then, .actions = row->actions, .rule = row->rule};
-    return (OwnerVerdict){.word = word, .actions = OWNER_WAIT, .rule = "none"};
+            return (OwnerVerdict){
+                .word = row->then, .actions = row->actions, .rule = row->rule, .row = (int)(row - rows)};
+    return (OwnerVerdict){.word = word, .actions = OWNER_WAIT, .rule = "none", .row = -1};
+}
+
+unsigned owner_row_count(OwnerSide side)
+{
+    return (side == SIDE_SOURCE ? G_N_ELEMENTS(source_rows) : G_N_ELEMENTS(destination_rows)) - 1;
 }

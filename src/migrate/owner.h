@@ -53,11 +53,13 @@ typedef enum {
 typedef struct {
     OwnerWord word;     /* to be written; equal to the present one: nothing is written */
     unsigned actions;   /* OwnerAction */
-    const char *rule;   /* the name in the model */
+    const char *rule;   /* the name in the model (tests/model) */
+    int row;            /* its place in the table, -1: no row fits; for the test that compares the tables with the model */
 } OwnerVerdict;
 
 /* is_this_boot: whether the present record was written in this boot. */
 OwnerVerdict owner_decide(OwnerSide side, OwnerWord word, gboolean is_this_boot, OwnerQemu qemu, OwnerHeard heard);
+unsigned owner_row_count(OwnerSide side);
 
 extern const EnumName owner_qemu_names[];
 extern const EnumName owner_heard_names[];

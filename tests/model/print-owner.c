@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Prints what migrate/owner.c decides, over everything that it can be asked, a line each: side, word, boot, own QEMU, heard,
+ * then the word that follows, the actions, the rule and the number of its row.  For test_owner_tables.py. */
+#include <stdio.h>
+
+#include "migrate/owner.h"
+
+static const EnumName action_names[] = {
+    {"sync", OWNER_WRITE_SYNC}, {"cancel", OWNER_CANCEL},     {"cont", OWNER_CONT}, {"destroy", OWNER_DESTROY},
+    {"define", OWNER_DEFINE},   {"undefine", OWNER_UNDEFINE}, {"wait", OWNER_WAIT}, {"run", OWNER_RUN},
+    {NULL},
+};
+
+static void print_verdict(OwnerSide side, int word, gboolean is_this_boot, int qemu, int heard)
+{
+    OwnerVerdict verdict = owner_decide(side, (OwnerWord)word, is_this_boot, (OwnerQemu)qemu, (OwnerHeard)heard);
+
+    printf("%s\t%s\t%s\t%s\t%s\t%s\t", side == SIDE_SOURCE ? "source" : "destination", enum_name(owner_word_names, word),
+           is_this_boot ? "now" : "older", enum_name(owner_qemu_names, qemu), enum_name(owner_heard_names, heard),
+           enum_name(owner_word_names, verdict.word));
+    for (const EnumName *row = action_names; row->name; row++)
+        if (verdict.actions & (unsigned)row->value)
+            printf("%s ", row->name);
+    printf("\t%s\t%d\n", verdict.rule, verdict.row);
+}
+
+int main(void)
+{
+    for (int side = SIDE_SOURCE; side <= SIDE_DESTINATION; side++) {
+        printf("rows\t%s\t%u\n", side == SIDE_SOURCE ? "source" : "destination", owner_row_count((OwnerSide)side));
+        for (const EnumName *word = owner_word_names; word->name; word++)
+            for (int boot = 0; boot <= 1; boot++)
+                for (const EnumName *qemu = owner_qemu_names; qemu->name; qemu++)
+                    for (const EnumName *heard = owner_heard_names; heard->name; heard++)
+                        print_verdict((OwnerSide)side, word->value, boot, qemu->value, heard->value);
+    }
+    return 0;
+}

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""migrate/owner.c decides what the model's rules say: not a row more, not one less, and no other action."""
+import inspect
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from model import destination, source, stock_source, tables
+from model.explorer import reachable
+from model.rules import Model
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("FERRY_BUILD") or TOP / "build")
+PRINTER = BUILD / "tests/model/print-owner"
+
+# Rules that change nothing are no steps of the model; those of TOLD are the stock source's, S-forced is a person's.
+RESTING = {"S-run", "S-watch", "D-wait", "D-doubt", "S-again", "S-forced"}
+
+
+@pytest.fixture(scope="module")
+def owner():
+    """({input: (word, actions, rule, row)}, {side: number of rows})"""
+    if not PRINTER.exists():
+        pytest.skip(f"{PRINTER} is not built")
+    decisions, rows = {}, {}
+    for line in subprocess.run([PRINTER], capture_output=True, text=True, check=True).stdout.splitlines():
+        words = line.split("\t")
+        if words[0] == "rows":
+            rows[words[1]] = int(words[2])
+        else:
+            decisions[tuple(words[:5])] = words[5], frozenset(words[6].split()), words[7], int(words[8])
+    return decisions, rows
+
+
+def carried_out(decisions, where):
+    """What comes of a decision.  Asked about: migrate_cancel of what may have stopped the guest is followed by asking again; `cancel` and
+    `cont` do nothing where the migration has ended or the guest runs; a dead QEMU runs nothing."""
+    side, word, boot, qemu, heard = where
+    then, actions, _, _ = decisions[where]
+    actions = set(actions)
+    if side == "source" and "cancel" in actions:
+        if qemu == "running":
+            actions |= decisions[side, then, boot, "stopped", "nothing"][1] | {"run"}
+        else:
+            actions.discard("cancel")
+    if qemu == "dead":
+        actions -= {"run", "cont"}
+    return then, frozenset(actions)
+
+
+def test_it_decides_what_the_rules_say(owner):
+    decisions, _ = owner
+    other = []
+    for where in tables.inputs():
+        expected, found = tables.decide(*where), carried_out(decisions, where)
+        if expected != found:
+            other.append(f"{' '.join(where)}: the model says {expected[0]} {sorted(expected[1])}, owner.c {found[0]} {sorted(found[1])} ({decisions[where][2]})")
+    assert not other, "\n" + "\n".join(other)
+
+
+def test_every_input_is_in_the_model(owner):
+    """A word, a QEMU's state or an answer that owner.c learns has to be learnt by the model first."""
+    decisions, _ = owner
+    for index, known in ((1, {*tables.SOURCE_WORDS, *tables.DESTINATION_WORDS}), (3, {*tables.SOURCE_QEMU, *tables.DESTINATION_QEMU}), (4, {*tables.HEARD})):
+        assert {where[index] for where in decisions} - {"NONE", "none", "-"} == known
+
+
+def test_every_row_decides_something_that_can_be(owner):
+    decisions, rows = owner
+    used = {(where[0], decisions[where][3]) for where in tables.inputs()}
+    idle = {(side, row) for side, count in rows.items() for row in range(count)} - used
+    assert not idle, f"these rows decide nothing, or only what cannot be: {sorted(idle)}"
+    assert all(row >= 0 for _, row in used), "no row fits"
+    assert rows == {"source": 18, "destination": 16}, "a row more or less: was the model asked first?"
+
+
+def test_what_cannot_be_is_never_reached():
+    possible = {where[:4] for where in tables.inputs()}
+    reached = {place for stream in ("rp", "vmdesc") for s in reachable(Model(stage1=tables.STAGE1, attempts=1, stream=stream)) for place in tables.place(s)}
+    assert reached <= possible, sorted(reached - possible)
+
+
+def test_every_rule_has_a_name_in_the_model(owner):
+    decisions, _ = owner
+    text = inspect.getsource(source) + inspect.getsource(destination) + inspect.getsource(stock_source)
+    rules = {decisions[where][2] for where in tables.inputs()} - RESTING
+    assert {rule for rule in rules if f"'{rule}'" not in text} == set()
