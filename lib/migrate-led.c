@@ -161,7 +161,7 @@ static gboolean by_another_way(Migration *migration, const Params *params, GErro
 {
     if (migration->phase != PHASE_FINISH || migration->run.outcome != PHASE_STAYED ||
         migration->is_abort_asked || params_find(params, MIGRATE_PARAM_URI) ||
-        !phase_error_is_no_route(*error))
+        !(migration->is_source_ferry ? phase_error_is_no_route(*error) : phase_error_is_astray(*error)))
         return FALSE; /* an explicit URI is an order */
     if (migration->wanted->no_fallback)
         return migration_add_cause(error, NO_FALLBACK);

@@ -214,7 +214,7 @@ static gboolean ask_again(Migration *migration, const Params *params, GError **e
 
     if (migration->run.outcome != PHASE_STAYED || migration->is_abort_asked || !uri ||
         migration->is_source_ferry || migration->wanted->flags & MIGRATE_TUNNELLED ||
-        params_find(params, MIGRATE_PARAM_URI) || !phase_error_is_no_route(*error) ||
+        params_find(params, MIGRATE_PARAM_URI) || !phase_error_is_astray(*error) ||
         strstr(*error ? (*error)->message : "", daemon))
         return FALSE; /* the last: it did not even reach the daemon */
     if (migration->wanted->no_fallback)

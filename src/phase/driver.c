@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "phase/flags.h"
+#include "phase/uri.h"
 
 const EnumName phase_names[] = {
     {"begin", PHASE_BEGIN},
@@ -143,6 +144,12 @@ gboolean phase_error_is_no_route(const GError *error)
         if (strstr(error->message, signs[i]))
             return TRUE;
     return FALSE;
+}
+
+gboolean phase_error_is_astray(const GError *error)
+{
+    return phase_error_is_no_route(error) || migration_uri_is_missed(error) ||
+           strstr(error->message, "Unable to write to socket");
 }
 
 char *phase_error_line(const GError *error)

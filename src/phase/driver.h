@@ -98,6 +98,9 @@ gboolean phase_error_refused(GError **error, const char *format, ...) G_GNUC_PRI
 /* The source found no way to the address that the destination gave: nothing has been sent, so another way does no
  * harm.  Known by stock's leading words, whoever says them. */
 gboolean phase_error_is_no_route(const GError *error);
+/* The same between two stock hosts, which may also have found a wrong host that hung up, or a
+ * destination that has no name to give. */
+gboolean phase_error_is_astray(const GError *error);
 /* Its first line, without the table that may follow; the caller frees it. */
 char *phase_error_line(const GError *error);
 

@@ -179,6 +179,29 @@ static void transcript_is(const void *data)
     phase_run_clear(&run);
 }
 
+static void a_stock_source_may_have_found_the_wrong_host(void)
+{
+    static const struct {
+        ErrorCode code;
+        const char *message;
+        gboolean is_astray;
+    } rows[] = {
+        {ERROR_SYSTEM_ERROR, "unable to connect to server at 'fedora2:49152': Connection refused", TRUE},
+        {ERROR_OPERATION_FAILED,
+         "operation failed: job 'migration out' failed: Unable to write to socket: Connection reset by peer", TRUE},
+        {ERROR_INTERNAL_ERROR,
+         "internal error: hostname on destination resolved to localhost, but migration requires an FQDN", TRUE},
+        {ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' canceled by client", FALSE},
+        {ERROR_OPERATION_FAILED, "operation failed: domain is not running", FALSE},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = error_new(rows[i].code, "%s", rows[i].message);
+
+        g_assert_true(phase_error_is_astray(error) == rows[i].is_astray);
+    }
+}
+
 static void no_route_is_known_by_stocks_words(void)
 {
     static const struct {
@@ -212,6 +235,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/phase/driver/no-route-is-known-by-stocks-words", no_route_is_known_by_stocks_words);
+    g_test_add_func("/phase/driver/a-stock-source-may-have-found-the-wrong-host", a_stock_source_may_have_found_the_wrong_host);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path = g_strdup_printf("/phase/driver/%s", cases[i].name);
 

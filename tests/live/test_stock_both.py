@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Stock hosts on both sides; only the client is ours.  It tries once more with an address that it knows to lead there."""
+import subprocess
+
 import pytest
 from conftest import make_lab
-from lab.moves import assert_moved, assert_stayed, move
+from lab.lab import HERE, PYTHON, end
+from lab.moves import PORTS, assert_moved, assert_stayed, move
 
 NAMES = {
     "unresolvable": lambda lab: {},
@@ -29,6 +32,33 @@ def test_one_more_try_with_the_address_of_the_daemon(lab, started, name, mode):
     result = move(running.ticks, one, [lab.ferry, "migrate", "--live", *words, "qemu", two.tcp_uri], two)
     assert_moved(result, running.ticks, running.guest, one, two)
     assert "note: " in result.output and f"went by tcp://{two.address} instead" in result.output
+
+
+@pytest.mark.parametrize("words", [[], ["--p2p"]], ids=["led", "p2p"])
+def test_a_wrong_host_that_answers_and_hangs_up(lab, started, words):
+    one, two = lab.hosts
+    one.set_hosts({lab.client.address: "fedora2"})
+    running = started(one)
+    wrong = lab.client.popen([PYTHON, "-I", HERE / "impostor.py", "/run/impostor.jsonl", *PORTS], stdout=subprocess.PIPE)
+    wrong.stdout.readline()
+    try:
+        result = move(running.ticks, one, [lab.ferry, "migrate", "--live", *words, "qemu", two.tcp_uri], two)
+    finally:
+        end(wrong)
+    assert_moved(result, running.ticks, running.guest, one, two)
+    assert "Unable to write to socket" in result.output and f"went by tcp://{two.address} instead" in result.output
+
+
+@pytest.mark.parametrize("words", [[], ["--p2p"]], ids=["led", "p2p"])
+def test_a_destination_that_calls_itself_localhost(lab, started, words):
+    one, two = lab.hosts
+    running = started(one)
+    two.run(["hostname", "localhost"])
+    try:
+        result = move(running.ticks, one, [lab.ferry, "migrate", "--live", *words, "qemu", two.tcp_uri], two)
+    finally:
+        two.run(["hostname", two.name])
+    assert_moved(result, running.ticks, running.guest, one, two)
 
 
 @pytest.mark.parametrize("words", [[], ["--p2p"]], ids=["led", "p2p"])
