@@ -17,8 +17,9 @@
 #include "base/file.h"
 
 #define JOIN_STACK_SIZE (256 * 1024)
-#define JOIN_PIPE_SIZE  (1024 * 1024)
-#define DISCARD_SIZE    (64 * 1024)
+/* No more: QEMU takes what waits here for sent, and stops the guest while it is on its way. */
+#define JOIN_PIPE_SIZE (128 * 1024)
+#define DISCARD_SIZE   (64 * 1024)
 
 /* One direction.  Its bytes wait in the sender's socket, not here, whenever the receiver is slow:
  * nothing is read as long as the pipe holds something. */
