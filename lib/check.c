@@ -208,8 +208,8 @@ static void open_destination(Preflight *flight)
                        flight->wanted->dest_uri, why->message);
     else
         check_rows_add(flight->rows, "host", "destination", CHECK_BLOCKER,
-                       "'%s' does not answer: %s; see that its daemon runs, and that its firewall lets "
-                       "you pass",
+                       "'%s' cannot be reached: %s; see that the URI is right, that its daemon runs, and "
+                       "that its firewall lets you pass",
                        flight->wanted->dest_uri, why->message);
     g_error_free(why);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "loop/loop.h"
 #include "migrate/check.h"
 #include "migrate/source.h"
 #include "model/guest-def.h"
@@ -31,12 +33,16 @@
 typedef struct {
     int fd;
     uint64_t bytes_per_s;
+    Watch *watch; /* destination: until something comes */
+    Timer *timer;
 } SpeedProbe;
 
 static void probe_free(void *data)
 {
     SpeedProbe *probe = data;
 
+    watch_free(probe->watch);
+    timer_free(probe->timer);
     fd_clear(&probe->fd);
     g_free(probe);
 }
@@ -107,12 +113,28 @@ AWAITS static void drain_task(void *data)
     work_run(work, DRAIN_MS + PROBE_WAIT_MS, NULL);
 }
 
+/* Most connections only prove that they can be made: those cost no worker. */
+static void drain_on_ready(int fd, unsigned events, void *data)
+{
+    SpeedProbe *probe = data;
+    char byte;
+
+    if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1) {
+        probe_free(probe);
+        return;
+    }
+    g_clear_pointer(&probe->watch, watch_free);
+    g_clear_pointer(&probe->timer, timer_free);
+    task_spawn("probe", drain_task, probe, NULL);
+}
+
 void check_speed_drain(int fd)
 {
     SpeedProbe *probe = g_new0(SpeedProbe, 1);
 
     probe->fd = fd;
-    task_spawn("probe", drain_task, probe, NULL);
+    probe->watch = watch_new(fd, EPOLLIN, drain_on_ready, probe);
+    probe->timer = timer_new(DRAIN_MS, probe_free, probe);
 }
 
 /* --- the guest --- */
@@ -128,7 +150,7 @@ AWAITS void check_speed_dirty(CheckScene *scene, GPtrArray *rows)
     g_autoptr(Domain) domain = domain_ref(scene->domain);
     gboolean is_ready = FALSE;
 
-    if (!domain->guest)
+    if (!domain->guest || !scene->peer || !params_find(scene->peer, CHECK_FACT_PORT)) /* no speed to compare it with */
         return;
     if (domain->state == DOMAIN_PAUSED) {
         scene->has_dirty_rate = TRUE;

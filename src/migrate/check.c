@@ -40,6 +40,16 @@ void check_scene_close(CheckScene *scene)
     g_array_set_size(scene->proofs, 0);
 }
 
+AWAITS void check_scene_finish(CheckScene *scene)
+{
+    g_autoptr(GArray) proofs = g_steal_pointer(&scene->proofs);
+
+    scene->proofs = cookie_proofs_new(); /* for a check that comes late */
+    g_clear_pointer(&scene->listener, lane_listener_free);
+    if (scene->side == SIDE_SOURCE && proofs->len > 0)
+        proofs_remove_now(proofs);
+}
+
 void check_scene_unref(CheckScene *scene)
 {
     if (!scene || --scene->refs > 0)

@@ -75,6 +75,8 @@ CheckScene *check_scene_ref(CheckScene *scene);
 void check_scene_unref(CheckScene *scene);
 /* Lets go at once what is held for the other side, whoever still refers to the scene. */
 void check_scene_close(CheckScene *scene);
+/* The same, and when it returns nothing lies beside the images any more. */
+AWAITS void check_scene_finish(CheckScene *scene);
 
 /* All of them side by side; one that has not answered after timeout_ms is a row that says so.  The caller frees. */
 AWAITS GPtrArray *check_rehearse(const Check *table, CheckScene *scene, int64_t timeout_ms);

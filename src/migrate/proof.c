@@ -177,7 +177,7 @@ static void remove_soon(GPtrArray *notes)
         g_ptr_array_free(notes, TRUE);
 }
 
-void proofs_remove(const GArray *proofs)
+static GPtrArray *notes_of(const GArray *proofs)
 {
     g_autofree char *dir = notes_dir();
     GPtrArray *notes = g_ptr_array_new();
@@ -188,7 +188,20 @@ void proofs_remove(const GArray *proofs)
         if (!proof->serial)
             g_ptr_array_add(notes, g_build_filename(dir, proof->id, NULL));
     }
-    remove_soon(notes);
+    return notes;
+}
+
+void proofs_remove(const GArray *proofs)
+{
+    remove_soon(notes_of(proofs));
+}
+
+AWAITS void proofs_remove_now(const GArray *proofs)
+{
+    GPtrArray *notes = notes_of(proofs);
+
+    g_ptr_array_add(notes, NULL);
+    remove_task(g_ptr_array_free(notes, FALSE));
 }
 
 void proofs_remove_leftovers(void)

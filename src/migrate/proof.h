@@ -22,6 +22,8 @@ typedef enum {
 AWAITS gboolean proof_lay(const char *path, const char *target, unsigned layer, CookieProof *ret_proof, GError **error);
 /* Source: removes what these proofs (GArray of CookieProof) laid, behind the caller's back; content to find nothing. */
 void proofs_remove(const GArray *proofs);
+/* The same, and waits for it. */
+AWAITS void proofs_remove_now(const GArray *proofs);
 /* At start-up: removes what a daemon that was killed has left. */
 void proofs_remove_leftovers(void);
 

@@ -275,7 +275,7 @@ AWAITS gboolean service_migration_check_destination(Call *call,
                                                     GError **error);
 AWAITS gboolean service_migration_check_back(Call *call, const void *args,
                                              FerryMigrationCheckBackRet *ret, GError **error);
-gboolean service_migration_check_end(Call *call, const void *args, void *ret, GError **error);
+AWAITS gboolean service_migration_check_end(Call *call, const void *args, void *ret, GError **error);
 
 /* monitor.c */
 AWAITS gboolean service_qemu_domain_monitor_command(Call *call,

@@ -194,8 +194,13 @@ AWAITS gboolean service_migration_check_back(Call *call, const void *args, Ferry
     return TRUE;
 }
 
-gboolean service_migration_check_end(Call *call, const void *args, void *ret, GError **error)
+AWAITS gboolean service_migration_check_end(Call *call, const void *args, void *ret, GError **error)
 {
+    CheckScene *scene = held_scene(call_caller(call));
+    g_autoptr(CheckScene) hold = scene ? check_scene_ref(scene) : NULL;
+
+    if (hold)
+        check_scene_finish(hold);
     held_drop(call_caller(call));
     return TRUE;
 }

@@ -116,7 +116,7 @@ static const ServerRow rows[] = {
     SERVER_ROW(FERRY, MIGRATION_CHECK_DESTINATION, service_migration_check_destination, CALL_TASK, 0),
     SERVER_ROW(FERRY, MIGRATION_CHECK_WAY, service_migration_check_way, CALL_TASK, 0),
     SERVER_ROW(FERRY, MIGRATION_CHECK_BACK, service_migration_check_back, CALL_TASK, 0),
-    SERVER_ROW(FERRY, MIGRATION_CHECK_END, service_migration_check_end, CALL_INLINE, 0),
+    SERVER_ROW(FERRY, MIGRATION_CHECK_END, service_migration_check_end, CALL_TASK, 0),
     /* monitor.c */
     SERVER_ROW(QEMU, DOMAIN_MONITOR_COMMAND, service_qemu_domain_monitor_command, CALL_TASK, 0),
     SERVER_ROW(QEMU, CONNECT_DOMAIN_MONITOR_EVENT_REGISTER, service_qemu_connect_domain_monitor_event_register, CALL_INLINE, 0),
