@@ -57,6 +57,9 @@ class Qmp:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd is not None else []
         self.sock.sendmsg([data], ancillary)
         self.commands += 1
+        return self.wait_reply(command)
+
+    def wait_reply(self, command="a command"):
         deadline = time.monotonic() + self.timeout_s
         while True:
             message = self._read(deadline)
