@@ -6,7 +6,7 @@ The source keeps no record: it lets its guest go when it reads the answer and re
 does wrong, so runs are not judged but sorted: every state that breaks a property, and every end, must be one that the page lists.
 
 Assumed of a stock source: an answer that lies in its socket is read before it gives up, and it closes its socket before it resumes.  `doubts`
-takes one of the two away (DOUBTS)."""
+takes one of the two away (DOUBTS): U7."""
 import collections
 
 STOCK_SOURCES = ('careful', 'fast')

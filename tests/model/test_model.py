@@ -36,7 +36,7 @@ def test_a_stock_host_splits():
 
 
 def test_a_stock_source_that_is_answered_first_runs_nothing_twice():
-    """What is left: U3, U5, and the definition when the power goes before TOLD is durable (U6)."""
+    """What is left: U3, U5, and the definition when the power goes before TOLD is durable (U6).  U7 is what DOUBTS show."""
     _, broken, ends = explore_stock("careful")
     assert {(what, why[-1]) for what, *why in broken} == {("DEF", "power of the destination lost")}
     assert set(ends) == {"here", "runs on the source", "U3: here; paused on the source for ever", "U5: in doubt, a person decides",
