@@ -3,6 +3,7 @@
 import inspect
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -87,3 +88,29 @@ def test_every_rule_has_a_name_in_the_model(owner):
     text = inspect.getsource(source) + inspect.getsource(destination) + inspect.getsource(stock_source)
     rules = {decisions[where][2] for where in tables.inputs()} - RESTING
     assert {rule for rule in rules if f"'{rule}'" not in text} == set()
+
+
+# How section 11 of the page says what a destination hears of its answer to a stock source.
+HEARS = {"a stock source's Finish(0)": "Finish", "not a byte has left": "unsaid", "acknowledged": "acknowledged", "nothing": "nothing"}
+
+
+def rows_of_told():
+    """(record, QEMU, heard, then, rule) of the page's table, a line for each QEMU."""
+    section = (TOP / "docs/handover.md").read_text().split("\n## 11. ")[1].split("\n## ")[0]
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 5 and re.match(r"D-\w+$", cells[4]):
+            heard = next(heard for text, heard in HEARS.items() if cells[2].startswith(text))
+            for qemu in ["loaded", "dead"] if cells[1] in ("any", "loaded / dead") else [cells[1]]:
+                yield cells[0].split(",")[0], qemu, heard, cells[3], cells[4]
+
+
+def test_the_page_says_of_a_stock_source_what_is_decided(owner):
+    decisions, _ = owner
+    stated = list(rows_of_told())
+    for record, qemu, heard, then, rule in stated:
+        word, _, its_rule, _ = decisions["destination", record, "now", qemu, heard]
+        named = re.search(r"\b(TOLD|TAKEN|REFUSED)\b", then)
+        assert (word, its_rule) == (named.group(1) if named else record, rule), f"{record}, {qemu}, {heard}"
+    rules = {decision[2] for where, decision in decisions.items() if where[1] == "TOLD" and where[0] == "destination"}
+    assert rules == {rule for record, *_, rule in stated if record == "TOLD"}
