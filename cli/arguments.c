@@ -166,3 +166,18 @@ char **arguments_rest(const Arguments *arguments)
 {
     return (char **)arguments->rest->pdata;
 }
+
+unsigned arguments_bits(const Arguments *arguments)
+{
+    unsigned bits = 0;
+
+    for (const Option *option = arguments->command->options; option && option->name; option++)
+        if (option->bit && arguments_has(arguments, option->name))
+            bits |= option->bit;
+    return bits;
+}
+
+const void *arguments_plan(const Arguments *arguments)
+{
+    return arguments->command->plan;
+}

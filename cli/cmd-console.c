@@ -7,7 +7,6 @@ static int run(Session *session, const Arguments *arguments)
     g_autoptr(FerryDomain) domain = session_domain(session, arguments);
     FerryState state = FERRY_STATE_NONE;
     FerryError *error = NULL;
-    unsigned flags = 0;
 
     if (!domain)
         return EXIT_BAD;
@@ -15,16 +14,15 @@ static int run(Session *session, const Arguments *arguments)
         return fail_with(error, "Unable to get domain status");
     if (state == FERRY_STATE_SHUTOFF)
         return complain("The domain is not running");
-    flags |= arguments_has(arguments, "force") ? FERRY_CONSOLE_FORCE : 0;
-    flags |= arguments_has(arguments, "safe") ? FERRY_CONSOLE_SAFE : 0;
-    return terminal_run(session, domain, arguments_text(arguments, "devname"), flags);
+    return terminal_run(session, domain, arguments_text(arguments, "devname"),
+                        arguments_bits(arguments));
 }
 
 static const Option options[] = {
     DOMAIN_OPTION,
     {"devname", OPTION_TEXT, 0, "which one, by its alias: serial0, console0, …; else the first"},
-    {"force", OPTION_FLAG, 0, "take it from whoever has it"},
-    {"safe", OPTION_FLAG, 0, "only if nobody else has it"},
+    {"force", OPTION_FLAG, 0, "take it from whoever has it", .bit = FERRY_CONSOLE_FORCE},
+    {"safe", OPTION_FLAG, 0, "only if nobody else has it", .bit = FERRY_CONSOLE_SAFE},
     {NULL},
 };
 

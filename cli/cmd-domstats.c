@@ -21,23 +21,6 @@ static const struct {
     { "dirtyrate", FERRY_STATS_DIRTYRATE },
     { "vm",        FERRY_STATS_VM },
 };
-
-static const struct {
-    const char *option;
-    unsigned flag;
-} flags_table[] = {
-    { "list-active",     FERRY_LIST_ACTIVE },
-    { "list-inactive",   FERRY_LIST_INACTIVE },
-    { "list-persistent", FERRY_LIST_PERSISTENT },
-    { "list-transient",  FERRY_LIST_TRANSIENT },
-    { "list-running",    FERRY_LIST_RUNNING },
-    { "list-paused",     FERRY_LIST_PAUSED },
-    { "list-shutoff",    FERRY_LIST_SHUTOFF },
-    { "list-other",      FERRY_LIST_OTHER },
-    { "enforce",         FERRY_STATS_ENFORCE },
-    { "backing",         FERRY_STATS_BACKING },
-    { "nowait",          FERRY_STATS_NOWAIT },
-};
 /* clang-format on */
 
 static void print_people(const Session *session, const FerryStatsRecord *record)
@@ -95,15 +78,13 @@ static int run(Session *session, const Arguments *arguments)
     FerryDomain **domains = NULL;
     FerryStatsRecord *records;
     FerryError *error = NULL;
-    unsigned groups = 0, flags = 0;
+    unsigned groups = 0;
 
     if (!session_connect(session) || !find_domains(session, arguments_rest(arguments), &domains))
         return EXIT_BAD;
     for (size_t i = 0; i < G_N_ELEMENTS(groups_table); i++)
         groups |= arguments_has(arguments, groups_table[i].option) ? groups_table[i].group : 0;
-    for (size_t i = 0; i < G_N_ELEMENTS(flags_table); i++)
-        flags |= arguments_has(arguments, flags_table[i].option) ? flags_table[i].flag : 0;
-    records = ferry_domains_stats(session->conn, domains, groups, flags, &error);
+    records = ferry_domains_stats(session->conn, domains, groups, arguments_bits(arguments), &error);
     ferry_domains_free(domains);
     if (!records)
         return fail(error);
@@ -115,6 +96,7 @@ static int run(Session *session, const Arguments *arguments)
     return EXIT_OK;
 }
 
+/* clang-format off */
 static const Option options[] = {
     {"state", OPTION_FLAG, 0, "state and reason"},
     {"cpu-total", OPTION_FLAG, 0, "processor time"},
@@ -127,22 +109,24 @@ static const Option options[] = {
     {"memory", OPTION_FLAG, 0, "memory bandwidth"},
     {"dirtyrate", OPTION_FLAG, 0, "how fast the guest writes to its memory"},
     {"vm", OPTION_FLAG, 0, "what the hypervisor counts"},
-    {"list-active", OPTION_FLAG, 0, "only running guests"},
-    {"list-inactive", OPTION_FLAG, 0, "only stopped guests"},
-    {"list-persistent", OPTION_FLAG, 0, "only guests with a kept definition"},
-    {"list-transient", OPTION_FLAG, 0, "only guests without"},
-    {"list-running", OPTION_FLAG, 0, "only guests that run now"},
-    {"list-paused", OPTION_FLAG, 0, "only paused guests"},
-    {"list-shutoff", OPTION_FLAG, 0, "only shut off guests"},
-    {"list-other", OPTION_FLAG, 0, "only guests in other states"},
+    {"list-active", OPTION_FLAG, 0, "only running guests", .bit = FERRY_LIST_ACTIVE},
+    {"list-inactive", OPTION_FLAG, 0, "only stopped guests", .bit = FERRY_LIST_INACTIVE},
+    {"list-persistent", OPTION_FLAG, 0, "only guests with a kept definition",
+     .bit = FERRY_LIST_PERSISTENT},
+    {"list-transient", OPTION_FLAG, 0, "only guests without", .bit = FERRY_LIST_TRANSIENT},
+    {"list-running", OPTION_FLAG, 0, "only guests that run now", .bit = FERRY_LIST_RUNNING},
+    {"list-paused", OPTION_FLAG, 0, "only paused guests", .bit = FERRY_LIST_PAUSED},
+    {"list-shutoff", OPTION_FLAG, 0, "only shut off guests", .bit = FERRY_LIST_SHUTOFF},
+    {"list-other", OPTION_FLAG, 0, "only guests in other states", .bit = FERRY_LIST_OTHER},
     {"raw", OPTION_FLAG, 0, "numbers as they are (they always are)"},
-    {"enforce", OPTION_FLAG, 0, "fail if a group is not served"},
-    {"backing", OPTION_FLAG, 0, "with backing files of disks"},
-    {"nowait", OPTION_FLAG, 0, "only what can be told at once"},
+    {"enforce", OPTION_FLAG, 0, "fail if a group is not served", .bit = FERRY_STATS_ENFORCE},
+    {"backing", OPTION_FLAG, 0, "with backing files of disks", .bit = FERRY_STATS_BACKING},
+    {"nowait", OPTION_FLAG, 0, "only what can be told at once", .bit = FERRY_STATS_NOWAIT},
     JSON_OPTION,
     {"domain", OPTION_REST, OPTION_DOMAIN, "only these guests"},
     {NULL},
 };
+/* clang-format on */
 
 const Command command_domstats = {
     .name = "domstats",

@@ -6,28 +6,6 @@
 #include "json.h"
 #include "table.h"
 
-/* clang-format off */
-static const struct {
-    const char *option;
-    unsigned flag;
-} filters[] = {
-    { "transient",             FERRY_LIST_TRANSIENT },
-    { "persistent",            FERRY_LIST_PERSISTENT },
-    { "with-snapshot",         FERRY_LIST_SNAPSHOT },
-    { "without-snapshot",      FERRY_LIST_NO_SNAPSHOT },
-    { "with-checkpoint",       FERRY_LIST_CHECKPOINT },
-    { "without-checkpoint",    FERRY_LIST_NO_CHECKPOINT },
-    { "state-running",         FERRY_LIST_RUNNING },
-    { "state-paused",          FERRY_LIST_PAUSED },
-    { "state-shutoff",         FERRY_LIST_SHUTOFF },
-    { "state-other",           FERRY_LIST_OTHER },
-    { "autostart",             FERRY_LIST_AUTOSTART },
-    { "no-autostart",          FERRY_LIST_NO_AUTOSTART },
-    { "with-managed-save",     FERRY_LIST_MANAGED_SAVE },
-    { "without-managed-save",  FERRY_LIST_NO_MANAGED_SAVE },
-};
-/* clang-format on */
-
 /* A stopped guest has no id and comes behind the running ones. */
 static int by_id_then_name(const void *left, const void *right)
 {
@@ -130,9 +108,7 @@ static int run(Session *session, const Arguments *arguments)
         flags = FERRY_LIST_INACTIVE;
     if (arguments_has(arguments, "all"))
         flags = FERRY_LIST_ACTIVE | FERRY_LIST_INACTIVE;
-    for (size_t i = 0; i < G_N_ELEMENTS(filters); i++)
-        if (arguments_has(arguments, filters[i].option))
-            flags |= filters[i].flag;
+    flags |= arguments_bits(arguments);
     if (!session_connect(session))
         return EXIT_BAD;
     domains = ferry_domains_list(session->conn, flags, &error);
@@ -153,23 +129,27 @@ static int run(Session *session, const Arguments *arguments)
     return EXIT_OK;
 }
 
+/* clang-format off */
 static const Option options[] = {
     {"inactive", OPTION_FLAG, 0, "those that do not run"},
     {"all", OPTION_FLAG, 0, "those that run and those that do not"},
-    {"transient", OPTION_FLAG, 0, "those without a kept definition"},
-    {"persistent", OPTION_FLAG, 0, "those with a kept definition"},
-    {"with-snapshot", OPTION_FLAG, 0, "those that have snapshots"},
-    {"without-snapshot", OPTION_FLAG, 0, "those that have none"},
-    {"with-checkpoint", OPTION_FLAG, 0, "those that have checkpoints"},
-    {"without-checkpoint", OPTION_FLAG, 0, "those that have none"},
-    {"state-running", OPTION_FLAG, 0, "those that run now"},
-    {"state-paused", OPTION_FLAG, 0, "those that are paused"},
-    {"state-shutoff", OPTION_FLAG, 0, "those that are shut off"},
-    {"state-other", OPTION_FLAG, 0, "those in any other state"},
-    {"autostart", OPTION_FLAG, 0, "those that start with their host"},
-    {"no-autostart", OPTION_FLAG, 0, "those that do not"},
-    {"with-managed-save", OPTION_FLAG, 0, "those with a saved state"},
-    {"without-managed-save", OPTION_FLAG, 0, "those without one"},
+    {"transient", OPTION_FLAG, 0, "those without a kept definition", .bit = FERRY_LIST_TRANSIENT},
+    {"persistent", OPTION_FLAG, 0, "those with a kept definition", .bit = FERRY_LIST_PERSISTENT},
+    {"with-snapshot", OPTION_FLAG, 0, "those that have snapshots", .bit = FERRY_LIST_SNAPSHOT},
+    {"without-snapshot", OPTION_FLAG, 0, "those that have none", .bit = FERRY_LIST_NO_SNAPSHOT},
+    {"with-checkpoint", OPTION_FLAG, 0, "those that have checkpoints",
+     .bit = FERRY_LIST_CHECKPOINT},
+    {"without-checkpoint", OPTION_FLAG, 0, "those that have none", .bit = FERRY_LIST_NO_CHECKPOINT},
+    {"state-running", OPTION_FLAG, 0, "those that run now", .bit = FERRY_LIST_RUNNING},
+    {"state-paused", OPTION_FLAG, 0, "those that are paused", .bit = FERRY_LIST_PAUSED},
+    {"state-shutoff", OPTION_FLAG, 0, "those that are shut off", .bit = FERRY_LIST_SHUTOFF},
+    {"state-other", OPTION_FLAG, 0, "those in any other state", .bit = FERRY_LIST_OTHER},
+    {"autostart", OPTION_FLAG, 0, "those that start with their host", .bit = FERRY_LIST_AUTOSTART},
+    {"no-autostart", OPTION_FLAG, 0, "those that do not", .bit = FERRY_LIST_NO_AUTOSTART},
+    {"with-managed-save", OPTION_FLAG, 0, "those with a saved state",
+     .bit = FERRY_LIST_MANAGED_SAVE},
+    {"without-managed-save", OPTION_FLAG, 0, "those without one",
+     .bit = FERRY_LIST_NO_MANAGED_SAVE},
     {"uuid", OPTION_FLAG, 0, "print UUIDs only"},
     {"name", OPTION_FLAG, 0, "print names only"},
     {"id", OPTION_FLAG, 0, "print numbers only"},
@@ -179,6 +159,7 @@ static const Option options[] = {
     JSON_OPTION,
     {NULL},
 };
+/* clang-format on */
 
 const Command command_list = {
     .name = "list",

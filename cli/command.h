@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Commands: one file each, with one entry from which parsing, help and completion come.  Words,
- * order of positional arguments and exit statuses are virsh's: 0 it worked, 1 it did not. */
+/* Commands: one entry each, from which parsing, help and completion come.  Commands that do the same
+ * thing with another call share a file and its run function.  Words, order of positional arguments
+ * and exit statuses are virsh's: 0 it worked, 1 it did not. */
 #pragma once
 
 #include <ferry/ferry.h>
@@ -27,6 +28,7 @@ typedef struct {
     unsigned flags;
     const char *help;
     const char *same_as; /* a spelling of that option */
+    unsigned bit;        /* of a flag: what it adds to arguments_bits */
 } Option;                /* a list ends with { NULL } */
 
 typedef struct Session Session;
@@ -39,6 +41,7 @@ typedef struct {
     const char *help;    /* more; NULL: nothing more to say */
     const Option *options;
     int (*run)(Session *session, const Arguments *arguments); /* exit status */
+    const void *plan; /* what a run of several commands does for this one */
 } Command;
 
 extern const Command *const commands[]; /* ends with NULL */
@@ -57,6 +60,10 @@ const char *arguments_text(const Arguments *arguments, const char *name); /* NUL
 /* Was checked while parsing: never fails for a number. */
 guint64 arguments_number(const Arguments *arguments, const char *name, guint64 fallback);
 char **arguments_rest(const Arguments *arguments); /* borrowed; may be empty, never NULL */
+/* Of all flags given. */
+unsigned arguments_bits(const Arguments *arguments);
+/* Of the command they were given to. */
+const void *arguments_plan(const Arguments *arguments);
 
 /* ---- the session ---- */
 
@@ -84,10 +91,6 @@ void print_text(const Session *session, const char *text);
 void print_end(const Session *session);
 /* The whole file, or NULL with the complaint printed. */
 char *read_file(const char *path);
-
-/* A verb that takes a domain and says one sentence ("Domain '%s' started"). */
-int run_verb(Session *session, const Arguments *arguments, const char *done, const char *failed,
-             bool (*verb)(FerryDomain *domain, FerryError **error));
 
 #define DOMAIN_OPTION                                                                              \
     {                                                                                              \

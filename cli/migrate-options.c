@@ -3,33 +3,6 @@
 #include "migrate-options.h"
 
 /* clang-format off */
-static const struct {
-    const char *option;
-    unsigned flag;
-} flags_table[] = {
-    { "live",                            FERRY_MIGRATE_LIVE },
-    { "offline",                         FERRY_MIGRATE_OFFLINE },
-    { "p2p",                             FERRY_MIGRATE_PEER2PEER },
-    { "tunnelled",                       FERRY_MIGRATE_TUNNELLED },
-    { "persistent",                      FERRY_MIGRATE_PERSIST_DEST },
-    { "undefinesource",                  FERRY_MIGRATE_UNDEFINE_SOURCE },
-    { "suspend",                         FERRY_MIGRATE_PAUSED },
-    { "copy-storage-all",                FERRY_MIGRATE_NON_SHARED_DISK },
-    { "copy-storage-inc",                FERRY_MIGRATE_NON_SHARED_INC },
-    { "copy-storage-synchronous-writes", FERRY_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES },
-    { "change-protection",               FERRY_MIGRATE_CHANGE_PROTECTION },
-    { "unsafe",                          FERRY_MIGRATE_UNSAFE },
-    { "compressed",                      FERRY_MIGRATE_COMPRESSED },
-    { "auto-converge",                   FERRY_MIGRATE_AUTO_CONVERGE },
-    { "rdma-pin-all",                    FERRY_MIGRATE_RDMA_PIN_ALL },
-    { "abort-on-error",                  FERRY_MIGRATE_ABORT_ON_ERROR },
-    { "postcopy",                        FERRY_MIGRATE_POSTCOPY },
-    { "postcopy-resume",                 FERRY_MIGRATE_POSTCOPY_RESUME },
-    { "zerocopy",                        FERRY_MIGRATE_ZEROCOPY },
-    { "tls",                             FERRY_MIGRATE_TLS },
-    { "parallel",                        FERRY_MIGRATE_PARALLEL },
-};
-
 typedef enum { PARAM_TEXT, PARAM_LIST, PARAM_FILE, PARAM_INT32, PARAM_UINT64 } Shape;
 
 static const struct {
@@ -75,33 +48,48 @@ const Option migrate_options[] = {
     {"desturi", OPTION_TEXT, OPTION_REQUIRED,
      "the other host's daemon, as seen from here (with --p2p: from the source): "
      "qemu+ssh://HOST/system, …"},
-    {"live", OPTION_FLAG, 0, "let the guest run while its memory is copied"},
-    {"offline", OPTION_FLAG, 0, "move the definition only"},
-    {"p2p", OPTION_FLAG, 0, "the source's daemon leads, not this command"},
+    {"live", OPTION_FLAG, 0, "let the guest run while its memory is copied",
+     .bit = FERRY_MIGRATE_LIVE},
+    {"offline", OPTION_FLAG, 0, "move the definition only", .bit = FERRY_MIGRATE_OFFLINE},
+    {"p2p", OPTION_FLAG, 0, "the source's daemon leads, not this command",
+     .bit = FERRY_MIGRATE_PEER2PEER},
     {"direct", OPTION_FLAG, 0, "without a daemon there (QEMU guests cannot)"},
-    {"tunnelled", OPTION_FLAG, 0, "memory through the connection of the daemons; needs --p2p"},
+    {"tunnelled", OPTION_FLAG, 0, "memory through the connection of the daemons; needs --p2p",
+     .bit = FERRY_MIGRATE_TUNNELLED},
     {"tunneled", OPTION_FLAG, OPTION_HIDDEN, "", "tunnelled"},
     {"no-fallback", OPTION_FLAG, 0,
      "if its memory finds no way of its own, do not try the daemons' connection or this command's"},
-    {"persistent", OPTION_FLAG, 0, "keep its definition there"},
-    {"undefinesource", OPTION_FLAG, 0, "forget its definition here"},
-    {"suspend", OPTION_FLAG, 0, "leave it paused there"},
-    {"copy-storage-all", OPTION_FLAG, 0, "copy its disks, too"},
-    {"copy-storage-inc", OPTION_FLAG, 0, "copy only the top layer of its disks"},
-    {"copy-storage-synchronous-writes", OPTION_FLAG, 0, "guest's writes go to both disks at once"},
+    {"persistent", OPTION_FLAG, 0, "keep its definition there", .bit = FERRY_MIGRATE_PERSIST_DEST},
+    {"undefinesource", OPTION_FLAG, 0, "forget its definition here",
+     .bit = FERRY_MIGRATE_UNDEFINE_SOURCE},
+    {"suspend", OPTION_FLAG, 0, "leave it paused there", .bit = FERRY_MIGRATE_PAUSED},
+    {"copy-storage-all", OPTION_FLAG, 0, "copy its disks, too",
+     .bit = FERRY_MIGRATE_NON_SHARED_DISK},
+    {"copy-storage-inc", OPTION_FLAG, 0, "copy only the top layer of its disks",
+     .bit = FERRY_MIGRATE_NON_SHARED_INC},
+    {"copy-storage-synchronous-writes", OPTION_FLAG, 0, "guest's writes go to both disks at once",
+     .bit = FERRY_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES},
     {"change-protection", OPTION_FLAG, 0,
-     "refuse if its definition cannot be kept from changing meanwhile"},
-    {"unsafe", OPTION_FLAG, 0, "do not insist on shared storage"},
-    {"check", OPTION_FLAG, 0, "change nothing: only say whether it can work, and what stands against it"},
+     "refuse if its definition cannot be kept from changing meanwhile",
+     .bit = FERRY_MIGRATE_CHANGE_PROTECTION},
+    {"unsafe", OPTION_FLAG, 0, "do not insist on shared storage", .bit = FERRY_MIGRATE_UNSAFE},
+    {"check", OPTION_FLAG, 0,
+     "change nothing: only say whether it can work, and what stands against it"},
     {"verbose", OPTION_FLAG, 0, "show progress even if this is no terminal"},
-    {"compressed", OPTION_FLAG, 0, "compress pages that are sent again"},
-    {"auto-converge", OPTION_FLAG, 0, "slow the guest down if it writes faster than can be copied"},
-    {"rdma-pin-all", OPTION_FLAG, 0, "pin all memory first"},
-    {"abort-on-error", OPTION_FLAG, 0, "end it if a disk of the guest fails meanwhile"},
-    {"postcopy", OPTION_FLAG, 0, "allow switching over before all memory is there"},
+    {"compressed", OPTION_FLAG, 0, "compress pages that are sent again",
+     .bit = FERRY_MIGRATE_COMPRESSED},
+    {"auto-converge", OPTION_FLAG, 0, "slow the guest down if it writes faster than can be copied",
+     .bit = FERRY_MIGRATE_AUTO_CONVERGE},
+    {"rdma-pin-all", OPTION_FLAG, 0, "pin all memory first", .bit = FERRY_MIGRATE_RDMA_PIN_ALL},
+    {"abort-on-error", OPTION_FLAG, 0, "end it if a disk of the guest fails meanwhile",
+     .bit = FERRY_MIGRATE_ABORT_ON_ERROR},
+    {"postcopy", OPTION_FLAG, 0, "allow switching over before all memory is there",
+     .bit = FERRY_MIGRATE_POSTCOPY},
     {"postcopy-after-precopy", OPTION_FLAG, 0, "switch over after the first pass"},
-    {"postcopy-resume", OPTION_FLAG, 0, "go on with one that broke after switching over"},
-    {"zerocopy", OPTION_FLAG, 0, "send pages without copying them first"},
+    {"postcopy-resume", OPTION_FLAG, 0, "go on with one that broke after switching over",
+     .bit = FERRY_MIGRATE_POSTCOPY_RESUME},
+    {"zerocopy", OPTION_FLAG, 0, "send pages without copying them first",
+     .bit = FERRY_MIGRATE_ZEROCOPY},
     {"migrateuri", OPTION_TEXT, 0,
      "where the memory goes, tcp://ADDRESS[:PORT]; else the destination says"},
     {"graphicsuri", OPTION_TEXT, 0, "where SPICE clients go"},
@@ -123,9 +111,10 @@ const Option migrate_options[] = {
     {"auto-converge-initial", OPTION_NUMBER, 0, "percent to slow down at first"},
     {"auto-converge-increment", OPTION_NUMBER, 0, "and each time more"},
     {"persistent-xml", OPTION_TEXT, OPTION_FILE, "file with the definition to keep there"},
-    {"tls", OPTION_FLAG, 0, "encrypt with certificates"},
+    {"tls", OPTION_FLAG, 0, "encrypt with certificates", .bit = FERRY_MIGRATE_TLS},
     {"postcopy-bandwidth", OPTION_NUMBER, 0, "MiB/s after switching over"},
-    {"parallel", OPTION_FLAG, 0, "memory over several connections"},
+    {"parallel", OPTION_FLAG, 0, "memory over several connections",
+     .bit = FERRY_MIGRATE_PARALLEL},
     {"parallel-connections", OPTION_NUMBER, 0, "so many (2 if not given)"},
     {"bandwidth", OPTION_NUMBER, 0, "at most so many MiB/s"},
     {"tls-destination", OPTION_TEXT, 0, "the name to expect in the certificate"},
@@ -133,6 +122,7 @@ const Option migrate_options[] = {
     JSON_OPTION,
     {NULL},
 };
+/* clang-format on */
 
 static gboolean no(const char *text)
 {
@@ -212,17 +202,13 @@ static gboolean add_param(FerryParams *params, const char *option, const char *p
 
 gboolean migrate_options_read(const Arguments *arguments, unsigned *ret_flags, FerryParams *params)
 {
-    unsigned flags = 0;
-
     if (!check(arguments))
         return FALSE;
-    for (size_t i = 0; i < G_N_ELEMENTS(flags_table); i++)
-        flags |= arguments_has(arguments, flags_table[i].option) ? flags_table[i].flag : 0;
     for (size_t i = 0; i < G_N_ELEMENTS(params_table); i++)
         if (arguments_has(arguments, params_table[i].option) &&
             !add_param(params, params_table[i].option, params_table[i].param, params_table[i].shape,
                        arguments))
             return FALSE;
-    *ret_flags = flags;
+    *ret_flags = arguments_bits(arguments);
     return TRUE;
 }

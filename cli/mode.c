@@ -10,7 +10,7 @@ static const EnumName names[] = {
     {"paravirt", FERRY_SHUTDOWN_PARAVIRT}, {NULL},
 };
 
-gboolean mode_flags(const Arguments *arguments, unsigned *ret_flags)
+gboolean mode_flags(const Arguments *arguments, unsigned *flags)
 {
     const char *text = arguments_text(arguments, "mode");
     g_auto(GStrv) words = text ? g_strsplit(text, ",", -1) : NULL;
@@ -24,7 +24,7 @@ gboolean mode_flags(const Arguments *arguments, unsigned *ret_flags)
                      *word);
             return FALSE;
         }
-        *ret_flags |= (unsigned)flag;
+        *flags |= (unsigned)flag;
     }
     return TRUE;
 }

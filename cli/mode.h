@@ -4,5 +4,5 @@
 
 #include "command.h"
 
-/* FALSE, with the complaint printed: not a mode. */
-gboolean mode_flags(const Arguments *arguments, unsigned *ret_flags);
+/* Adds those that were given.  FALSE, with the complaint printed: not a mode. */
+gboolean mode_flags(const Arguments *arguments, unsigned *flags);

@@ -110,17 +110,3 @@ FerryDomain *session_domain(Session *session, const Arguments *arguments)
         fail_with(error, "failed to get domain '%s'", name);
     return domain;
 }
-
-int run_verb(Session *session, const Arguments *arguments, const char *done, const char *failed,
-             bool (*verb)(FerryDomain *domain, FerryError **error))
-{
-    g_autoptr(FerryDomain) domain = session_domain(session, arguments);
-    FerryError *error = NULL;
-
-    if (!domain)
-        return EXIT_BAD;
-    if (!verb(domain, &error))
-        return fail_with(error, "Failed to %s domain '%s'", failed, ferry_domain_name(domain));
-    say(session, "Domain '%s' %s", ferry_domain_name(domain), done);
-    return EXIT_OK;
-}

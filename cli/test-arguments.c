@@ -96,6 +96,31 @@ static void what_does_not_fit_is_refused(void)
     }
 }
 
+static void flags_add_up_their_bits(void)
+{
+    g_autoptr(Arguments) none = parse("undefine g");
+    g_autoptr(Arguments) two = parse("undefine g --nvram --tpm");
+    g_autoptr(Arguments) respelt = parse("migrate g d --tunneled --live --check");
+
+    g_assert_cmpuint(arguments_bits(none), ==, 0);
+    g_assert_cmpuint(arguments_bits(two), ==, FERRY_UNDEFINE_NVRAM | FERRY_UNDEFINE_TPM);
+    g_assert_cmpuint(arguments_bits(respelt), ==, FERRY_MIGRATE_TUNNELLED | FERRY_MIGRATE_LIVE);
+}
+
+/* Text options have none, and no two flags of a command the same. */
+static void bits_belong_to_one_flag(void)
+{
+    for (const Command *const *command = commands; *command; command++) {
+        unsigned bits = 0;
+
+        for (const Option *option = (*command)->options; option->name; option++) {
+            g_assert_true(!option->bit || option->kind == OPTION_FLAG);
+            g_assert_cmpuint(bits & option->bit, ==, 0);
+            bits |= option->bit;
+        }
+    }
+}
+
 static void every_entry_is_whole(void)
 {
     for (const Command *const *command = commands; *command; command++) {
@@ -163,6 +188,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cli/arguments/another-spelling-is-the-same-option",
                     another_spelling_is_the_same_option);
     g_test_add_func("/cli/arguments/what-does-not-fit-is-refused", what_does_not_fit_is_refused);
+    g_test_add_func("/cli/arguments/flags-add-up-their-bits", flags_add_up_their_bits);
+    g_test_add_func("/cli/commands/bits-belong-to-one-flag", bits_belong_to_one_flag);
     g_test_add_func("/cli/commands/every-entry-is-whole", every_entry_is_whole);
     g_test_add_func("/cli/progress/fits-one-line", progress_fits_one_line);
     g_test_add_func("/cli/size/has-a-unit-that-fits", sizes_have_a_unit_that_fits);
