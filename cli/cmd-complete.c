@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* For shells: the words that may stand next.  Silent when it does not know. */
 #include <stdio.h>
-#include <string.h>
 
 #include "commands.h"
 

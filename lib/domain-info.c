@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a domain tells about itself. */
-#include <string.h>
 
 #include "base/enum.h"
 #include "connection.h"

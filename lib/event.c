@@ -2,7 +2,6 @@
 /* Events: registering for them, and saying in words what came. */
 #include <string.h>
 
-#include "base/enum.h"
 #include "connection.h"
 #include "wire/params.h"
 

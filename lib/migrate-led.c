@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A migration led from here over two connections, and the other ways that are tried when the memory
  * finds none of its own: one more with an explicit address, or relayed through this client. */
-#include <string.h>
 
 #include "migrate.h"
 #include "phase/uri.h"

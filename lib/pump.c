@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "connection.h"
-#include "wire/error.h"
 
 static void lose(FerryConnection *conn, GError *reason)
 {

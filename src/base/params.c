@@ -2,8 +2,6 @@
 /* Typed parameters. */
 #include "base/params.h"
 
-#include <string.h>
-
 #include "base/enum.h"
 #include "base/error.h"
 

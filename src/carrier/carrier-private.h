@@ -50,7 +50,6 @@ gboolean carry_try_start(Carry *carry);
 gboolean carry_is_running(const Carry *carry);
 /* The engine's output, for the pump to write. */
 void carry_send(Carry *carry, const guint8 *bytes, size_t len);
-size_t carry_unsent(const Carry *carry);
 uint64_t carry_activity(const Carry *carry);
 /* The engine is behind with what was handed over, or no longer. */
 void carry_set_paused(Carry *carry, gboolean is_paused);

@@ -183,12 +183,6 @@ static LinkResult write_all(Carrier *carrier, GError **error)
     return result;
 }
 
-static void tell_output(Carrier *carrier)
-{
-    if (carrier->handlers->on_output)
-        carrier->handlers->on_output(carrier, carrier->data);
-}
-
 /* FALSE: the carrier has ended. */
 static gboolean write_out(Carrier *carrier)
 {
@@ -199,12 +193,10 @@ static gboolean write_out(Carrier *carrier)
         return FALSE;
     if (carry_is_running(carrier->out)) {
         give_to_pump(carrier);
-        tell_output(carrier);
         return TRUE;
     }
     result = write_all(carrier, &error);
     carrier->is_blocked = result == LINK_AGAIN;
-    tell_output(carrier);
     if (result == LINK_FAILED || (result == LINK_OK && carrier->is_finishing)) {
         carrier_end(carrier, error);
         return FALSE;
@@ -417,12 +409,6 @@ Link *carrier_link(const Carrier *carrier)
 RpcConnection *carrier_connection(const Carrier *carrier)
 {
     return carrier->conn;
-}
-
-uint64_t carrier_unsent(const Carrier *carrier)
-{
-    return rpc_connection_unsent(carrier->conn) + carrier->returned->len +
-           carry_unsent(carrier->out);
 }
 
 void carrier_close(Carrier *carrier, const GError *reason)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A carrier is one RPC connection on the loop: it owns the link and the engine, reads and writes
- * when the socket allows, keeps the keepalive timer and lends the socket to pumps.  Both ends use
- * it: server (callers) and client (peers). What calls, replies and events mean is its owner's
- * matter, through the engine's own handlers.
+ * when the socket allows, keeps the keepalive timer and lends the socket to pumps.  client stands
+ * on it; why server does not, see docs/architecture.md.  What calls, replies and events mean is its
+ * owner's matter, through the engine's own handlers.
  *
  * Everything here is called with the floor and never waits. */
 #pragma once
@@ -22,9 +22,6 @@ typedef struct {
      * inside another handler or function of the carrier but carrier_close; the owner may free the
      * carrier here. */
     void (*on_closed)(Carrier *carrier, const GError *error, void *data);
-    /* Bytes have been added or written; look at carrier_unsent if that matters.  Must not close or
-     * free.  May be NULL. */
-    void (*on_output)(Carrier *carrier, void *data);
 } CarrierHandlers;
 
 /* Takes both; handlers and data are borrowed.  Begins to read at once. */
@@ -42,8 +39,6 @@ void carrier_flush(Carrier *carrier);
 /* After lifting a pause (rpc_connection_pause) or answering a call that held others back: delivers
  * what waits, soon. */
 void carrier_resume(Carrier *carrier);
-/* Bytes that the other side has not taken yet. */
-uint64_t carrier_unsent(const Carrier *carrier);
 
 /* Ends it, on_closed comes before this returns (inside a handler of the engine: soon after). reason
  * may be NULL. */

@@ -323,11 +323,6 @@ void carry_send(Carry *carry, const guint8 *bytes, size_t len)
     pump_send(carry->pump, bytes, len);
 }
 
-size_t carry_unsent(const Carry *carry)
-{
-    return carry_is_running(carry) ? pump_unsent(carry->pump) : 0;
-}
-
 uint64_t carry_activity(const Carry *carry)
 {
     return carry_is_running(carry) ? pump_activity(carry->pump) : 0;

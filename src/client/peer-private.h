@@ -12,14 +12,12 @@ struct Peer {
     Uri *uri;
     Carrier *carrier; /* NULL before it is connected */
     Process *command; /* ssh */
-    char *local_address, *remote_address;
+    char *remote_address;
     GError *lost;        /* why; NULL: it lives */
     gboolean is_closing; /* by us: nobody is told */
     gboolean has_close_callback;
     PeerLostFunc on_lost;
     void *lost_data;
-    PeerEventFunc on_event;
-    void *event_data;
 };
 
 /* One call on its way; lives on the stack of the task that made it. */

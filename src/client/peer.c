@@ -22,26 +22,8 @@
 
 /* ---- what comes from the connection ---- */
 
-static void on_event(RpcConnection *conn, const WireProcedure *procedure, const guint8 *body,
-                     size_t len, void *data)
-{
-    Peer *peer = data;
-    g_autoptr(Arena) arena = arena_new();
-    g_autoptr(GError) error = NULL;
-    void *msg = NULL;
-
-    if (!peer->on_event)
-        return;
-    if (procedure->args)
-        msg = wire_decode(procedure->args, body, len, arena, &error);
-    if (error)
-        log_warning("the peer '%s' sent an event that cannot be read: %s", peer->uri->text,
-                    error->message);
-    else
-        peer->on_event(peer, procedure, msg, peer->event_data);
-}
-
-static const RpcHandlers rpc_handlers = {.on_event = on_event};
+/* Nobody here wants events. */
+static const RpcHandlers rpc_handlers = {0};
 
 /* What an ssh says on its way out is the true reason. */
 static GError *lost_reason(Peer *peer, const GError *error)
@@ -240,8 +222,6 @@ static void note_addresses(Peer *peer, const Link *link)
 {
     LinkAddress address;
 
-    if (link_local_address(link, &address))
-        peer->local_address = link_address_format_host(&address);
     if (link_remote_address(link, &address))
         peer->remote_address = link_address_format_host(&address);
 }
@@ -299,7 +279,6 @@ void peer_unref(Peer *peer)
     }
     g_clear_error(&peer->lost);
     uri_free(peer->uri);
-    g_free(peer->local_address);
     g_free(peer->remote_address);
     g_free(peer);
 }
@@ -336,19 +315,9 @@ const char *peer_uri(const Peer *peer)
     return peer->uri->text;
 }
 
-const char *peer_local_address(const Peer *peer)
-{
-    return peer->local_address;
-}
-
 const char *peer_remote_address(const Peer *peer)
 {
     return peer->remote_address;
-}
-
-gboolean peer_is_confidential(const Peer *peer)
-{
-    return peer->uri->transport == URI_TRANSPORT_UNIX || peer->uri->transport == URI_TRANSPORT_SSH;
 }
 
 gboolean peer_is_lost(const Peer *peer)
@@ -360,10 +329,4 @@ void peer_on_lost(Peer *peer, PeerLostFunc fn, void *data)
 {
     peer->on_lost = fn;
     peer->lost_data = data;
-}
-
-void peer_on_event(Peer *peer, PeerEventFunc fn, void *data)
-{
-    peer->on_event = fn;
-    peer->event_data = data;
 }

@@ -34,22 +34,14 @@ void peer_break(Peer *peer, const char *why);
 /* ---- who it is ---- */
 
 const char *peer_uri(const Peer *peer); /* as given */
-/* Literals of the two ends of a TCP connection; NULL for unix sockets and commands. */
-const char *peer_local_address(const Peer *peer);
+/* The literal of its end of a TCP connection; NULL for unix sockets and commands. */
 const char *peer_remote_address(const Peer *peer);
-/* Nobody on the way can read along: unix socket, ssh. */
-gboolean peer_is_confidential(const Peer *peer);
 gboolean peer_is_lost(const Peer *peer);
 
 /* fn is called once, on the loop thread, when the connection is lost (not by our own closing);
  * NULL: nobody is told. */
 typedef void (*PeerLostFunc)(Peer *peer, const GError *error, void *data);
 void peer_on_lost(Peer *peer, PeerLostFunc fn, void *data);
-/* Events of the other side (also "connection closed"), decoded; msg is valid during the call. */
-typedef void (*PeerEventFunc)(Peer *peer, const WireProcedure *procedure, const void *msg,
-                              void *data);
-void peer_on_event(Peer *peer, PeerEventFunc fn, void *data);
-
 /* ---- calls ---- */
 
 /* args and ret fit the procedure's types (NULL if it has none); what ret points to lives in the

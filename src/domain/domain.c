@@ -5,7 +5,6 @@
 
 #include <stdarg.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "domain/registry.h"
@@ -24,7 +23,6 @@ Domain *domain_new(const Uuid *uuid, const char *name)
     domain->name = g_strdup(name);
     domain->id = -1;
     domain->state = DOMAIN_SHUTOFF;
-    domain->state_since_ms = clock_wall_ms();
     domain->planned_end = domain->next_stop = domain->next_resume = -1;
     domain->messages = g_ptr_array_new_with_free_func(g_free);
     job_init(&domain->job);
@@ -83,7 +81,6 @@ void domain_set_state(Domain *domain, DomainState state, int reason)
     domain->reason = reason;
     if (state != DOMAIN_PAUSED || (reason != PAUSED_MIGRATION && reason != PAUSED_STARTING_UP))
         domain->is_incoming = FALSE; /* it has arrived, or it never will */
-    domain->state_since_ms = clock_wall_ms();
     log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", domain->name), "domain '%s' is %s (%s)",
               domain->name, state_name(state), state_reason_name(state, reason));
     domain_save_status(domain);

@@ -31,7 +31,6 @@ typedef struct Domain {
 
     DomainState state;
     int reason;
-    int64_t state_since_ms; /* wall clock */
     /* What STOP and RESUME will mean when QEMU reports them: a PausedReason, a RunningReason. */
     int stop_reason, resume_reason;
     int next_stop, next_resume; /* the same for the next one only; -1: none */

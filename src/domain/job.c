@@ -76,7 +76,6 @@ AWAITS gboolean job_begin(Domain *domain, JobVerb verb, const char *who, GError 
         return FALSE;
     job->is_short_held = TRUE;
     job->short_holder = g_strdup(who);
-    job->short_started_ms = clock_now_ms();
     return TRUE;
 }
 

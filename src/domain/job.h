@@ -42,7 +42,6 @@ typedef struct {
     int64_t started_ms; /* clock_now_ms() */
     gboolean is_short_held;
     char *short_holder;
-    int64_t short_started_ms;
     unsigned waiting;
     Condition *changed;
 } Job;

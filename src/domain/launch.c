@@ -4,8 +4,6 @@
  * domain->guest is NULL and all is closed. */
 #include "domain/domain.h"
 
-#include <unistd.h>
-
 #include "base/error.h"
 #include "base/log.h"
 #include "domain/event.h"

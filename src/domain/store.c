@@ -3,7 +3,6 @@
  * not; the name inside is the truth.  Nothing here decides anything. */
 #include "domain/store.h"
 
-#include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>

@@ -55,7 +55,6 @@ typedef struct {
     DomainSettings domains;
     MigrateSettings migrate;
     ServiceSettings service;
-    gboolean has_started;
 } Daemon;
 
 /* --- options and configuration --- */
@@ -337,7 +336,6 @@ static AWAITS void start_up(void *data)
         loop_quit(EXIT_FAILURE);
         return;
     }
-    daemon->has_started = TRUE;
     log_info("ferryd %s is ready: %u guests running, %u defined and off, host '%s'", FERRYD_VERSION,
              registry_count(TRUE), registry_count(FALSE), daemon->host_name);
     notify_send("READY=1");

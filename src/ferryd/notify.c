@@ -2,7 +2,6 @@
 /* One datagram with a word in it is the whole protocol, so no library is needed for it. */
 #include "ferryd/notify.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>

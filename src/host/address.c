@@ -6,7 +6,6 @@
 #include <net/if.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "base/number.h"
 
 static struct sockaddr_in *as_v4(struct sockaddr_storage *address)

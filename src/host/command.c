@@ -172,7 +172,6 @@ AWAITS gboolean command_run(const char *const *argv, const HostUser *user, size_
                          argv[0], max_output);
 
     ret_result->wait_status = run.wait_status;
-    ret_result->output_len = run.out.text->len;
     ret_result->output = g_strndup(run.out.text->str, run.out.text->len);
     ret_result->complaint = g_strndup(run.err.text->str, run.err.text->len);
     g_strchomp(ret_result->complaint);

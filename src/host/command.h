@@ -11,7 +11,6 @@
 
 typedef struct {
     char *output; /* stdout, NUL-terminated */
-    size_t output_len;
     char *complaint; /* stderr without its last newline, cut at 4 KiB */
     int wait_status;
 } CommandResult;

@@ -2,7 +2,6 @@
 /* What is inside an image and behind it.  qemu-img reads it, as QEMU's user and with limits on
  * memory and time: an image comes from outside. */
 #include <json-c/json.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "host/command.h"

@@ -3,7 +3,6 @@
  * then run it, and agree. */
 #include "host/kvm.h"
 
-#include "base/error.h"
 #include "base/log.h"
 #include "host/command.h"
 

@@ -3,7 +3,6 @@
  * container's odd /sys must give a modest answer, never a crash. */
 #include "host/node.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>

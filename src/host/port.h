@@ -10,7 +10,6 @@
 typedef struct {
     uint16_t first, last; /* both included */
 } PortRange;
-#define PORT_RANGE_DEFAULT ((PortRange){49152, 49215})
 
 /* Binds and listens (non-blocking, close-on-exec).  address NULL: every address of both families.
  * port 0: the lowest free one of the range; else exactly that.  ERROR_OPERATION_FAILED names the

@@ -2,7 +2,6 @@
 /* Taps through /dev/net/tun and plain ioctls, in the network namespace of the daemon. */
 #include "host/tap.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
@@ -141,11 +140,6 @@ void tap_clear(Tap *tap)
         close(tap->fds[i]);
     g_free(tap->fds);
     *tap = (Tap){0};
-}
-
-gboolean interface_exists(const char *name)
-{
-    return if_nametoindex(name) != 0;
 }
 
 /* Asked of netlink and not of /sys, which may show another network namespace than ours. */

@@ -31,7 +31,6 @@ gboolean tap_open(const TapSpec *spec, Tap *ret_tap, GError **error);
 /* Closes our descriptors. */
 void tap_clear(Tap *tap);
 
-gboolean interface_exists(const char *name);
 /* Is there an interface of that name, and is it a bridge? */
 gboolean bridge_exists(const char *name);
 

@@ -2,7 +2,6 @@
 /* Finds the user and group that QEMU runs as, once, at start-up. */
 #include "host/user.h"
 
-#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>

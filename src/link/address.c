@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netdb.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"

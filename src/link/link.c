@@ -391,11 +391,6 @@ LinkResult link_send_fd(Link *link, int fd, GError **error)
     return sent < 0 ? write_failure(error) : LINK_OK;
 }
 
-void link_shutdown_write(Link *link)
-{
-    shutdown(link->fd, SHUT_WR);
-}
-
 void link_shutdown(Link *link)
 {
     shutdown(link->fd, SHUT_RDWR);

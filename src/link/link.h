@@ -85,8 +85,6 @@ LinkResult link_writev(Link *link, const struct iovec *pieces, unsigned count, s
                        GError **error);
 /* One zero byte with one descriptor, to follow a frame; fd stays the caller's.  Unix links only. */
 LinkResult link_send_fd(Link *link, int fd, GError **error);
-/* Lets the other side see the end of our bytes. */
-void link_shutdown_write(Link *link);
 /* Ends both directions now, whoever else (a pump, QEMU) holds the descriptor: the abort that always
  * works. */
 void link_shutdown(Link *link);

@@ -8,11 +8,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -204,11 +202,6 @@ void process_free(Process *process)
     watch_free(process->watch);
     fd_clear(&process->pidfd);
     g_free(process);
-}
-
-pid_t process_pid(const Process *process)
-{
-    return process->pid;
 }
 
 gboolean process_kill(Process *process, int signal_number)

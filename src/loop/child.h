@@ -40,7 +40,6 @@ guint64 process_start_time(pid_t pid); /* 0: no such process */
  * thread. */
 Process *process_watch(pid_t pid, guint64 start_time, ProcessFunc fn, void *data, GError **error);
 void process_free(Process *process); /* stops watching */
-pid_t process_pid(const Process *process);
 /* Never hits a successor of that pid.  true also if it has gone already. */
 gboolean process_kill(Process *process, int signal_number);
 

@@ -52,8 +52,5 @@ void loop_on_signal(int signal_number, TimerFunc fn, void *data);
  * one turn stops in time for the next. */
 int64_t loop_turn_started_us(void);
 
-/* The longest time that anybody held the floor since the last call, in microseconds. */
-int64_t loop_longest_hold_us(void);
-
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Watch, watch_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Timer, timer_free)

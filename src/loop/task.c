@@ -73,7 +73,6 @@ static struct {
     unsigned lends_left;  /* in this turn */
     int64_t lend_end_us;
     int64_t held_since_us;
-    int64_t longest_hold_us;
 } floor_;
 
 static sem_t loop_go; /* posted to hand the floor to the loop thread */
@@ -95,17 +94,8 @@ void floor_note_hold(const char *kind, const char *name, int64_t since_us)
 {
     int64_t held_us = g_get_monotonic_time() - since_us;
 
-    floor_.longest_hold_us = MAX(floor_.longest_hold_us, held_us);
     if (held_us > FLOOR_HOLD_MAX_US)
         log_debug("%s '%s' held the floor for %" G_GINT64_FORMAT " ms", kind, name, held_us / 1000);
-}
-
-int64_t loop_longest_hold_us(void)
-{
-    int64_t longest_us = floor_.longest_hold_us;
-
-    floor_.longest_hold_us = 0;
-    return longest_us;
 }
 
 /* --- handing the floor over --- */

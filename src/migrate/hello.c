@@ -117,7 +117,7 @@ static void say_opening(Hello *hello)
 void hello_init(Hello *hello, const HelloTerms *terms, OwnerSide side, gboolean is_dialer, LaneName lane,
                 const uint8_t *nonce)
 {
-    *hello = (Hello){.terms = *terms, .side = side, .is_dialer = is_dialer, .lane = lane};
+    *hello = (Hello){.terms = *terms, .side = side, .lane = lane};
     memcpy(hello->nonce, nonce, sizeof hello->nonce);
     if (!is_dialer) {
         wait_for(hello, STAGE_OPENING, HELLO_OPENING_BYTES);

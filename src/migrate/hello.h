@@ -55,7 +55,6 @@ typedef enum {
 typedef struct {
     HelloTerms terms;
     OwnerSide side;
-    gboolean is_dialer;
     LaneName lane; /* the answerer's: set by the opening */
     uint8_t nonce[HELLO_NONCE_BYTES];
     uint8_t in[HELLO_OPENING_BYTES + HELLO_MAC_BYTES];

@@ -20,7 +20,6 @@ enum { NOW = 1, OLDER = 2, ANY_BOOT = NOW | OLDER };
 #define Q(x) (1u << OWNER_QEMU_##x)
 #define H(x) (1u << HEARD_##x)
 #define ALIVE_SOURCE (Q(RUNNING) | Q(STOPPED) | Q(COMPLETED))
-#define ALIVE_DEST (Q(INCOMING) | Q(LOADED) | Q(RUNS))
 #define ANYTHING (~0u)
 #define WRITE OWNER_WRITE_SYNC
 

@@ -24,10 +24,6 @@ struct Pact {
     gboolean *is_freed; /* set while a callback runs */
 };
 
-const EnumName pact_word_names[] = {
-    {"ping", PACT_PING}, {"ready", PACT_READY}, {"refused", PACT_REFUSED}, {"dial", PACT_DIAL}, {NULL},
-};
-
 gboolean pact_parse(const uint8_t *bytes, size_t len, size_t *ret_len, unsigned *ret_kind)
 {
     size_t rest;

@@ -22,8 +22,6 @@ typedef enum {
     PACT_DIAL = 4,    /* source, where the destination dials: one more lane, please; rest: purpose, number (2 bytes) */
 } PactWord;
 
-extern const EnumName pact_word_names[];
-
 /* Pure.  Looks for one whole word at the front: *ret_len is its length with the head, 0 if more bytes are needed.  FALSE:
  * these bytes are no word.  An unknown kind is a word like any other. */
 gboolean pact_parse(const uint8_t *bytes, size_t len, size_t *ret_len, unsigned *ret_kind);

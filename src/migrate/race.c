@@ -27,7 +27,6 @@ struct Race {
     Timer *grace;   /* running: somebody is proven, a better one is under way */
     int winner;     /* -1 */
     gboolean is_over;
-    gboolean lets_all_finish;
     RaceFunc fn;
     void *data;
 };
@@ -84,7 +83,7 @@ static void end(Race *race, int winner)
     race->is_over = TRUE;
     g_clear_pointer(&race->stagger, timer_free);
     g_clear_pointer(&race->grace, timer_free);
-    for (unsigned i = 0; !race->lets_all_finish && i < race->runners->len; i++) {
+    for (unsigned i = 0; i < race->runners->len; i++) {
         Runner *runner = race->runners->pdata[i];
 
         if ((int)i != winner && verdict_at(race, i) == GREETING_PENDING)
@@ -109,10 +108,6 @@ static void on_greeting(Greeting *greeting, void *data)
     int winner;
     int64_t took_ms;
 
-    if (race->lets_all_finish) {
-        go_on(race);
-        return;
-    }
     winner = best_proven(race);
     if (winner < 0) {
         go_on(race);
@@ -198,11 +193,6 @@ void race_free(Race *race)
     g_free(race);
 }
 
-void race_let_all_finish(Race *race)
-{
-    race->lets_all_finish = TRUE;
-}
-
 gboolean race_is_over(const Race *race)
 {
     return race->is_over;
@@ -236,7 +226,6 @@ RaceEntry race_entry(const Race *race, unsigned index)
     if (runner->greeting) {
         entry.reason = greeting_reason(runner->greeting);
         entry.elapsed_us = greeting_elapsed_us(runner->greeting);
-        entry.round_trip_us = greeting_round_trip_us(runner->greeting);
     }
     return entry;
 }

@@ -24,7 +24,6 @@ typedef struct {
     GreetingVerdict verdict;
     const char *reason;              /* borrowed; NULL: proven, or not tried */
     int64_t elapsed_us;
-    int64_t round_trip_us;           /* of the connect; 0: not measured */
 } RaceEntry;
 
 /* candidates: of migrate/candidate; only the usable ones run.  Each gets patience_ms. */
@@ -40,8 +39,6 @@ int race_winner(const Race *race);
 int race_steal_fd(Race *race);
 unsigned race_count(const Race *race);
 RaceEntry race_entry(const Race *race, unsigned index);
-/* Every one is dialled and runs to its own end, whoever wins: for the pre-flight. */
-void race_let_all_finish(Race *race);
 
 /* "  ADDRESS   ORIGIN   VERDICT   TIME" of each, for errors; the caller frees it. */
 char *race_table(const Race *race);

@@ -50,12 +50,6 @@ const Uuid *boot_id(void)
     return &this_boot;
 }
 
-void boot_id_set(const Uuid *boot)
-{
-    this_boot = *boot;
-    has_this_boot = TRUE;
-}
-
 static void checksum(const char *text, size_t len, char ret_hex[2 * SUM_BYTES + 1])
 {
     g_autofree char *hex =

@@ -62,8 +62,7 @@ gboolean owner_record_is_this_boot(const OwnerRecord *record);
 gboolean owner_record_write(OwnerRecord *record, OwnerWord word, OwnerWish wish, GError **error);
 gboolean owner_record_sync(OwnerRecord *record, GError **error); /* blocks */
 
-/* The kernel's boot id; tests may set another. */
+/* The kernel's boot id. */
 const Uuid *boot_id(void);
-void boot_id_set(const Uuid *boot);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OwnerRecord, owner_record_free)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/device.h"
 
 /* clang-format off */
 static const EnumName offset_names[] = {{"utc", GUEST_CLOCK_UTC}, {"localtime", GUEST_CLOCK_LOCALTIME}, {NULL}};

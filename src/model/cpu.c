@@ -62,14 +62,6 @@ void guest_cpu_clear(GuestCpu *cpu)
     g_clear_pointer(&cpu->features, g_ptr_array_unref);
 }
 
-void guest_cpu_free(GuestCpu *cpu)
-{
-    if (!cpu)
-        return;
-    guest_cpu_clear(cpu);
-    g_free(cpu);
-}
-
 static const GuestCpuFeature *find_feature(const GuestCpu *cpu, const char *name)
 {
     for (unsigned i = 0; i < cpu->features->len; i++) {
@@ -169,20 +161,6 @@ gboolean guest_cpu_read(GuestCpu *cpu, XmlNode *node, GError **error)
     return check_model(cpu, node, error) && check_topology(cpu, node, error);
 }
 
-GuestCpu *guest_cpu_parse(const char *xml, size_t len, GError **error)
-{
-    g_autoptr(XmlTree) tree = xml_parse(xml, len, "cpu", error);
-    g_autoptr(GuestCpu) cpu = NULL;
-
-    if (!tree)
-        return NULL;
-    cpu = g_new0(GuestCpu, 1);
-    guest_cpu_init(cpu);
-    if (!guest_cpu_read(cpu, xml_root(tree), error) || !xml_check_all_read(xml_root(tree), error))
-        return NULL;
-    return g_steal_pointer(&cpu);
-}
-
 /* ---- writing, copying, comparing ---- */
 
 void guest_cpu_format(const GuestCpu *cpu, XmlWriter *writer)
@@ -209,15 +187,6 @@ void guest_cpu_copy_into(GuestCpu *into, const GuestCpu *cpu)
 
         guest_cpu_set_feature(into, feature->name, feature->policy);
     }
-}
-
-GuestCpu *guest_cpu_copy(const GuestCpu *cpu)
-{
-    GuestCpu *copy = g_new0(GuestCpu, 1);
-
-    guest_cpu_init(copy);
-    guest_cpu_copy_into(copy, cpu);
-    return copy;
 }
 
 /* What the guest sees of a feature: there, not there, or as the model has it. */

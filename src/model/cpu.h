@@ -55,11 +55,8 @@ typedef struct {
 extern const EnumName guest_cpu_mode_names[];
 extern const EnumName guest_cpu_policy_names[];
 
-/* One <cpu> element alone, as the migration cookie carries it.  Parse: the caller frees. */
-GuestCpu *guest_cpu_parse(const char *xml, size_t len, GError **error);
+/* One <cpu> element, as the migration cookie carries it. */
 void guest_cpu_format(const GuestCpu *cpu, XmlWriter *writer);
-GuestCpu *guest_cpu_copy(const GuestCpu *cpu);
-void guest_cpu_free(GuestCpu *cpu);
 /* Adds it or changes its policy. */
 void guest_cpu_set_feature(GuestCpu *cpu, const char *name, GuestCpuPolicy policy);
 
@@ -70,5 +67,3 @@ gboolean guest_cpu_read(GuestCpu *cpu, XmlNode *node, GError **error);
 void guest_cpu_copy_into(GuestCpu *into, const GuestCpu *cpu); /* into: initialised and empty */
 /* "Target CPU X does not match source Y" */
 gboolean guest_cpu_compare_abi(const GuestCpu *source, const GuestCpu *target, GError **error);
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestCpu, guest_cpu_free)

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "base/error.h"
-
 void *guest_device_new(const GuestDeviceClass *class)
 {
     void *device = g_malloc0(class->size);

@@ -2,7 +2,6 @@
 /* What is said of the guest itself: one table, and the kinds of values that only it has. */
 #include <string.h>
 
-#include "base/error.h"
 #include "base/number.h"
 #include "model/guest-def-internal.h"
 

@@ -169,23 +169,6 @@ void migration_stats_from_params(const Params *params, JobType type, MigrationSt
     *ret_stats = stats;
 }
 
-void migration_stats_to_info(const MigrationStats *stats, MigrationJobInfo *ret_info)
-{
-    *ret_info = (MigrationJobInfo){
-        .type = stats->type,
-        .time_elapsed = stats->time_elapsed_ms,
-        .data_total = stats->memory_total + stats->disk_total,
-        .data_processed = stats->memory_processed + stats->disk_processed,
-        .data_remaining = stats->memory_remaining + stats->disk_remaining,
-        .mem_total = stats->memory_total,
-        .mem_processed = stats->memory_processed,
-        .mem_remaining = stats->memory_remaining,
-        .file_total = stats->disk_total,
-        .file_processed = stats->disk_processed,
-        .file_remaining = stats->disk_remaining,
-    };
-}
-
 int migration_stats_percent(const MigrationStats *stats)
 {
     double total = (double)stats->memory_total + (double)stats->disk_total;

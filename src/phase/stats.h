@@ -64,16 +64,6 @@ void migration_stats_to_params(const MigrationStats *stats, Params *params);
 /* The reverse; names that are unknown or of another type are left alone. */
 void migration_stats_from_params(const Params *params, JobType type, MigrationStats *ret_stats);
 
-/* domain_get_job_info. */
-typedef struct {
-    int32_t type;
-    uint64_t time_elapsed, time_remaining; /* ms */
-    uint64_t data_total, data_processed, data_remaining;
-    uint64_t mem_total, mem_processed, mem_remaining;
-    uint64_t file_total, file_processed, file_remaining;
-} MigrationJobInfo;
-void migration_stats_to_info(const MigrationStats *stats, MigrationJobInfo *ret_info);
-
 /* 0 … 100 as the ecosystem counts it: 100 less what remains, 99 while anything does; -1: nothing
  * known yet. */
 int migration_stats_percent(const MigrationStats *stats);

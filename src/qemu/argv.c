@@ -2,8 +2,6 @@
 /* The frame of a command line: machine, processor, memory, clock.  Devices are in argv-device.c. */
 #include "qemu/argv.h"
 
-#include <string.h>
-
 #include "base/error.h"
 #include "qemu/argv-part.h"
 

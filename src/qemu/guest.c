@@ -2,9 +2,7 @@
 /* A running QEMU as an object: its references, its forced end, and the verbs. */
 #include "qemu/guest.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -247,24 +245,6 @@ AWAITS char *qemu_guest_query_status(QemuGuest *guest, GError **error)
         return NULL;
     guest->is_running = answer_flag(value, "running");
     return g_strdup(answer_text(value, "status"));
-}
-
-AWAITS gboolean qemu_guest_set_balloon(QemuGuest *guest, guint64 bytes, GError **error)
-{
-    json_object *args = json_object_new_object();
-
-    json_object_object_add(args, "value", json_object_new_uint64(bytes));
-    return guest_command(guest, "balloon", args, NULL, error);
-}
-
-AWAITS gboolean qemu_guest_query_balloon(QemuGuest *guest, guint64 *ret_bytes, GError **error)
-{
-    g_autoptr(json_object) value = NULL;
-
-    if (!guest_command(guest, "query-balloon", NULL, &value, error))
-        return FALSE;
-    *ret_bytes = json_object_get_uint64(answer_get(value, "actual"));
-    return TRUE;
 }
 
 AWAITS gboolean guest_learn_ptys(QemuGuest *guest, GuestDef *def, GError **error)

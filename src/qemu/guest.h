@@ -24,7 +24,6 @@ typedef struct {
     void (*resumed)(QemuGuest *guest, void *data);
     void (*shutdown)(QemuGuest *guest, gboolean by_guest,
                      void *data); /* QEMU stays (-no-shutdown), paused */
-    void (*powerdown)(QemuGuest *guest, void *data);
     void (*reset)(QemuGuest *guest, gboolean by_guest, void *data);
     void (*panicked)(QemuGuest *guest, void *data);
     void (*suspended)(QemuGuest *guest, gboolean to_disk, void *data);
@@ -92,8 +91,6 @@ AWAITS gboolean qemu_guest_cont(QemuGuest *guest, GError **error);
 AWAITS gboolean qemu_guest_stop(QemuGuest *guest, GError **error);
 AWAITS gboolean qemu_guest_powerdown(QemuGuest *guest, GError **error);
 AWAITS gboolean qemu_guest_reset(QemuGuest *guest, GError **error);
-AWAITS gboolean qemu_guest_set_balloon(QemuGuest *guest, guint64 bytes, GError **error);
-AWAITS gboolean qemu_guest_query_balloon(QemuGuest *guest, guint64 *ret_bytes, GError **error);
 
 /* `quit`, then SIGTERM; at once SIGKILL if is_hard; after graceful_ms SIGKILL.  Waits for the end
  * of the process and for no reply of its monitor.  true also if it has gone already; false if even

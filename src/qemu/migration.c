@@ -49,13 +49,6 @@ static const char *const managed[] = {
     "validate-uuid",
 };
 
-const char *qemu_migration_status_name(QemuMigrationStatus status)
-{
-    const char *name = enum_name(status_names, status);
-
-    return name ? name : "unknown";
-}
-
 QemuMigrationStatus qemu_migration_status_find(const char *name)
 {
     int value = QEMU_MIGRATION_OTHER;
@@ -108,7 +101,6 @@ static void read_ram(QemuMigrationInfo *info, json_object *ram)
 
 static void read_disk(QemuMigrationInfo *info, json_object *disk)
 {
-    info->has_disk = disk != NULL;
     get_number(disk, "total", &info->disk.total);
     get_number(disk, "transferred", &info->disk.transferred);
     get_number(disk, "remaining", &info->disk.remaining);
@@ -117,7 +109,6 @@ static void read_disk(QemuMigrationInfo *info, json_object *disk)
 
 static void read_xbzrle(QemuMigrationInfo *info, json_object *xbzrle)
 {
-    info->has_xbzrle = xbzrle != NULL;
     get_number(xbzrle, "cache-size", &info->xbzrle.cache_size);
     get_number(xbzrle, "bytes", &info->xbzrle.bytes);
     get_number(xbzrle, "pages", &info->xbzrle.pages);
@@ -150,11 +141,11 @@ AWAITS gboolean qemu_query_migrate(QemuGuest *guest, QemuMigrationInfo *ret_info
         status ? qemu_migration_status_find(json_object_get_string(status)) : QEMU_MIGRATION_NONE;
     info.error_desc = g_strdup(json_object_get_string(answer_get(value, "error-desc")));
     info.blocked_reasons = read_blocked(answer_get(value, "blocked-reasons"));
-    info.has_total_time = get_number(value, "total-time", &info.total_time_ms);
+    get_number(value, "total-time", &info.total_time_ms);
     info.has_setup_time = get_number(value, "setup-time", &info.setup_time_ms);
     info.has_downtime = get_number(value, "downtime", &info.downtime_ms);
     info.has_expected_downtime = get_number(value, "expected-downtime", &info.expected_downtime_ms);
-    info.has_throttle = get_number(value, "cpu-throttle-percentage", &percentage);
+    get_number(value, "cpu-throttle-percentage", &percentage);
     info.cpu_throttle_percentage = (unsigned)percentage;
     read_ram(&info, answer_get(value, "ram"));
     read_disk(&info, answer_get(value, "disk"));
@@ -321,17 +312,6 @@ static json_object *fd_args(const char *name)
 
     json_object_object_add(args, "fdname", json_object_new_string(name));
     return args;
-}
-
-AWAITS gboolean qemu_getfd(QemuGuest *guest, const char *name, int fd, GError **error)
-{
-    g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
-
-    if (!guest->monitor || guest->is_monitor_lost)
-        return error_set(error, ERROR_OPERATION_INVALID,
-                         "Requested operation is not valid: domain is not running");
-    return monitor_execute(guest->monitor, "getfd", fd_args(name), fd, GUEST_COMMAND_MS, NULL,
-                           error);
 }
 
 AWAITS gboolean qemu_closefd(QemuGuest *guest, const char *name, GError **error)

@@ -28,7 +28,6 @@ typedef enum {
     QEMU_MIGRATION_OTHER, /* a status of a later QEMU: still running, never an error */
 } QemuMigrationStatus;
 
-const char *qemu_migration_status_name(QemuMigrationStatus status);
 QemuMigrationStatus qemu_migration_status_find(const char *name);
 
 /* query-migrate.  has_…: QEMU gave that group. */
@@ -36,7 +35,7 @@ typedef struct {
     QemuMigrationStatus status;
     char *error_desc;      /* or NULL */
     char *blocked_reasons; /* joined with "; ", or NULL: may migrate */
-    gboolean has_total_time, has_setup_time, has_downtime, has_expected_downtime;
+    gboolean has_setup_time, has_downtime, has_expected_downtime;
     uint64_t total_time_ms, setup_time_ms, downtime_ms, expected_downtime_ms;
     gboolean has_ram;
     struct {
@@ -46,16 +45,13 @@ typedef struct {
         uint64_t postcopy_requests, precopy_bytes, downtime_bytes, postcopy_bytes, multifd_bytes;
         double mbps;
     } ram;
-    gboolean has_disk;
     struct {
         uint64_t total, transferred, remaining;
         double mbps;
     } disk;
-    gboolean has_xbzrle;
     struct {
         uint64_t cache_size, bytes, pages, cache_miss, overflow;
     } xbzrle;
-    gboolean has_throttle;
     unsigned cpu_throttle_percentage;
 } QemuMigrationInfo;
 
@@ -73,8 +69,6 @@ AWAITS gboolean qemu_migrate_set_parameters(QemuGuest *guest, const Params *para
 /* All that QEMU reports, to be written back at the end.  The caller frees. */
 AWAITS Params *qemu_migrate_get_parameters(QemuGuest *guest, GError **error);
 
-/* Gives QEMU a duplicate of fd under that name. */
-AWAITS gboolean qemu_getfd(QemuGuest *guest, const char *name, int fd, GError **error);
 AWAITS gboolean qemu_closefd(QemuGuest *guest, const char *name, GError **error);
 /* `migrate` to any uri; over a descriptor: getfd, then fd:NAME in one go. */
 AWAITS gboolean qemu_migrate(QemuGuest *guest, const char *uri, gboolean is_resume, GError **error);

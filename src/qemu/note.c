@@ -2,7 +2,6 @@
 #include "qemu/note.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "base/number.h"

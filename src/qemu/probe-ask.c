@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Starts an emulator without a machine and asks it about itself over QMP. */
-#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>

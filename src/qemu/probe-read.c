@@ -161,7 +161,6 @@ static gboolean read_machines(Probe *probe, json_object *answers, GHashTable *ty
         machine->max_cpus = get_number(entry, "cpu-max", 1);
         machine->is_default = get_flag(entry, "is-default");
         machine->is_deprecated = get_flag(entry, "deprecated");
-        machine->has_hotpluggable_cpus = get_flag(entry, "hotpluggable-cpus");
         machine->default_cpu = cpu_type ? g_strdup(g_hash_table_lookup(types, cpu_type)) : NULL;
         machine->default_ram = g_strdup(get_text(entry, "default-ram-id"));
         probe->machine_count++;
@@ -261,11 +260,6 @@ const ProbeCpu *probe_find_cpu(const Probe *probe, const char *name)
 gboolean probe_has_device(const Probe *probe, const char *type)
 {
     return g_hash_table_contains(probe->devices, type);
-}
-
-gboolean probe_has_command(const Probe *probe, const char *command)
-{
-    return g_hash_table_contains(probe->commands, command);
 }
 
 gboolean probe_has_migration_capability(const Probe *probe, const char *capability)

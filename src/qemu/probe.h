@@ -13,7 +13,7 @@ typedef struct {
     char *name;  /* "pc-q35-7.2" */
     char *alias; /* "q35" or NULL */
     unsigned max_cpus;
-    gboolean is_default, is_deprecated, has_hotpluggable_cpus;
+    gboolean is_default, is_deprecated;
     char *default_cpu; /* a model's name, "qemu64" */
     char *default_ram; /* RAM block id, "pc.ram" */
 } ProbeMachine;
@@ -70,7 +70,6 @@ gboolean probe_check_emulator(const QemuEnv *env, const char *emulator, GError *
 const ProbeMachine *probe_find_machine(const Probe *probe, const char *name);
 const ProbeCpu *probe_find_cpu(const Probe *probe, const char *name);
 gboolean probe_has_device(const Probe *probe, const char *type);
-gboolean probe_has_command(const Probe *probe, const char *command);
 gboolean probe_has_migration_capability(const Probe *probe, const char *capability);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProbeCache, probe_cache_free)

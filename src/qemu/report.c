@@ -102,11 +102,6 @@ static void on_shutdown(QemuGuest *guest, json_object *data)
     TELL(guest, shutdown, answer_flag(data, "guest"));
 }
 
-static void on_powerdown(QemuGuest *guest, json_object *data)
-{
-    TELL(guest, powerdown);
-}
-
 static void on_reset(QemuGuest *guest, json_object *data)
 {
     TELL(guest, reset, answer_flag(data, "guest"));
@@ -177,7 +172,6 @@ static const struct {
     {"STOP", on_stop},
     {"RESUME", on_resume},
     {"SHUTDOWN", on_shutdown},
-    {"POWERDOWN", on_powerdown},
     {"RESET", on_reset},
     {"GUEST_PANICKED", on_panicked},
     {"SUSPEND", on_suspend},

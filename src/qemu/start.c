@@ -5,7 +5,6 @@
  * connect to it before QEMU even runs, so nothing is waited for and nothing is polled; a daemon
  * that comes later connects by the name. */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>

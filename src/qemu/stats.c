@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/number.h"
 #include "qemu/answer.h"
 #include "qemu/guest-part.h"
 

@@ -92,11 +92,6 @@ void monitor_command_unref(MonitorCommand *command)
     g_free(command);
 }
 
-Await *monitor_command_await(MonitorCommand *command)
-{
-    return command->reply;
-}
-
 const char *monitor_command_error_class(const MonitorCommand *command)
 {
     return command->error_class;

@@ -48,8 +48,6 @@ AWAITS gboolean monitor_execute(Monitor *monitor, const char *command, json_obje
 /* The same in two steps; the first does not await: the command is on its way when it returns (or
  * has failed, which the second tells).  Never NULL; forget the answer by monitor_command_unref. */
 MonitorCommand *monitor_send(Monitor *monitor, const char *command, json_object *args, int fd);
-/* Done when the reply is there; borrowed.  Fails as monitor_execute would. */
-Await *monitor_command_await(MonitorCommand *command);
 AWAITS gboolean monitor_command_wait(MonitorCommand *command, int64_t timeout_ms,
                                      json_object **ret_value, GError **error);
 /* QEMU's error class ("CommandNotFound", "DeviceNotFound", "GenericError"), or NULL. */

@@ -90,11 +90,6 @@ void rpc_connection_close(RpcConnection *conn, const GError *reason)
     g_hash_table_remove_all(conn->pending);
 }
 
-gboolean rpc_connection_is_closed(const RpcConnection *conn)
-{
-    return conn->is_closed;
-}
-
 void rpc_connection_set_max_frame(RpcConnection *conn, uint32_t bytes)
 {
     conn->max_frame = CLAMP(bytes, WIRE_FRAME_MIN, WIRE_FRAME_MAX);

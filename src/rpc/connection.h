@@ -76,7 +76,6 @@ void rpc_connection_free(RpcConnection *conn);
 /* Ends it: pending calls are answered with that error, streams get on_abort.  Afterwards sending
  * does nothing. */
 void rpc_connection_close(RpcConnection *conn, const GError *reason);
-gboolean rpc_connection_is_closed(const RpcConnection *conn);
 
 void rpc_connection_set_max_frame(RpcConnection *conn, uint32_t bytes);
 /* Descriptors may pass (unix sockets).  Otherwise a message with descriptors ends the connection.

@@ -177,11 +177,6 @@ RpcStreamState rpc_stream_state(const RpcStream *stream)
     return stream->state;
 }
 
-RpcConnection *rpc_stream_connection(const RpcStream *stream)
-{
-    return stream->conn;
-}
-
 static gboolean can_send(const RpcStream *stream)
 {
     return stream->state == RPC_STREAM_OPEN ||
@@ -201,21 +196,6 @@ gboolean rpc_stream_send(RpcStream *stream, const void *bytes, size_t len)
         at += step;
         left -= step;
     }
-    return TRUE;
-}
-
-gboolean rpc_stream_send_hole(RpcStream *stream, int64_t length)
-{
-    g_autoptr(GByteArray) body = g_byte_array_new();
-    const WireStreamHole hole = {.length = length};
-    gboolean is_encoded;
-
-    if (!can_send(stream) || !stream->may_have_holes)
-        return FALSE;
-    is_encoded = wire_encode(&wire_type_stream_hole, &hole, body, NULL);
-    g_assert(is_encoded);
-    send_frame(stream, WIRE_FRAME_TYPE_STREAM_HOLE, WIRE_FRAME_STATUS_CONTINUE, body->data,
-               body->len, 0);
     return TRUE;
 }
 

@@ -55,13 +55,10 @@ RpcStream *rpc_stream_new(RpcConnection *conn, const RpcCallId *call, gboolean m
 void rpc_stream_free(RpcStream *stream);
 
 RpcStreamState rpc_stream_state(const RpcStream *stream);
-RpcConnection *
-rpc_stream_connection(const RpcStream *stream); /* NULL once the connection was freed */
 
 /* FALSE unless it is open (server: also while finishing).  Split into frames that every peer takes.
  */
 gboolean rpc_stream_send(RpcStream *stream, const void *bytes, size_t len);
-gboolean rpc_stream_send_hole(RpcStream *stream, int64_t length);
 /* Announces a frame whose bytes (1 … WIRE_STREAM_DATA_MAX) the owner brings itself, see RpcOutput.
  */
 gboolean rpc_stream_send_window(RpcStream *stream, uint32_t bytes);

@@ -27,9 +27,6 @@ struct Call {
     Arena *arena;
     void *args;
     size_t args_bytes; /* on the wire */
-    int *fds;
-    unsigned fd_count;
-    int reply_fd;
     gboolean is_urgent; /* runs on top of the limits */
     CallDeliveryFunc on_delivery;
     void *delivery_data;
@@ -55,28 +52,6 @@ RpcCallId call_id(const Call *call)
     return call->id;
 }
 
-unsigned call_fd_count(const Call *call)
-{
-    return call->fd_count;
-}
-
-int call_take_fd(Call *call, unsigned n)
-{
-    int fd = -1;
-
-    if (n < call->fd_count) {
-        fd = call->fds[n];
-        call->fds[n] = -1;
-    }
-    return fd;
-}
-
-void call_reply_fd(Call *call, int fd)
-{
-    g_assert(call->id.procedure->fds & WIRE_FDS_REPLY && call->reply_fd < 0);
-    call->reply_fd = fd;
-}
-
 void call_on_delivery(Call *call, CallDeliveryFunc fn, void *data)
 {
     call->on_delivery = fn;
@@ -94,13 +69,6 @@ static Call *call_new(Caller *caller, const ServerRow *row, RpcCall *rpc_call)
     call->id = rpc_call->id;
     call->arena = arena_new();
     call->args_bytes = rpc_call->body_len;
-    call->reply_fd = -1;
-    call->fd_count = rpc_call->fd_count;
-    call->fds = g_new(int, rpc_call->fd_count + 1);
-    for (unsigned i = 0; i < rpc_call->fd_count; i++) {
-        call->fds[i] = rpc_call->fds[i];
-        rpc_call->fds[i] = -1;
-    }
     return call;
 }
 
@@ -108,12 +76,6 @@ static void call_free(Call *call)
 {
     if (!call)
         return;
-    for (unsigned i = 0; i < call->fd_count; i++)
-        if (call->fds[i] >= 0)
-            close(call->fds[i]);
-    if (call->reply_fd >= 0)
-        close(call->reply_fd);
-    g_free(call->fds);
     arena_free(call->arena);
     caller_unref(call->caller);
     g_free(call);
@@ -169,8 +131,6 @@ static void call_reply(Call *call, gboolean is_ok, const void *ret, const GError
     }
     if (!is_ok)
         rpc_connection_reply_error(conn, &call->id, failure);
-    else if (call->id.procedure->fds & WIRE_FDS_REPLY && call->reply_fd >= 0)
-        rpc_connection_reply_fds(conn, &call->id, ret, &call->reply_fd, 1);
     else
         rpc_connection_reply(conn, &call->id, ret);
     call_ended(call, is_ok);

@@ -96,16 +96,6 @@ pid_t caller_pid(const Caller *caller)
     return caller->pid;
 }
 
-uid_t caller_uid(const Caller *caller)
-{
-    return caller->uid;
-}
-
-gid_t caller_gid(const Caller *caller)
-{
-    return caller->gid;
-}
-
 const char *caller_name(const Caller *caller)
 {
     return caller->name;
@@ -119,11 +109,6 @@ const char *caller_local_host(const Caller *caller)
 const char *caller_remote_host(const Caller *caller)
 {
     return caller->remote_host;
-}
-
-gboolean caller_is_confidential(const Caller *caller)
-{
-    return caller->is_local;
 }
 
 static void learn_names(Caller *caller)

@@ -31,15 +31,11 @@ void caller_set_readonly(Caller *caller);
 /* Of a unix peer; FALSE: it came over the network. */
 gboolean caller_is_local(const Caller *caller);
 pid_t caller_pid(const Caller *caller);
-uid_t caller_uid(const Caller *caller);
-gid_t caller_gid(const Caller *caller);
 /* "10.0.0.1:45678", or "uid 1000 pid 4711"; for logs. */
 const char *caller_name(const Caller *caller);
 /* The literal on which a TCP connection arrived ("192.168.122.12"), NULL for unix. */
 const char *caller_local_host(const Caller *caller);
 const char *caller_remote_host(const Caller *caller);
-/* Whoever can read along can read everything: TRUE for unix sockets only. */
-gboolean caller_is_confidential(const Caller *caller);
 
 /* --- its end --- */
 
@@ -63,11 +59,6 @@ Caller *call_caller(Call *call); /* borrowed; take a reference to keep it */
 /* Where the arguments live and results go; until the reply has been sent. */
 Arena *call_arena(Call *call);
 const WireProcedure *call_procedure(const Call *call);
-unsigned call_fd_count(const Call *call);
-/* Takes the n-th descriptor that came with the call; -1 if there is none (any more). */
-int call_take_fd(Call *call, unsigned n);
-/* The reply carries that descriptor (taken), for procedures whose row says so. */
-void call_reply_fd(Call *call, int fd);
 /* What must not happen before the client has the reply: fn runs once, with the floor, when the
  * client's kernel has acknowledged all of it, or when it never will.  It must not await.  Not called
  * if the service function fails.  It may come while the caller lives or long after it has gone. */

@@ -88,13 +88,6 @@ void server_add_rows(const ServerRow *rows, unsigned count)
     }
 }
 
-gboolean server_serves(uint32_t program, int32_t number)
-{
-    const ServerRow key = {.program = program, .number = number};
-
-    return g_hash_table_contains(server.rows, &key);
-}
-
 const ServerRow *server_find_row(const WireProcedure *procedure)
 {
     const ServerRow key = {.program = procedure->program, .number = procedure->number};

@@ -69,7 +69,6 @@ extern const unsigned server_session_row_count;
 void server_init(const ServerLimits *limits);
 /* Before listening; may be called several times.  A row twice is a bug. */
 void server_add_rows(const ServerRow *rows, unsigned count);
-gboolean server_serves(uint32_t program, int32_t number);
 
 /* mode: permission bits; group: (gid_t)-1 for the daemon's.  A socket on which somebody listens is
  * an error. */

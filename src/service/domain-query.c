@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Calls that only ask about one guest.  None waits for the job; those that ask QEMU have a
  * deadline. */
-#include <string.h>
 
 #include "domain/registry.h"
 #include "domain/stats.h"

@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "wire/procedures.h"
-#include "wire/writer.h"
 
 /* Far below the limit of a string: an error may quote what a client sent, and clients print it. */
 #define MESSAGE_MAX  16384

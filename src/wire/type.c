@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/uuid.h"
 #include "wire/cursor.h"
 #include "wire/procedures.h"
 #include "wire/writer.h"

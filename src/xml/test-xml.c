@@ -223,7 +223,6 @@ static void test_values_are_whole_numbers_and_known_words(void)
     uint64_t number = 7;
     unsigned small = 7;
     int colour = 0;
-    gboolean flag = FALSE;
     GError *error = NULL;
 
     g_assert_true(xml_attr_u64(root, "absent", 10, &number, NULL) && number == 7);
@@ -239,8 +238,6 @@ static void test_values_are_whole_numbers_and_known_words(void)
         error->message, ==,
         "unsupported configuration: d='green' of <d> (line 1) is not supported by this host");
     g_clear_error(&error);
-    g_assert_true(xml_attr_yes_no(root, "y", &flag, NULL) && flag);
-    g_assert_false(xml_attr_yes_no(root, "z", &flag, NULL));
 }
 
 static void test_writer_indents_quotes_and_escapes(void)

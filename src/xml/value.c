@@ -35,15 +35,3 @@ gboolean xml_attr_enum(XmlNode *node, const char *name, const EnumName *names, i
         return TRUE;
     return xml_unsupported_value(node, name, text, error);
 }
-
-gboolean xml_attr_yes_no(XmlNode *node, const char *name, gboolean *ret_value, GError **error)
-{
-    const char *text = xml_attr(node, name);
-
-    if (!text)
-        return TRUE;
-    if (!g_str_equal(text, "yes") && !g_str_equal(text, "no"))
-        return xml_error(node, error, "%s='%.80s' is neither 'yes' nor 'no'", name, text);
-    *ret_value = g_str_equal(text, "yes");
-    return TRUE;
-}

@@ -66,8 +66,6 @@ gboolean xml_attr_uint(XmlNode *node, const char *name, unsigned max, unsigned *
                        GError **error);
 gboolean xml_attr_enum(XmlNode *node, const char *name, const EnumName *names, int *ret_value,
                        GError **error);
-/* "yes"/"no" and "on"/"off" */
-gboolean xml_attr_yes_no(XmlNode *node, const char *name, gboolean *ret_value, GError **error);
 
 /* "domain/devices/disk"; the caller frees it. */
 char *xml_path(const XmlNode *node);
