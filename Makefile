@@ -37,7 +37,8 @@ address-matrix:
 # What takes long: every run of the hand-over's model that docs/handover.md states, then its mutants in full.  Goes on where it was.
 soak:
 	@test -d $(BUILD) || mkdir $(BUILD)
-	@cd tests && $(PYTHON) -m model --runs all --state $(abspath $(BUILD))/model-runs.json && $(PYTHON) -m model --mutants
+	@cd tests && $(PYTHON) -m model --runs all --state $(abspath $(BUILD))/model-runs.json && \
+		$(PYTHON) -m model --mutants --state $(abspath $(BUILD))/model-mutants.json
 
 fuzz:
 	@scripts/install-deps --fuzz

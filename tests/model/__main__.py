@@ -12,7 +12,7 @@
     python3 -m model --stock               what a stock host does
     python3 -m model --stock-source careful|fast    a stock source, which keeps no record, and a ferryd
     python3 -m model --offline             without an image
-    python3 -m model --mutants             every rule removed in turn
+    python3 -m model --mutants             every rule removed in turn (--short: with as little as will show it)
     python3 -m model --mutant NAME         one of them, with its shortest traces
     python3 -m model --tables              the decision tables of the stage that the code is at, as derived from the rules
     python3 -m model --runs short|all      every run that the page states, compared with it; goes on where it was
@@ -60,9 +60,26 @@ def run_free(arguments):
     return wrong
 
 
-def run_mutants(is_short):
+class Noted:
+    """What is done, with the time of the newest module: a changed model begins anew."""
+
+    def __init__(self, path):
+        stamp = str(max(os.stat(module).st_mtime_ns for module in pathlib.Path(__file__).parent.glob('*.py')))
+        self.path, self.done = path, json.loads(path.read_text()) if path.exists() else {}
+        if self.done.get('stamp') != stamp:
+            self.done = {'stamp': stamp}
+
+    def add(self, name, found):
+        self.done[name] = found
+        self.path.write_text(json.dumps(self.done, indent=1) + '\n')
+
+
+def run_mutants(is_short, noted):
     wrong = 0
     for name, mode, what in MUTANTS:
+        mark = f'without {name} [{mode}]'
+        if not is_short and mark in noted.done:
+            continue
         if is_short:
             bad = first_break(name, mode)
             found = [bad] if bad else []
@@ -70,6 +87,8 @@ def run_mutants(is_short):
             found = every_break(dict(mutant_terms(name, mode), attempts=1 if mode == 'postcopy' else 2))
         line, problem = judge_mutant(name, mode, what, found)
         wrong += bool(problem)
+        if not is_short and not problem:
+            noted.add(mark, line)
         say(('UNEXPECTED ' if problem else '') + line)
     return wrong
 
@@ -86,24 +105,18 @@ def run_offline():
     return wrong
 
 
-def run_table(which, state):
-    """What is done is noted in `state`, with the time of the newest module: a changed model begins anew."""
-    folder = pathlib.Path(__file__).parent
-    stamp = str(max(os.stat(path).st_mtime_ns for path in folder.glob('*.py')))
-    done = json.loads(state.read_text()) if state.exists() else {}
-    done = done if done.get('stamp') == stamp else {'stamp': stamp}
+def run_table(which, noted):
     wrong = 0
     for run in sorted(RUNS, key=lambda run: run.states):                 # the dear ones last
-        if which == 'short' and not run.is_short or run.name in done:
+        if which == 'short' and not run.is_short or run.name in noted.done:
             continue
         began = time.monotonic()
         found, problem = perform(run)
         say(f"{'UNEXPECTED ' if problem else ''}{run.name}: {problem or found} ({time.monotonic() - began:.0f} s)")
         wrong += bool(problem)
         if not problem:
-            done[run.name] = found
-            state.write_text(json.dumps(done, indent=1) + '\n')
-    say(f'{len(done) - 1} runs as the page states, {wrong} not')
+            noted.add(run.name, found)
+    say(f'{sum(run.name in noted.done for run in RUNS)} of {len(RUNS)} runs as the page states, {wrong} not')
     return wrong
 
 
@@ -121,10 +134,10 @@ def main():
     parser.add_argument('--stock-source', choices=STOCK_SOURCES)
     parser.add_argument('--mutant')
     parser.add_argument('--runs', choices=['short', 'all'])
-    parser.add_argument('--state', type=pathlib.Path, default='model-runs.json', help='where --runs notes what is done')
+    parser.add_argument('--state', type=pathlib.Path, default=pathlib.Path('model-runs.json'), help='where --runs and --mutants note what is done, to go on there')
     arguments = parser.parse_args()
     if arguments.runs:
-        return run_table(arguments.runs, arguments.state)
+        return run_table(arguments.runs, Noted(arguments.state))
     if arguments.tables:
         say(format_tables())
         return 0
@@ -138,7 +151,7 @@ def main():
             say(f'{text}\n{trace}')
         return 0
     if arguments.mutants:
-        return run_mutants(arguments.short)
+        return run_mutants(arguments.short, Noted(arguments.state))
     if arguments.mutant:
         modes = [mode for name, mode, _ in MUTANTS if name == arguments.mutant]
         if not modes:
