@@ -179,7 +179,8 @@ AWAITS gboolean domain_launch(Domain *domain, const LaunchSpec *spec, GError **e
 static gboolean check_guest(const Domain *domain, GError **error)
 {
     return domain->guest ||
-           error_set(error, ERROR_OPERATION_FAILED, "domain '%s': QEMU has ended", domain->name);
+           error_set(error, ERROR_OPERATION_FAILED,
+                     "domain '%s': QEMU has ended; see its log, then start it again", domain->name);
 }
 
 AWAITS gboolean domain_run(Domain *domain, RunningReason reason, GError **error)

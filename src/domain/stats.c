@@ -295,7 +295,7 @@ AWAITS gboolean stats_get_block(Domain *domain, const char *disk, BlockStats *re
         return FALSE;
     if (!domain->guest)
         return error_set(error, ERROR_OPERATION_INVALID,
-                         "Requested operation is not valid: domain is starting up");
+                         "Requested operation is not valid: domain is starting up; ask again when it runs");
     g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
     QemuBlockStats *stats = qemu_guest_block_stats(guest, &count, error);
     if (!stats && error && *error)

@@ -230,7 +230,7 @@ static int connect_unix(const char *path, GError **error)
 
     if (strlen(path) >= sizeof(address.sun_path)) {
         error_set(error, ERROR_OPERATION_FAILED,
-                  "operation failed: the path '%s' is too long for a socket", path);
+                  "operation failed: the path '%s' is too long for a socket: choose one of at most 107 bytes", path);
         return -1;
     }
     strcpy(address.sun_path, path);

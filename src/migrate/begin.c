@@ -152,7 +152,8 @@ static gboolean persistent_xml(Migration *migration, const Params *params, GErro
     guest_def_free(def);
     if (!is_same)
         return error_set(error, ERROR_INVALID_ARG,
-                         "the persistent XML has another uuid than domain '%s': it would define another guest",
+                         "the persistent XML has another uuid than domain '%s': it would define another guest; "
+                         "write that domain's uuid into it",
                          domain->name);
     migration->persistent_xml = g_strdup(user_xml);
     return TRUE;

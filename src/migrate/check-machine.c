@@ -18,7 +18,8 @@ AWAITS static const Probe *probe_of(const CheckScene *scene, GError **error)
     const QemuEnv *env = migrate_settings()->env;
 
     if (!scene->def->emulator) {
-        error_set(error, ERROR_CONFIG_UNSUPPORTED, "the definition names no emulator, and this host has none for it");
+        error_set(error, ERROR_CONFIG_UNSUPPORTED, "the definition names no emulator, and this host has none for it: "
+                  "install QEMU here, or name it in <emulator>");
         return NULL;
     }
     return probe_check_emulator(env, scene->def->emulator, error) ? probe_get(env->probes, scene->def->emulator, error) : NULL;

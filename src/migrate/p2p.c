@@ -435,7 +435,8 @@ AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Param
     gboolean is_arrived, is_kept = FALSE;
 
     if (!dconnuri)
-        return error_set(error, ERROR_INVALID_ARG, "a peer-to-peer migration needs the URI of the destination's daemon");
+        return error_set(error, ERROR_INVALID_ARG,
+                         "a peer-to-peer migration needs the URI of the destination's daemon, such as qemu+ssh://HOST/system");
     is_arrived = attempt(&p2p, params, flags, &is_kept, &why);
     if (!is_arrived && is_kept && may_tunnel(params, flags, why, &refusal))
         is_arrived = attempt_tunnelled(&p2p, params, flags, g_steal_pointer(&why), &why);

@@ -49,7 +49,7 @@ AWAITS static gboolean describe_failure(Migration *migration, GError **error)
     qemu_migration_info_clear(&migration->info);
     qemu_query_migrate(domain->guest, &migration->info, NULL);
     return error_set(error, ERROR_OPERATION_FAILED, "operation failed: job 'migration out' failed: %s%s%s",
-                     migration->info.error_desc ?: lane ?: "QEMU gave no reason",
+                     migration->info.error_desc ?: lane ?: "QEMU gave no reason; its log on both hosts may",
                      migration->info.error_desc && lane ? "; " : "", migration->info.error_desc && lane ? lane : "");
 }
 
@@ -83,7 +83,8 @@ AWAITS static gboolean connect_stock(Migration *migration, GError **error)
     if (!uri)
         return FALSE;
     if (!uri->port)
-        return error_set(error, ERROR_INVALID_ARG, "migration URI '%s' has no port", run->route->uri);
+        return error_set(error, ERROR_INVALID_ARG, "migration URI '%s' has no port: write tcp://ADDRESS:PORT, or leave it out",
+                         run->route->uri);
     if (migration->is_uri_an_order)
         return lane_connect(uri->host, uri->port, CONNECT_TIMEOUT_MS, &run->fd, &journal->address, error);
     approach.host = uri->host;

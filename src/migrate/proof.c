@@ -93,6 +93,7 @@ static gboolean lay_work(void *data, GError **error)
     ProofJob *job = data;
     char *real = realpath(job->path, NULL);
     g_autofree char *nonce = real ? nonce_path(real, job->proof.id) : NULL;
+    g_autoptr(GError) why = NULL;
     struct stat status;
 
     free(real);
@@ -105,8 +106,9 @@ static gboolean lay_work(void *data, GError **error)
     }
     job->proof.inode = status.st_ino;
     /* The note first: a daemon that is killed between the two finds nothing to remove, and is content. */
-    if (!g_file_set_contents(job->note, nonce, -1, NULL))
-        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: cannot write '%s'", job->note);
+    if (!g_file_set_contents(job->note, nonce, -1, &why))
+        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: cannot note the file to write beside the image: %s",
+                         why->message);
     if (write_nonce(nonce, job->proof.secret, error))
         return TRUE;
     unlink(job->note);

@@ -259,7 +259,7 @@ AWAITS static GPtrArray *ordered_addresses(const char *text, GError **error)
     if (!uri)
         return NULL;
     if (!uri->port) {
-        error_set(error, ERROR_INVALID_ARG, "migration URI '%s' has no port", text);
+        error_set(error, ERROR_INVALID_ARG, "migration URI '%s' has no port: write tcp://ADDRESS:PORT, or leave it out", text);
         return NULL;
     }
     if (!host_resolve(uri->host, NAME_PATIENCE_MS, &names, &why)) {
