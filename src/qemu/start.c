@@ -167,6 +167,21 @@ static void send_balloon(GPtrArray *commands, QemuGuest *guest, const GuestDef *
     queue(commands, guest, "balloon", args);
 }
 
+/* How often the guest is asked for its memory statistics; a device's property, so no stream carries it. */
+static void send_stats_period(GPtrArray *commands, QemuGuest *guest, const GuestDef *def)
+{
+    json_object *args;
+    g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", def->balloon.alias);
+
+    if (def->balloon.model != GUEST_BALLOON_VIRTIO || !def->balloon.stats_period_s)
+        return;
+    args = json_object_new_object();
+    json_object_object_add(args, "path", json_object_new_string(path));
+    json_object_object_add(args, "property", json_object_new_string("guest-stats-polling-interval"));
+    json_object_object_add(args, "value", json_object_new_int64(def->balloon.stats_period_s));
+    queue(commands, guest, "qom-set", args);
+}
+
 static void send_links(GPtrArray *commands, QemuGuest *guest, const GuestDef *def)
 {
     for (unsigned i = 0; i < def->interfaces->len; i++) {
@@ -202,6 +217,7 @@ AWAITS static gboolean converse(QemuGuest *guest, const QemuStartSpec *spec, GEr
         return FALSE;
     queue(commands, guest, "migrate-set-capabilities", make_capabilities(spec->is_incoming));
     send_links(commands, guest, spec->def);
+    send_stats_period(commands, guest, spec->def);
     if (!spec->is_incoming) /* else it comes with the stream */
         send_balloon(commands, guest, spec->def);
     if (has_pty(spec->def) && !guest_learn_ptys(guest, spec->def, error))

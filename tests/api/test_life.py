@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A guest's life, told by unmodified virsh."""
+import json
 import os
 import re
 import signal
@@ -324,3 +325,12 @@ def test_strange_names(daemon):
     for name in ("a/b", "..", "", "y" * 256, "a&#10;b"):
         bad = daemon.xml().replace(daemon.name(), name)
         assert daemon.virsh("define", daemon.write(bad), expect=1)
+
+
+def test_the_balloon_is_asked_for_statistics_as_often_as_wanted(daemon):
+    xml = daemon.xml("vm", more="<memballoon model='virtio'><stats period='7'/></memballoon>")
+    daemon.virsh("create", daemon.write(xml, "vm.xml"))
+    answer = daemon.virsh("qemu-monitor-command", daemon.name("vm"),
+                          '{"execute": "qom-get", "arguments": {"path": "/machine/peripheral/balloon0",'
+                          ' "property": "guest-stats-polling-interval"}}')
+    assert json.loads(answer)["return"] == 7, answer
