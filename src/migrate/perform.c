@@ -86,7 +86,7 @@ AWAITS static gboolean connect_stock(Migration *migration, GError **error)
         return error_set(error, ERROR_INVALID_ARG, "migration URI '%s' has no port: write tcp://ADDRESS:PORT, or leave it out",
                          run->route->uri);
     if (migration->is_uri_an_order)
-        return lane_connect(uri->host, uri->port, CONNECT_TIMEOUT_MS, &run->fd, &journal->address, error);
+        return lane_connect(uri->host, uri->port, APPROACH_TIMEOUT_MS, &run->fd, &journal->address, error);
     approach.host = uri->host;
     approach.port = uri->port;
     if (!approach_connect(&approach, &approached, error))

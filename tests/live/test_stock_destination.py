@@ -99,6 +99,20 @@ def test_a_destination_that_calls_itself_localhost_is_told_where_it_is(lab, star
         stock.run(["hostname", stock.name])
 
 
+@pytest.mark.parametrize("led", LED)
+def test_an_order_to_a_silent_address_is_soon_given_up(lab, started, led):
+    ours, stock = lab.hosts
+    running = started(ours)
+    stock.drop("tcp dport 49152-49215")
+    try:
+        result = move(running.ticks, ours, LED[led](lab, "qemu", stock.tcp_uri, f"tcp://{stock.address}"), stock)
+    finally:
+        stock.undrop()
+    assert f"error: unable to connect to server at '{stock.address}:49152': Connection timed out" in result.output
+    assert result.wall_s < 7        # kernels go on for two minutes
+    assert_stayed(result, running.ticks, running.guest, ours, stock)
+
+
 @pytest.mark.parametrize("mode", ["drop", "slow:20"])
 def test_a_resolver_that_does_not_answer_delays_nothing(lab, started, mode):
     ours, stock = lab.hosts
