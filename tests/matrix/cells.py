@@ -219,7 +219,8 @@ def expected_open(cell):
     if cell.name == "slow":
         return arrives("the name is right, in the end")
     if cell.topology == "nets" and cell.mode == "managed":
-        return told("between two stock hosts the client has one more try, with an address that does not join them", reason_of_name(cell))
+        return told("between two stock hosts the client has one more try, with an address that does not join them",
+                    f"{reason_of_name(cell)}|{UNREACHED}")
     return arrives("the client tries again with the address that it knows")
 
 
