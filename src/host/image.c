@@ -259,10 +259,11 @@ AWAITS gboolean image_test_open(const char *path, gboolean for_writing, const Ho
                                 GError **error)
 {
     g_autofree char *target = g_strconcat(for_writing ? "of=" : "if=", path, NULL);
-    const char *const reading[] = {"/usr/bin/dd", target,        "of=/dev/null",
-                                   "count=0",     "status=none", NULL};
-    const char *const writing[] = {"/usr/bin/dd", "if=/dev/null", target, "conv=notrunc,nocreat",
-                                   "count=0",     "status=none",  NULL};
+    /* /bin, not /usr/bin: it is there on hosts where the two are not one, too */
+    const char *const reading[] = {"/bin/dd", target, "of=/dev/null", "count=0", "status=none",
+                                   NULL};
+    const char *const writing[] = {"/bin/dd", "if=/dev/null", target, "conv=notrunc,nocreat",
+                                   "count=0", "status=none",  NULL};
     g_auto(CommandResult) result = {0};
     const char *why;
 
