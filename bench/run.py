@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """make bench: bare QEMU, stock virsh with libvirtd, and Ferry, side by side in one run.
 
-run.py [--build DIR] [--rounds N] [--only move|lanes|tunnel|daemon|strangers] [--stacks bare,stock,ferry] [--json FILE]
+run.py [--build DIR] [--rounds N] [--only move|lanes|routes|tunnel|daemon|strangers] [--stacks bare,stock,ferry] [--json FILE]
 
 Not a test: the numbers are printed beside each other with their ratios, nothing fails for being slow.
 All values are medians of the rounds.
@@ -25,6 +25,7 @@ import daemons      # noqa: E402
 import disturbed    # noqa: E402
 import lanes        # noqa: E402
 import moving       # noqa: E402
+import routes       # noqa: E402
 
 STACKS = {"bare": None, "stock": ("libvirtd", "virsh"), "ferry": ("ferryd", "ferry")}
 TITLES = {"bare": "bare QEMU", "stock": "stock", "ferry": "Ferry"}
@@ -150,6 +151,16 @@ def bench_daemons(columns):
           columns, [("Ferry/stock", "ferry", "stock")])
 
 
+def bench_routes(rounds):
+    results, complaints = routes.measure(rounds)
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    collected["routes"] = results
+    print(f"\nFinding and proving the way, {rounds} rounds, ms")
+    for what, found in results.items():
+        print(f"  {what:26} median {statistics.median(found):7.1f}   longest {max(found):7.1f}")
+
+
 def bench_strangers(rounds):
     results, complaints = disturbed.measure(rounds)
     for complaint in complaints:
@@ -174,7 +185,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=str(TOP / "build"))
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--only", action="append", choices=("move", "lanes", "tunnel", "daemon", "strangers"))
+    parser.add_argument("--only", action="append", choices=("move", "lanes", "routes", "tunnel", "daemon", "strangers"))
     parser.add_argument("--stacks", default="bare,stock,ferry")
     parser.add_argument("--json")
     arguments = parser.parse_args()
@@ -185,13 +196,15 @@ def main():
             return 1
         os.execv(sudo, [sudo, sys.executable, *sys.argv])
     os.environ["FERRY_BUILD"] = str(pathlib.Path(arguments.build).resolve())
-    only = arguments.only or ["move", "lanes", "tunnel", "daemon", "strangers"]
+    only = arguments.only or ["move", "lanes", "routes", "tunnel", "daemon", "strangers"]
     columns = available(arguments.stacks.split(","))
     print(machine())
     if "move" in only:
         bench_moves(columns, arguments.rounds)
     if "lanes" in only:
         bench_lanes(columns, arguments.rounds)
+    if "routes" in only and "ferry" in columns:
+        bench_routes(arguments.rounds)
     if "tunnel" in only:
         bench_tunnel(columns, arguments.rounds)
     if "daemon" in only:

@@ -27,6 +27,7 @@ struct Race {
     Timer *grace;   /* running: somebody is proven, a better one is under way */
     int winner;     /* -1 */
     gboolean is_over;
+    int64_t started_us, ended_us;
     RaceFunc fn;
     void *data;
 };
@@ -81,6 +82,7 @@ static void end(Race *race, int winner)
 {
     race->winner = winner;
     race->is_over = TRUE;
+    race->ended_us = clock_now_us();
     g_clear_pointer(&race->stagger, timer_free);
     g_clear_pointer(&race->grace, timer_free);
     for (unsigned i = 0; i < race->runners->len; i++) {
@@ -173,6 +175,7 @@ Race *race_new(const GPtrArray *candidates, const HelloTerms *terms, OwnerSide s
     race->lane = lane;
     race->patience_ms = patience_ms;
     race->winner = -1;
+    race->started_us = clock_now_us();
     race->fn = fn;
     race->data = data;
     race->is_over = race->runners->len == 0;
@@ -211,6 +214,11 @@ int race_winner(const Race *race)
 int race_steal_fd(Race *race)
 {
     return race->winner < 0 ? -1 : greeting_steal_fd(runner_at(race, (unsigned)race->winner)->greeting);
+}
+
+int64_t race_elapsed_us(const Race *race)
+{
+    return (race->ended_us ?: clock_now_us()) - race->started_us;
 }
 
 unsigned race_count(const Race *race)

@@ -37,6 +37,8 @@ gboolean race_is_lost(const Race *race);
 /* -1: nobody has. */
 int race_winner(const Race *race);
 int race_steal_fd(Race *race);
+/* From the start to the end, or until now. */
+int64_t race_elapsed_us(const Race *race);
 unsigned race_count(const Race *race);
 RaceEntry race_entry(const Race *race, unsigned index);
 

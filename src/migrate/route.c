@@ -196,7 +196,7 @@ static void take_winner(Migration *migration)
     g_free(migration->journal->address);
     migration->journal->address = g_strdup_printf("%s:%u", host, address_port(&winner.address));
     log_info("domain '%s' goes to %s by %s (%s), proven in %.1f ms", migration->journal->name, migration->journal->peer,
-             migration->journal->address, winner.origin, (double)winner.elapsed_us / 1000);
+             migration->journal->address, winner.origin, (double)race_elapsed_us(route->race) / 1000);
     if (others)
         log_debug("domain '%s': addresses tried:%s", migration->journal->name, others);
 }
