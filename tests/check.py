@@ -8,6 +8,7 @@ A runner that breaks off without a result counts as one failure.
 check.py [--build DIR] [--only unit|pytest|asan|tsan …] [pytest arguments …]
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -18,7 +19,11 @@ import xml.etree.ElementTree as tree
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
-SUITES = ("tests/model", "tests/guest", "tests/lab", "tests/api", "tests/wire", "tests/matrix", "tests/live", "tests/faults")
+SUITES = ("tests/live", "tests/faults", "tests/matrix", "tests/api", "tests/model", "tests/guest", "tests/lab", "tests/wire")
+SIDE_BY_SIDE = 3        # files at once: they mostly wait, each in a lab of its own
+REPEATS_MAX = 3         # see tests/conftest.py; in all of them
+# They take long, so they begin early.
+SLOW = ("test_fallbacks.py", "test_vanishing.py", "test_modes.py", "test_stock_destination.py", "test_check.py", "test_interference.py")
 
 SANITIZED = (
     ("asan", "ASan and UBSan", "address,undefined",
@@ -121,13 +126,43 @@ def meson_tests(tally, folder, what, *arguments, environment=None):
         env=dict(os.environ, **(environment or {})))
 
 
+def pytest_file(folder, path, extra):
+    """(path, exit status or None, its JUnit file, what it printed, seconds)"""
+    junit = folder / "pytest" / f"{path.parent.name}-{path.stem}.xml"
+    junit.parent.mkdir(exist_ok=True)
+    junit.unlink(missing_ok=True)
+    began = time.monotonic()
+    try:
+        done = subprocess.run([PYTHON, "-m", "pytest", "-q", "-rs", f"--junit-xml={junit}", str(path.relative_to(TOP)), *extra],
+                              cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1200,
+                              env=dict(os.environ, FERRY_BUILD=str(folder), PYTHONDONTWRITEBYTECODE="1"))
+        code, output = done.returncode, done.stdout
+    except subprocess.TimeoutExpired as late:
+        code, output = None, late.stdout or b""
+    return path, code, junit, output.decode(errors="replace"), time.monotonic() - began
+
+
 def pytest(tally, folder, extra):
-    suites = [name for name in SUITES if list((TOP / name).glob("test_*.py"))]
-    if not suites:
-        return
-    junit = folder / "pytest.junit.xml"
-    run(tally, "pytest", [PYTHON, "-m", "pytest", "-q", "-rs", f"--junit-xml={junit}", *suites, *extra], 2400, junit,
-        env=dict(os.environ, FERRY_BUILD=str(folder), PYTHONDONTWRITEBYTECODE="1"))
+    """A process for each file, several side by side; what they say comes out file by file."""
+    files = [path for name in SUITES for path in sorted((TOP / name).glob("test_*.py"))]
+    files.sort(key=lambda path: SLOW.index(path.name) if path.name in SLOW else len(SLOW))
+    repeats = 0
+    began = time.monotonic()
+    print(f"== pytest: {len(files)} files, {SIDE_BY_SIDE} at once", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(pytest_file, folder, path, extra) for path in files]):
+            path, code, junit, output, seconds = done.result()
+            print(output if code not in (0, 5) else output.strip().splitlines()[-1], f"== {path.relative_to(TOP)}: {seconds:.0f} s",
+                  sep="\n", flush=True)
+            repeats += output.count("\nREPEATED ")
+            before = tally.failed
+            if code != 5:
+                tally.add_junit(junit, str(path.relative_to(TOP)))
+            if code not in (0, 5) and tally.failed == before:
+                tally.fail(f"{path.relative_to(TOP)}: " + ("not finished" if code is None else f"exit status {code}"))
+    if repeats > REPEATS_MAX:
+        tally.fail(f"{repeats} tests passed only when they were repeated; {REPEATS_MAX} are an accident")
+    print(f"== pytest: {time.monotonic() - began:.0f} s", flush=True)
 
 
 def whole_daemon(tally, folder, what, cases, environment):

@@ -35,13 +35,15 @@ def moving(request, lab, started):
     """(running guest, the client's process) while memory is on its way."""
     one, two = lab.hosts
     running = started(one, append=SLOW, memory_mib=64)
+    before = len(two.log())
     process = one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", "--bandwidth", "4", *MODES[request.param], "qemu", two.tcp_uri],
                         stdout=-1, stderr=-2, text=True)
 
     def is_moving():
         assert process.poll() is None, process.stdout.read()
         job = one.virsh("domjobinfo", "qemu", check=False).stdout
-        return "Memory processed" in job and "Memory processed: 0.000 B" not in job
+        is_read = '"event":"MIGRATION","data":{"status":"active"}' in two.log()[before:]    # not only sent: its QEMU has the lane
+        return is_read and "Memory processed" in job and "Memory processed: 0.000 B" not in job
 
     wait_until(is_moving, "memory is moving", 30)
     yield running, process
