@@ -29,6 +29,7 @@
 #include "host/node.h"
 #include "loop/child.h"
 #include "loop/loop.h"
+#include "migrate/fault.h"
 #include "migrate/migration.h"
 #include "migrate/recover.h"
 #include "phase/fallback.h"
@@ -39,7 +40,7 @@
 
 typedef struct {
     char *root, *config_file, **settings;
-    gboolean is_verbose, is_debug, listens, prints_config, prints_version, is_session;
+    gboolean is_verbose, is_debug, listens, prints_config, prints_version, lists_steps, is_session;
 } Options;
 
 /* Lives as long as the process; the rooms borrow from it. */
@@ -78,6 +79,8 @@ static gboolean parse_options(Options *options, int argc, char **argv, GError **
          NULL},
         {"print-config", 0, 0, G_OPTION_ARG_NONE, &options->prints_config,
          "Print a commented configuration with all defaults, and end", NULL},
+        {"list-steps", 0, 0, G_OPTION_ARG_NONE, &options->lists_steps,
+         "Print the steps of migrations and the rows of the hand-over's tables, and end", NULL},
         {"version", 'V', 0, G_OPTION_ARG_NONE, &options->prints_version,
          "Print the version, and end", NULL},
         {NULL},
@@ -338,6 +341,10 @@ static AWAITS void start_up(void *data)
     }
     log_info("ferryd %s is ready: %u guests running, %u defined and off, host '%s'", FERRYD_VERSION,
              registry_count(TRUE), registry_count(FALSE), daemon->host_name);
+    if (FAULT_BUILT)
+        log_warning("this ferryd is built for fault injection: who can write '%s/faults' can make it fail; never use it "
+                    "for guests that matter",
+                    daemon->paths->run_dir);
     notify_send("READY=1");
     probe_prefill(daemon->qemu.probes);
     load_autostart();
@@ -395,7 +402,11 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     if (daemon.options.prints_version) {
-        printf("ferryd %s\n", FERRYD_VERSION);
+        printf("ferryd %s%s\n", FERRYD_VERSION, FAULT_BUILT ? ", built for fault injection" : "");
+        return EXIT_SUCCESS;
+    }
+    if (daemon.options.lists_steps) {
+        fault_print_points();
         return EXIT_SUCCESS;
     }
     umask(022);

@@ -130,7 +130,7 @@ static const Step arrive_steps[] = {
     {"lanes",        arrive_serve,        arrive_end_lanes},
     {NULL},
 };
-static const StepList arrive_list = {"arrive", arrive_steps};
+const StepList arrive_list = {"arrive", arrive_steps};
 
 AWAITS gboolean arrive_start_guest(Migration *migration, GError **error)
 {

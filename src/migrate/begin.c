@@ -108,7 +108,7 @@ static const Step begin_steps[] = {
     {"record", begin_record, begin_keep},
     {NULL},
 };
-static const StepList begin_list = {"begin", begin_steps};
+const StepList begin_list = {"begin", begin_steps};
 
 /* The definition that the destination is to start: the user's, if it is the same machine, else our own. */
 char *source_definition(const Domain *domain, const char *user_xml, GError **error)

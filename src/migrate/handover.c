@@ -10,6 +10,7 @@
 #include "domain/state.h"
 #include "loop/loop.h"
 #include "migrate/dest.h"
+#include "migrate/fault.h"
 #include "migrate/source.h"
 #include "phase/flags.h"
 
@@ -167,8 +168,10 @@ AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char
         return TRUE;
     verdict = owner_decide(migration->side, migration_word(migration), owner_record_is_this_boot(migration->record),
                            handover_qemu(migration), heard);
-    if (!write_word(migration, &verdict, cause, error))
+    if (!fault_row(migration->side, &verdict, FAULT_BEFORE, error) || !write_word(migration, &verdict, cause, error) ||
+        !fault_row(migration->side, &verdict, FAULT_AFTER, error))
         return FALSE;
+    fault_actions(migration->side, &verdict, FAULT_BEFORE);
     if ((verdict.actions & OWNER_WRITE_SYNC) && !migration_sync(migration, error))
         return FALSE;
     if (verdict.actions & OWNER_CANCEL)
@@ -183,6 +186,7 @@ AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char
         dest_define(migration);
     if (verdict.actions & OWNER_WAIT)
         handover_enter_doubt(migration, cause);
+    fault_actions(migration->side, &verdict, FAULT_AFTER);
     return TRUE;
 }
 
@@ -197,7 +201,8 @@ void handover_qemu_died(Migration *migration)
         return; /* a destination's REFUSED waits for a sync: its task does that */
     verdict = owner_decide(SIDE_SOURCE, migration_word(migration), owner_record_is_this_boot(migration->record),
                            OWNER_QEMU_DEAD, HEARD_NOTHING);
-    if (!write_word(migration, &verdict, "QEMU has ended", &error))
+    if (!fault_row_now(SIDE_SOURCE, &verdict, FAULT_BEFORE, &error) || !write_word(migration, &verdict, "QEMU has ended", &error) ||
+        !fault_row_now(SIDE_SOURCE, &verdict, FAULT_AFTER, &error))
         log_error("%s", error->message);
 }
 

@@ -95,3 +95,24 @@ unsigned owner_row_count(OwnerSide side)
 {
     return (side == SIDE_SOURCE ? G_N_ELEMENTS(source_rows) : G_N_ELEMENTS(destination_rows)) - 1;
 }
+
+static const Row *row_at(OwnerSide side, unsigned row)
+{
+    return side == SIDE_SOURCE ? &source_rows[row] : &destination_rows[row];
+}
+
+char *owner_row_name(OwnerSide side, unsigned row)
+{
+    const Row *self = row_at(side, row);
+    unsigned number = 1;
+
+    for (unsigned i = 0; i < row; i++)
+        number += row_at(side, i)->word == self->word && g_str_equal(row_at(side, i)->rule, self->rule);
+    return number == 1 ? g_strdup_printf("%s.%s", enum_name(owner_word_names, self->word), self->rule)
+                       : g_strdup_printf("%s.%s.%u", enum_name(owner_word_names, self->word), self->rule, number);
+}
+
+gboolean owner_row_acts(OwnerSide side, unsigned row)
+{
+    return row_at(side, row)->actions & ~(unsigned)OWNER_RUN;
+}

@@ -60,6 +60,9 @@ typedef struct {
 /* is_this_boot: whether the present record was written in this boot. */
 OwnerVerdict owner_decide(OwnerSide side, OwnerWord word, gboolean is_this_boot, OwnerQemu qemu, OwnerHeard heard);
 unsigned owner_row_count(OwnerSide side);
+/* For what names rows one by one.  "OFFERED.S-go"; ".2" and so on follows if rows before it have the same; the caller frees. */
+char *owner_row_name(OwnerSide side, unsigned row);
+gboolean owner_row_acts(OwnerSide side, unsigned row);
 
 extern const EnumName owner_qemu_names[];
 extern const EnumName owner_heard_names[];

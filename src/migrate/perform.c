@@ -281,7 +281,7 @@ static const Step perform_steps[] = {
     {"go",      perform_go,      NULL},
     {NULL},
 };
-static const StepList perform_list = {"perform", perform_steps};
+const StepList perform_list = {"perform", perform_steps};
 
 AWAITS gboolean source_say_go(Migration *migration, GError **error)
 {

@@ -179,7 +179,7 @@ static const Step prepare_steps[] = {
     {"guest",  prepare_guest,   prepare_end_guest},
     {NULL},
 };
-static const StepList prepare_list = {"prepare", prepare_steps};
+const StepList prepare_list = {"prepare", prepare_steps};
 
 /* --- the request -------------------------------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 #include "migrate/step.h"
 
 #include "base/log.h"
+#include "migrate/fault.h"
 #include "migrate/migration.h"
 
 static void journal_note(Migration *migration, const char *phase, const char *step)
@@ -45,7 +46,8 @@ AWAITS gboolean step_list_run(const StepList *list, Migration *migration, GError
         const Step *step = &list->steps[i];
 
         journal_note(migration, list->phase, step->name);
-        if (!step->run(migration, error)) {
+        if (!fault_step(list->phase, step->name, FAULT_BEFORE, error) || !step->run(migration, error) ||
+            !fault_step(list->phase, step->name, FAULT_AFTER, error)) {
             undo_from(list, i + 1, migration);
             return FALSE;
         }

@@ -21,6 +21,8 @@ typedef struct {
     const Step *steps;
 } StepList;
 
+extern const StepList begin_list, prepare_list, arrive_list, perform_list;
+
 AWAITS gboolean step_list_run(const StepList *list, Migration *migration, GError **error);
 /* All of it, last step first; shielded from cancels. */
 AWAITS void step_list_undo(const StepList *list, Migration *migration);

@@ -141,6 +141,18 @@ static void every_final_word_is_repeatable(void)
     }
 }
 
+static void every_row_has_a_name_of_its_own(void)
+{
+    for (int side = SIDE_SOURCE; side <= SIDE_DESTINATION; side++) {
+        g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        g_autofree char *first = owner_row_name((OwnerSide)side, 0);
+
+        for (unsigned row = 0; row < owner_row_count((OwnerSide)side); row++)
+            g_assert_true(g_hash_table_add(names, owner_row_name((OwnerSide)side, row)));
+        g_assert_true(g_str_has_prefix(first, side == SIDE_SOURCE ? "OFFERED.S-" : "PREPARED.D-"));
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -155,5 +167,6 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/owner/told-survives-the-host-in-doubt", told_survives_the_host_in_doubt);
     g_test_add_func("/migrate/owner/kept-is-carried-out", kept_is_carried_out_after_a_restart);
     g_test_add_func("/migrate/owner/every-final-word-is-repeatable", every_final_word_is_repeatable);
+    g_test_add_func("/migrate/owner/every-row-has-a-name-of-its-own", every_row_has_a_name_of_its_own);
     return g_test_run();
 }
