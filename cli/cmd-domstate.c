@@ -7,6 +7,7 @@ static int run(Session *session, const Arguments *arguments)
 {
     g_autoptr(FerryDomain) domain = session_domain(session, arguments);
     FerryState state = FERRY_STATE_NONE;
+    FerryMigrationRow *rows = NULL;
     FerryError *error = NULL;
     g_autofree char *doubt = NULL;
     g_autofree char *text = NULL;
@@ -18,7 +19,9 @@ static int run(Session *session, const Arguments *arguments)
         return fail(error);
     if (state == FERRY_STATE_PAUSED &&
         (arguments_has(arguments, "reason") || arguments_has(arguments, "json")))
-        doubt = doubt_of(domain);
+        rows = doubt_of(domain);
+    doubt = doubt_text(rows);
+    ferry_migration_rows_free(rows);
     if (arguments_has(arguments, "json")) {
         json_object *object = json_from_domain(domain);
 

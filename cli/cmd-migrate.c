@@ -92,6 +92,7 @@ static void print_success(const Session *session, FerryDomain *domain,
 static void print_aftermath(FerryDomain *domain, const FerryMigrationResult *result)
 {
     FerryState state = FERRY_STATE_NONE;
+    FerryMigrationRow *rows = NULL;
     g_autofree char *doubt = NULL;
     int reason = 0;
 
@@ -103,7 +104,9 @@ static void print_aftermath(FerryDomain *domain, const FerryMigrationResult *res
         return;
     }
     if (state == FERRY_STATE_PAUSED)
-        doubt = doubt_of(domain);
+        rows = doubt_of(domain);
+    doubt = doubt_text(rows);
+    ferry_migration_rows_free(rows);
     fprintf(stderr, "note: at the source, '%s' is %s (%s)%s%s\n", ferry_domain_name(domain),
             ferry_state_text(state), ferry_state_reason_text(state, reason), doubt ? "; " : "",
             doubt ?: "");

@@ -5,40 +5,61 @@
 #include "commands.h"
 #include "doubt.h"
 #include "json.h"
+#include "progress.h"
 #include "table.h"
+#include "watch.h"
+
+/* Beside the sentence: how far one is that moves, why one did not come about. */
+static char *what_text(const FerryMigrationRow *row)
+{
+    if (row->state == FERRY_MIGRATION_ACTIVE && row->phase)
+        return g_strdup_printf("%s: %s", row->sentence, progress_phase_text(row->phase));
+    if (row->state == FERRY_MIGRATION_ENDED && row->cause)
+        return g_strdup_printf("%s: %s", row->sentence, row->cause);
+    return g_strdup(row->sentence);
+}
+
+static void add_row(Table *table, const FerryMigrationRow *row)
+{
+    const gint64 since_ms = row->state == FERRY_MIGRATION_ENDED     ? row->ended_ms
+                            : row->state == FERRY_MIGRATION_WAITING ? row->since_ms
+                                                                    : row->started_ms;
+    g_autofree char *since = time_text(since_ms);
+    g_autofree char *what = what_text(row);
+    const char *const cells[] = {row->name,
+                                 row->is_outgoing ? "to" : "from",
+                                 row->peer ?: "?",
+                                 row->word,
+                                 since,
+                                 what};
+
+    table_add(table, cells);
+}
 
 static int list(Session *session, const Arguments *arguments)
 {
-    static const char *const headers[] = {"Name", "What is open", NULL};
+    static const char *const headers[] = {"Name", "Way", "Other host", "Word", "Since", "What", NULL};
     g_autoptr(Table) table = table_new(headers);
     json_object *array = json_object_new_array();
     FerryError *error = NULL;
-    FerryDomain **domains =
-        session_connect(session) ? ferry_domains_list(session->conn, 0, &error) : NULL;
+    FerryMigrationRow *rows = session_connect(session)
+                                  ? ferry_migrations_list(session->conn, arguments_text(arguments, "domain"),
+                                                          arguments_has(arguments, "all"), &error)
+                                  : NULL;
 
-    for (FerryDomain **domain = domains; domain && *domain; domain++) {
-        g_autofree char *doubt = doubt_of(*domain);
-        const char *const cells[] = {ferry_domain_name(*domain), doubt};
-        json_object *object;
-
-        if (!doubt)
-            continue;
-        table_add(table, cells);
-        object = json_from_domain(*domain);
-        json_add_text(object, "doubt", doubt);
-        json_object_array_add(array, object);
+    for (const FerryMigrationRow *row = rows; row && row->id; row++) {
+        add_row(table, row);
+        json_object_array_add(array, json_from_migration(row));
     }
-    if (domains && arguments_has(arguments, "json")) {
+    if (rows && arguments_has(arguments, "json")) {
         json_print(json_object_get(array));
-    } else if (domains) {
+    } else if (rows) {
         table_print(table, !session->is_quiet);
         print_end(session);
     }
     json_object_put(array);
-    if (!domains)
-        return error ? fail(error) : EXIT_BAD;
-    ferry_domains_free(domains);
-    return EXIT_OK;
+    ferry_migration_rows_free(rows);
+    return rows ? EXIT_OK : error ? fail(error) : EXIT_BAD;
 }
 
 /* On a terminal the name of the other host is asked for, to be typed by somebody who has looked
@@ -65,10 +86,8 @@ static char *ask_host(const char *outcome)
 }
 
 /* Whoever types or writes the other host's name has at least thought of it. */
-static gboolean check_host(const char *typed, const char *doubt)
+static gboolean check_host(const char *typed, const char *host)
 {
-    g_autofree char *host = doubt_host(doubt);
-
     if (!host || !*typed || g_ascii_strcasecmp(host, typed) == 0) /* "": a script, not asked */
         return TRUE;
     complain("the other host is '%s', not '%s'; nothing was done", host, typed);
@@ -79,22 +98,25 @@ static int resolve(Session *session, const Arguments *arguments)
 {
     const char *outcome = arguments_has(arguments, "here") ? "here" : "there";
     g_autoptr(FerryDomain) domain = NULL;
-    g_autofree char *doubt = NULL;
+    FerryMigrationRow *doubt = NULL;
+    g_autofree char *text = NULL;
+    g_autofree char *other = NULL;
     g_autofree char *host = NULL;
     FerryError *error = NULL;
 
     if (arguments_has(arguments, "here") == arguments_has(arguments, "there"))
         return complain("say either --here or --there: where the guest is to be");
-    if (!arguments_has(arguments, "domain"))
-        return complain("command 'migration resolve' requires <domain> option");
     domain = session_domain(session, arguments);
     if (!domain)
         return EXIT_BAD;
     doubt = doubt_of(domain);
-    if (doubt)
-        fprintf(stderr, "%s\n", doubt);
+    text = doubt_text(doubt);
+    other = g_strdup(doubt ? doubt->peer : NULL);
+    ferry_migration_rows_free(doubt);
+    if (text)
+        fprintf(stderr, "%s\n", text);
     host = g_strdup(arguments_text(arguments, "confirm"));
-    if ((!host && !(host = ask_host(outcome))) || !check_host(host, doubt))
+    if ((!host && !(host = ask_host(outcome))) || !check_host(host, other))
         return EXIT_BAD;
     if (!ferry_domain_resolve_migration(domain, outcome, host, &error))
         return fail(error);
@@ -108,14 +130,19 @@ static int run(Session *session, const Arguments *arguments)
 
     if (g_str_equal(action, "list"))
         return list(session, arguments);
-    if (g_str_equal(action, "resolve"))
-        return resolve(session, arguments);
-    return complain("unknown action '%s': resolve or list", action);
+    if (!g_str_equal(action, "resolve") && !g_str_equal(action, "watch"))
+        return complain("unknown action '%s': list, watch or resolve", action);
+    if (!arguments_has(arguments, "domain"))
+        return complain("command 'migration %s' requires <domain> option", action);
+    return g_str_equal(action, "watch") ? watch_migration(session, arguments)
+                                        : resolve(session, arguments);
 }
 
 static const Option options[] = {
-    {"action", OPTION_TEXT, OPTION_REQUIRED, "resolve or list"},
-    {"domain", OPTION_TEXT, OPTION_DOMAIN, "domain name, id or uuid"},
+    {"action", OPTION_TEXT, OPTION_REQUIRED, "list, watch or resolve"},
+    {"domain", OPTION_TEXT, OPTION_DOMAIN, "domain name, id or uuid; list: only of that guest"},
+    {"all", OPTION_FLAG, 0, "list: those that have ended too"},
+    {"timeout", OPTION_NUMBER, OPTION_NAMED, "watch: seconds to wait for the end"},
     {"here", OPTION_FLAG, 0, "it does not run on the other host and never will: it goes on here"},
     {"there", OPTION_FLAG, 0, "it is on the other host: what is left of it here ends"},
     {"confirm", OPTION_TEXT, OPTION_NAMED, "the name of the other host; asked for on a terminal"},
@@ -126,13 +153,22 @@ static const Option options[] = {
 const Command command_migration = {
     .name = "migration",
     .group = GROUP_MIGRATION,
-    .summary = "list and resolve migrations whose outcome nobody knows",
-    .help = "ferry migration list\n"
+    .summary = "list, watch and resolve migrations, whoever has started them",
+    .help = "ferry migration list [GUEST] [--all]\n"
+            "ferry migration watch GUEST [--timeout SECONDS]\n"
             "ferry migration resolve GUEST --here|--there\n\n"
+            "list shows what moves, and what waits for the answer of another host: for whom and since "
+            "when; with --all also\n"
+            "what has ended, how and why.\n\n"
+            "watch follows a migration to its end, also one whose client has died.  It only looks: "
+            "Ctrl-C ends the watching, not\n"
+            "the migration (that is `ferry domjobabort`).  If none is under way, it says how the last "
+            "one ended.  Exit status:\n"
+            "0 the guest has changed hosts, 1 it has not, or there is none, 2 nobody knows yet.\n\n"
             "When the other host dies at the decisive moment, its guest stays paused here rather "
             "than risk that it runs\n"
-            "twice.  Only somebody who has looked there can say how it is.  --here while it runs "
-            "there makes it run twice.",
+            "twice.  Only somebody who has looked there can say how it is: resolve.  --here while it "
+            "runs there makes it run twice.",
     .options = options,
     .run = run,
 };

@@ -2,27 +2,30 @@
 /* Guests whose hand-over is not settled. */
 #include "doubt.h"
 
-#include <string.h>
-
-char *doubt_of(FerryDomain *domain)
+FerryMigrationRow *doubt_of(FerryDomain *domain)
 {
-    char **messages = ferry_domain_messages(domain, NULL);
-    char *doubt = NULL;
+    FerryMigrationRow *rows = ferry_migrations_list(ferry_domain_connection(domain),
+                                                    ferry_domain_uuid(domain), false, NULL);
 
-    for (char **message = messages; message && *message && !doubt; message++)
-        if (strstr(*message, "outcome unknown"))
-            doubt = g_strdup(*message);
-    ferry_strv_free(messages);
-    return doubt;
+    if (rows && rows[0].id && rows[0].state == FERRY_MIGRATION_WAITING)
+        return rows;
+    ferry_migration_rows_free(rows);
+    return NULL;
 }
 
-char *doubt_host(const char *sentence)
+char *time_text(gint64 wall_ms)
 {
-    static const char before[] = "may run on ";
-    const char *host = sentence ? strstr(sentence, before) : NULL;
+    g_autoptr(GDateTime) time = wall_ms ? g_date_time_new_from_unix_local(wall_ms / 1000) : NULL;
 
-    if (!host || g_str_has_prefix(host + strlen(before), "the other host"))
-        return NULL; /* whose name is not known */
-    host += strlen(before);
-    return g_strndup(host, strcspn(host, ";,: "));
+    return time ? g_date_time_format(time, "%Y-%m-%d %H:%M:%S") : g_strdup("");
+}
+
+char *doubt_text(const FerryMigrationRow *doubt)
+{
+    g_autofree char *since = doubt ? time_text(doubt->since_ms) : NULL;
+
+    if (!doubt)
+        return NULL;
+    return g_strdup_printf("waits for %s%s%s: %s", doubt->peer ?: "the other host",
+                           *since ? " since " : "", since, doubt->sentence);
 }

@@ -4,8 +4,11 @@
 
 #include "command.h"
 
-/* The host's sentence ("outcome unknown: may run on …"); NULL: nothing is open.  The caller frees
- * it. */
-char *doubt_of(FerryDomain *domain);
-/* The other host in such a sentence; NULL: not named.  The caller frees it. */
-char *doubt_host(const char *sentence);
+/* The open migration of the guest that waits for the other host; NULL: nothing waits, or it is no ferryd.
+ * Free with ferry_migration_rows_free. */
+FerryMigrationRow *doubt_of(FerryDomain *domain);
+/* "waits for fedora2 since …" and the host's own sentence; the caller frees it.  NULL of NULL. */
+char *doubt_text(const FerryMigrationRow *doubt);
+
+/* "2026-11-23 11:34:24" in local time; "" of 0.  The caller frees it. */
+char *time_text(gint64 wall_ms);

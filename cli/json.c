@@ -71,3 +71,33 @@ json_object *json_from_domain(const FerryDomain *domain)
     json_add_text(object, "uuid", ferry_domain_uuid(domain));
     return object;
 }
+
+/* 0: not known, or not yet. */
+static void add_time(json_object *object, const char *name, gint64 wall_ms)
+{
+    json_object_object_add(object, name, wall_ms ? json_object_new_int64(wall_ms) : NULL);
+}
+
+json_object *json_from_migration(const FerryMigrationRow *row)
+{
+    static const char *const states[] = {"active", "waiting", "ended"};
+    json_object *object = json_object_new_object();
+
+    json_add_text(object, "name", row->name);
+    json_add_text(object, "uuid", row->uuid);
+    json_add_text(object, "attempt", row->id);
+    json_add_number(object, "epoch", row->epoch);
+    json_add_text(object, "way", row->is_outgoing ? "to" : "from");
+    json_add_text(object, "other_host", row->peer);
+    json_add_text(object, "state", states[row->state]);
+    json_add_text(object, "word", row->word);
+    json_add_text(object, "phase", row->phase);
+    add_time(object, "started_ms", row->started_ms);
+    add_time(object, "since_ms", row->since_ms);
+    add_time(object, "ended_ms", row->ended_ms);
+    json_add_text(object, "heard", row->heard);
+    add_time(object, "heard_ms", row->heard_ms);
+    json_add_text(object, "sentence", row->sentence);
+    json_add_text(object, "cause", row->cause);
+    return object;
+}

@@ -15,3 +15,4 @@ void json_add_bool(json_object *object, const char *name, gboolean value);
 /* Names of parameters as they are, values by their type. */
 json_object *json_from_params(const FerryParams *params);
 json_object *json_from_domain(const FerryDomain *domain);
+json_object *json_from_migration(const FerryMigrationRow *row);

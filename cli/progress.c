@@ -16,7 +16,7 @@ static const struct {
     {"confirm", "tidying up"},
 };
 
-static const char *phase_text(const char *phase)
+const char *progress_phase_text(const char *phase)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(phase_texts); i++)
         if (g_strcmp0(phase, phase_texts[i].phase) == 0)
@@ -33,7 +33,7 @@ char *progress_text(const FerryProgress *numbers, gboolean is_aborting)
 
     if (numbers->has_numbers)
         g_string_append_printf(text, "[%3d %%] ", numbers->percent);
-    g_string_append(text, is_aborting ? "aborting" : phase_text(numbers->phase));
+    g_string_append(text, is_aborting ? "aborting" : progress_phase_text(numbers->phase));
     if (!numbers->has_numbers)
         return g_string_free(text, FALSE);
     if (numbers->bytes_per_s)

@@ -16,5 +16,7 @@ typedef struct {
 void progress_show(Progress *progress, const FerryProgress *numbers);
 /* Takes the line away, or ends it. */
 void progress_end(Progress *progress, gboolean is_success);
+/* "copying memory" */
+const char *progress_phase_text(const char *phase);
 /* The line itself; the caller frees it. */
 char *progress_text(const FerryProgress *numbers, gboolean is_aborting);

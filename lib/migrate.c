@@ -16,28 +16,34 @@
 
 /* ---- progress ---- */
 
+void progress_fill(const MigrationStats *stats, FerryProgress *progress)
+{
+    int percent = migration_stats_percent(stats);
+
+    if (percent < 0)
+        return;
+    progress->has_numbers = true;
+    progress->percent = percent;
+    progress->total_bytes = stats->memory_total + stats->disk_total;
+    progress->processed_bytes = stats->memory_processed + stats->disk_processed;
+    progress->remaining_bytes = stats->memory_remaining + stats->disk_remaining;
+    progress->bytes_per_s = stats->memory_bps + stats->disk_bps;
+    progress->dirty_pages_per_s = stats->memory_dirty_rate;
+    progress->page_bytes = stats->memory_page_size;
+    if (stats->has & STATS_HAS_DOWNTIME)
+        progress->expected_downtime_ms = (int64_t)MIN(stats->downtime_ms, (uint64_t)INT64_MAX);
+}
+
 void migration_report(Migration *migration)
 {
-    const MigrationStats *stats = &migration->stats;
     FerryProgress progress = {.phase = enum_name(phase_names, (int)migration->phase),
                               .expected_downtime_ms = -1};
-    int percent = migration->has_stats ? migration_stats_percent(stats) : -1;
 
     if (!migration->wanted->progress)
         return;
     progress.elapsed_ms = (uint64_t)(clock_now_ms() - migration->started_ms);
-    if (percent >= 0) {
-        progress.has_numbers = true;
-        progress.percent = percent;
-        progress.total_bytes = stats->memory_total + stats->disk_total;
-        progress.processed_bytes = stats->memory_processed + stats->disk_processed;
-        progress.remaining_bytes = stats->memory_remaining + stats->disk_remaining;
-        progress.bytes_per_s = stats->memory_bps + stats->disk_bps;
-        progress.dirty_pages_per_s = stats->memory_dirty_rate;
-        progress.page_bytes = stats->memory_page_size;
-        if (stats->has & STATS_HAS_DOWNTIME)
-            progress.expected_downtime_ms = (int64_t)MIN(stats->downtime_ms, (uint64_t)INT64_MAX);
-    }
+    if (migration->has_stats)
+        progress_fill(&migration->stats, &progress);
     if (!migration->wanted->progress(&progress, migration->wanted->data))
         migration->is_abort_asked = TRUE;
 }

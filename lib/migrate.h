@@ -30,6 +30,8 @@ typedef struct {
     int64_t finish_ms; /* when Finish(0) was sent */
 } Migration;
 
+/* The numbers of a job, if it has any yet. */
+void progress_fill(const MigrationStats *stats, FerryProgress *progress);
 /* Tells the user how far it is and hears whether to go on. */
 void migration_report(Migration *migration);
 /* Hears what the source tells at the end: numbers, where the memory went, what was done beside. */

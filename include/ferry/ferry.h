@@ -477,6 +477,43 @@ FERRY_API const char *ferry_check_verdict_text(FerryCheckVerdict verdict);
 FERRY_API bool ferry_domain_resolve_migration(FerryDomain *domain, const char *outcome,
                                               const char *confirm, FerryError **error);
 
+/* ---- what a ferryd knows of its migrations ---- */
+
+typedef enum {
+    FERRY_MIGRATION_ACTIVE,  /* under way */
+    FERRY_MIGRATION_WAITING, /* for the other host's answer: the guest stays as it is */
+    FERRY_MIGRATION_ENDED,
+} FerryMigrationState;
+
+typedef struct {
+    FerryMigrationState state;
+    const char *id;   /* of the attempt, on both hosts the same; NULL: the list ends here */
+    const char *name; /* of the guest, on this host */
+    const char *uuid;
+    uint64_t epoch; /* the guest's generation: every attempt takes the next */
+    bool is_outgoing;
+    const char *peer;     /* the other host; NULL: not known */
+    const char *word;     /* who owns the guest by this host's record: "GO", "GONE", "KEPT", … */
+    const char *phase;    /* "perform"; NULL: none */
+    int64_t started_ms;   /* since the epoch, as are all here; 0: not known */
+    int64_t since_ms;     /* when the word was written: of one that waits, since when */
+    int64_t ended_ms;     /* 0: it is open */
+    const char *heard;    /* the last answer of the other host; NULL: none */
+    int64_t heard_ms;
+    const char *sentence; /* where the guest is, or for whom it waits, for people */
+    const char *cause;    /* why it failed; NULL: not said */
+} FerryMigrationRow;
+
+/* Open ones first, then the newest.  guest: only of that name or UUID; NULL: all.  with_ended: from
+ * the journals too.  A stock host has no such list (an error).  Ends with a row without an id; free
+ * with ferry_migration_rows_free. */
+FERRY_API FerryMigrationRow *ferry_migrations_list(FerryConnection *conn, const char *guest,
+                                                   bool with_ended, FerryError **error);
+FERRY_API void ferry_migration_rows_free(FerryMigrationRow *rows);
+/* How far the migration of that guest is, whoever has asked for it.  phase is NULL. */
+FERRY_API bool ferry_domain_migration_progress(FerryDomain *domain, FerryProgress *ret_progress,
+                                               FerryError **error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -277,6 +277,10 @@ AWAITS gboolean service_migration_check_back(Call *call, const void *args,
                                              FerryMigrationCheckBackRet *ret, GError **error);
 AWAITS gboolean service_migration_check_end(Call *call, const void *args, void *ret, GError **error);
 
+/* migrate-list.c */
+AWAITS gboolean service_migration_list(Call *call, const FerryMigrationListArgs *args,
+                                       FerryMigrationListRet *ret, GError **error);
+
 /* monitor.c */
 AWAITS gboolean service_qemu_domain_monitor_command(Call *call,
                                                     const QemuDomainMonitorCommandArgs *args,

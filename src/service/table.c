@@ -117,6 +117,8 @@ static const ServerRow rows[] = {
     SERVER_ROW(FERRY, MIGRATION_CHECK_WAY, service_migration_check_way, CALL_TASK, 0),
     SERVER_ROW(FERRY, MIGRATION_CHECK_BACK, service_migration_check_back, CALL_TASK, 0),
     SERVER_ROW(FERRY, MIGRATION_CHECK_END, service_migration_check_end, CALL_TASK, 0),
+    /* migrate-list.c */
+    SERVER_ROW(FERRY, MIGRATION_LIST, service_migration_list, CALL_TASK, 0),
     /* monitor.c */
     SERVER_ROW(QEMU, DOMAIN_MONITOR_COMMAND, service_qemu_domain_monitor_command, CALL_TASK, 0),
     SERVER_ROW(QEMU, CONNECT_DOMAIN_MONITOR_EVENT_REGISTER, service_qemu_connect_domain_monitor_event_register, CALL_INLINE, 0),

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a ferryd knows of the migrations of its host, whoever has asked for them. */
+#include "connection.h"
+#include "migrate.h"
+#include "phase/stats.h"
+
+#define LIST_ENDED_TOO 1
+
+static FerryMigrationState state_of(int32_t state)
+{
+    return state == FERRY_MIGRATION_ACTIVE || state == FERRY_MIGRATION_ENDED ? (FerryMigrationState)state
+                                                                             : FERRY_MIGRATION_WAITING;
+}
+
+static FerryMigrationRow take_row(const WireMigrationRow *from)
+{
+    char uuid[UUID_TEXT_SIZE];
+
+    return (FerryMigrationRow){
+        .state = state_of(from->state),
+        .id = g_strdup(from->id),
+        .name = g_strdup(from->name),
+        .uuid = g_strdup(uuid_format(&from->uuid, uuid)),
+        .epoch = from->epoch,
+        .is_outgoing = from->outgoing != 0,
+        .peer = g_strdup(from->peer),
+        .word = g_strdup(from->word),
+        .phase = g_strdup(from->phase),
+        .started_ms = from->started_ms,
+        .since_ms = from->since_ms,
+        .ended_ms = from->ended_ms,
+        .heard = g_strdup(from->heard),
+        .heard_ms = from->heard_ms,
+        .sentence = g_strdup(from->sentence),
+        .cause = g_strdup(from->cause),
+    };
+}
+
+FerryMigrationRow *ferry_migrations_list(FerryConnection *conn, const char *guest, bool with_ended,
+                                         FerryError **error)
+{
+    const FerryMigrationListArgs args = {.guest = (char *)guest,
+                                         .flags = with_ended ? LIST_ENDED_TOO : 0};
+    g_autoptr(Arena) arena = arena_new();
+    FerryMigrationListRet ret = {0};
+    FerryMigrationRow *rows;
+
+    if (!connection_call(conn, FERRY_PROGRAM, FERRY_MIGRATION_LIST, &args, arena, &ret, error))
+        return NULL;
+    rows = g_new0(FerryMigrationRow, ret.rows_count + 1);
+    for (uint32_t i = 0; i < ret.rows_count; i++)
+        rows[i] = take_row(&ret.rows[i]);
+    return rows;
+}
+
+void ferry_migration_rows_free(FerryMigrationRow *rows)
+{
+    for (FerryMigrationRow *row = rows; row && row->id; row++) {
+        const char *const texts[] = {row->id,    row->name,  row->uuid,     row->peer, row->word,
+                                     row->phase, row->heard, row->sentence, row->cause};
+
+        for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+            g_free((char *)texts[i]);
+    }
+    g_free(rows);
+}
+
+bool ferry_domain_migration_progress(FerryDomain *domain, FerryProgress *ret_progress,
+                                     FerryError **error)
+{
+    FerryProgress progress = {.expected_downtime_ms = -1};
+    FerryJobType type = FERRY_JOB_NONE;
+    MigrationStats stats = {0};
+    FerryParams *params = NULL;
+
+    if (!ferry_domain_job_stats(domain, 0, &type, &params, error))
+        return false;
+    if (type == FERRY_JOB_UNBOUNDED || type == FERRY_JOB_BOUNDED) {
+        migration_stats_from_params(params->list, (JobType)type, &stats);
+        progress_fill(&stats, &progress);
+        progress.elapsed_ms = stats.time_elapsed_ms;
+    }
+    ferry_params_free(params);
+    *ret_progress = progress;
+    return true;
+}
