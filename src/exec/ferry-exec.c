@@ -5,8 +5,8 @@
  *
  *   ferry-exec [--keep-fd=N]… [--user=UID --group=GID] [--cgroup=FOLDER] [--max-fds=N]
  * [--max-core=N]
- *              [--net-namespace=FILE] [--mount-namespace=FILE] [--note=FILE --parent=PID]
- *              -- PROGRAM [ARGUMENT]…
+ *              [--net-namespace=FILE] [--mount-namespace=FILE] [--note=FILE] [--die-with-parent]
+ *              [--parent=PID] -- PROGRAM [ARGUMENT]…
  *
  * Exit status before the program runs: 125 for bad options or anything that could not be done, 126
  * for a program that cannot be run, 127 for one that is not there.  The order of the steps matters:
@@ -15,7 +15,8 @@
  *
  * --note writes "PID START-TIME" first of all; then the program runs only if the parent still
  * lives. So a daemon that is killed at any moment leaves either no program or one that its
- * successor finds by the note. */
+ * successor finds by the note.  --die-with-parent is for what nobody needs without the daemon; it comes
+ * behind the change of user, which would undo it.  Both want --parent. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -47,6 +48,7 @@ typedef struct {
     const char *net_namespace;
     const char *mount_namespace;
     const char *note;
+    int dies_with_parent;
     long long parent;
 } Options;
 
@@ -95,6 +97,7 @@ static void parse(int argc, char **argv)
         {"net-namespace", required_argument, NULL, 'N'},
         {"mount-namespace", required_argument, NULL, 'M'},
         {"note", required_argument, NULL, 'o'},
+        {"die-with-parent", no_argument, &options.dies_with_parent, 1},
         {"parent", required_argument, NULL, 'p'},
         {NULL, 0, NULL, 0},
     };
@@ -129,6 +132,8 @@ static void parse(int argc, char **argv)
         case 'o':
             options.note = optarg;
             break;
+        case 0: /* a flag, already set */
+            break;
         case 'p':
             options.parent = number("parent", optarg, 0x7fffffff);
             break;
@@ -157,6 +162,12 @@ static unsigned long long own_start_time(void)
     return p ? strtoull(p + 1, NULL, 10) : 0;
 }
 
+static void check_parent(void)
+{
+    if (getppid() != (pid_t)options.parent)
+        die(EXIT_SETUP, "the daemon has ended");
+}
+
 static void leave_note(void)
 {
     char text[64];
@@ -169,8 +180,17 @@ static void leave_note(void)
     if (fd < 0 || write(fd, text, (size_t)size) != size)
         die(EXIT_SETUP, "cannot write '%s': %s", options.note, strerror(errno));
     close(fd);
-    if (getppid() != (pid_t)options.parent)
-        die(EXIT_SETUP, "the daemon has ended");
+    check_parent();
+}
+
+/* Nothing that changes credentials may come behind it, nor may the program be one that gains some. */
+static void die_with_parent(void)
+{
+    if (!options.dies_with_parent)
+        return;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        die(EXIT_SETUP, "cannot be tied to the daemon's end: %s", strerror(errno));
+    check_parent(); /* it may have ended before that */
 }
 
 static void enter_namespace(const char *path, int kind)
@@ -310,6 +330,7 @@ int main(int argc, char **argv)
     setsid(); /* fails only for one who leads a session already */
     umask(0002);
     change_user();
+    die_with_parent();
     reset_signals();
     close_others();
     execv(program[0], program);

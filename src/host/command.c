@@ -140,7 +140,7 @@ AWAITS static gboolean run_start(Run *run, const char *const *argv, const HostUs
         !gather_open(&run->err, COMPLAINT_MAX, on_err, run, &err, error))
         return FALSE;
 
-    ChildSpec spec = {.argv = argv, .stdout_fd = out, .stderr_fd = err, .max_core = 0};
+    ChildSpec spec = {.argv = argv, .stdout_fd = out, .stderr_fd = err, .max_core = 0, .dies_with_us = TRUE};
     if (user && user->is_set) {
         spec.has_user = TRUE;
         spec.uid = user->uid;

@@ -60,10 +60,12 @@ static GPtrArray *helper_argv(const ChildSpec *spec)
         add_option(argv, "max-fds", spec->max_fds);
     if (spec->max_core >= 0)
         add_option(argv, "max-core", spec->max_core);
-    if (spec->note) {
+    if (spec->note)
         g_ptr_array_add(argv, g_strdup_printf("--note=%s", spec->note));
+    if (spec->dies_with_us)
+        g_ptr_array_add(argv, g_strdup("--die-with-parent"));
+    if (spec->note || spec->dies_with_us)
         add_option(argv, "parent", getpid());
-    }
     g_ptr_array_add(argv, g_strdup("--"));
     for (const char *const *arg = spec->argv; *arg; arg++)
         g_ptr_array_add(argv, g_strdup(*arg));

@@ -22,6 +22,9 @@ typedef struct {
     /* File that names the process (pid and start time) before the program runs, or NULL.  Should we
      * end meanwhile, there is either no program or a note of it. */
     const char *note;
+    /* SIGKILL when we end, however that comes about; to be precise, when the thread that started it
+     * ends: so it is for a task that waits for the child. */
+    gboolean dies_with_us;
 } ChildSpec;
 
 /* Path of ferry-exec; set once at start-up. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -208,6 +209,49 @@ static void limits_and_cgroup_hold_before_the_program_runs(void)
     loop_test_run(limits_body, NULL);
 }
 
+/* A parent that kills itself.  The write end of the pipe is open as long as the child lives. */
+static void tied_body(void *data)
+{
+    const char *exec = g_getenv("FERRY_EXEC");
+    g_autofree char *script = g_strdup_printf("%s --die-with-parent --parent=$$ -- /bin/sleep 600 & "
+                                              "echo $!; %s",
+                                              exec, (const char *)data);
+    const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+    ChildSpec spec = {.argv = argv, .max_core = 0};
+    End end = {.end = await_new("tied child")};
+    g_autoptr(Process) process = NULL;
+    g_autoptr(GError) error = NULL;
+    char text[64] = "";
+    int out[2];
+    pid_t pid;
+
+    g_assert_cmpint(pipe2(out, O_CLOEXEC), ==, 0);
+    spec.stdout_fd = spec.stderr_fd = out[1];
+    g_assert_true(child_spawn(&spec, &pid, &error));
+    close(out[1]);
+    g_assert_cmpint(read(out[0], text, sizeof text - 1), >, 0);
+    g_assert_cmpint(atoi(text), >, 1);
+    process = process_watch((pid_t)atoi(text), 0, ended, &end, NULL);
+    if (process) /* else it has gone already */
+        g_assert_true(await(end.end, 20000, &error));
+    await_unref(end.end);
+    close(out[0]);
+}
+
+static void a_tied_child_ends_with_its_parent(void)
+{
+    loop_test_run(tied_body, (void *)"kill -9 $$");
+}
+
+static void a_tied_child_does_not_run_for_another_parent(void)
+{
+    const char *const argv[] = {g_getenv("FERRY_EXEC"), "--die-with-parent", "--parent=1", "--", "/bin/true", NULL};
+    int status = 0;
+
+    g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, NULL, NULL, &status, NULL));
+    g_assert_cmpint(WEXITSTATUS(status), ==, 125);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -222,6 +266,10 @@ int main(int argc, char **argv)
                     a_child_nobody_watches_leaves_no_zombie);
     g_test_add_func("/loop/child/limits-and-cgroup-hold-before-the-program-runs",
                     limits_and_cgroup_hold_before_the_program_runs);
+    g_test_add_func("/loop/child/a-tied-child-ends-with-its-parent",
+                    a_tied_child_ends_with_its_parent);
+    g_test_add_func("/loop/child/a-tied-child-does-not-run-for-another-parent",
+                    a_tied_child_does_not_run_for_another_parent);
     g_test_add_func("/loop/child/another-user-has-no-capabilities",
                     another_user_has_no_capabilities);
     return g_test_run();

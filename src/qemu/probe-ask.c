@@ -115,12 +115,18 @@ AWAITS static gboolean asking_begin(Asking *asking, const QemuEnv *env, const ch
                           "-machine",    machine,    "-chardev",
                           chardev,       "-mon",     "chardev=mon,mode=control",
                           NULL};
+    /* HOME tells whose it is, as that of a guest's QEMU does. */
+    g_autofree char *home = g_strdup_printf("HOME=%s", env->run_dir);
+    const char *const environment[] = {
+        "LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", home, NULL};
     asking->note = g_strdup_printf("%s/" NOTE_PREFIX "%u", env->run_dir, ++askings);
     ChildSpec spec = {.argv = argv,
                       .fds = &theirs,
                       .fd_count = 1,
                       .stderr_fd = asking->complaints,
-                      .note = asking->note};
+                      .note = asking->note,
+                      .env = environment,
+                      .dies_with_us = TRUE};
     pid_t pid;
 
     asking->monitor = monitor_new(ends[0]);

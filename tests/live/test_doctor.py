@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What an operator sees: migrations listed and watched, whoever leads them, and what lies about that belongs to nobody."""
 import json
+import os
+import pathlib
 import signal
 
 import pytest
@@ -79,3 +81,22 @@ def test_nothing_to_watch(lab):
     done = lab.hosts[0].ferry("migration", "watch", "nosuch", check=False)
     assert done.returncode == 1
     assert "no migration of 'nosuch' is known on this host" in done.stderr
+
+
+def asking(host):
+    """Emulators that are being asked what they can do."""
+    return [pid for pid, argv in host.qemus() if any(word.startswith("none,") for word in argv)]
+
+
+def test_an_emulator_that_is_asked_dies_with_the_daemon(lab):
+    one = lab.hosts[0]
+    one.stop_daemon()
+    for kept in (one.folder / "var/lib/ferry/emulators").iterdir():
+        kept.unlink()
+    one.spawn_daemon("ferryd")
+    wait_until(lambda: asking(one), "an emulator is asked", 20, every_s=0.001)
+    pid, = asking(one)
+    os.kill(pid, signal.SIGSTOP)        # so that it cannot end by itself
+    one.kill_daemon()
+    wait_until(lambda: not pathlib.Path(f"/proc/{pid}/fd/0").exists(), "it has gone without a new daemon", 10)
+    one.restart_ferryd()
