@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "domain/image-use.h"
 #include "domain/registry.h"
 #include "domain/store.h"
 #include "model/guest-def.h"
@@ -45,6 +46,7 @@ void domain_unref(Domain *domain)
     guest_def_free(domain->persistent);
     guest_def_free(domain->live);
     params_free(domain->completed_stats);
+    image_uses_drop(domain);
     g_ptr_array_unref(domain->messages);
     job_clear(&domain->job);
     g_free(domain->name);

@@ -40,6 +40,7 @@ typedef struct Domain {
     QemuSubscription *reports;
     gboolean is_starting, is_incoming;
     gboolean has_images, has_boot_files; /* given to QEMU's user, to be given back */
+    GArray *image_uses; /* ImageUse: what it uses while it is active; NULL: not looked up */
     int planned_end;          /* ShutoffReason for the coming death of QEMU, -1: none expected */
     gboolean is_powering_off; /* SHUTDOWN was reported: a STOP is not a pause */
     gboolean wants_restart;   /* a reboot was asked for: power off means reset and go on */

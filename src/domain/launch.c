@@ -4,9 +4,12 @@
  * domain->guest is NULL and all is closed. */
 #include "domain/domain.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "domain/event.h"
+#include "domain/image-use.h"
 #include "domain/registry.h"
 #include "domain/report.h"
 #include "domain/store.h"
@@ -118,6 +121,33 @@ static void return_files(GArray *files)
         g_array_unref(files);
 }
 
+/* --- locks --- */
+
+static gboolean is_about_lock(const char *message)
+{
+    return strstr(message, "Is another process using the image") ||
+           (strstr(message, "Failed to get") && strstr(message, "lock"));
+}
+
+/* QEMU says `Failed to get "write" lock` and not of which image, nor who has it. */
+static AWAITS void explain_lock(const Domain *domain, pid_t own, GError **error)
+{
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *who = NULL;
+
+    if (!error || !*error || !is_about_lock((*error)->message))
+        return;
+    for (unsigned i = 0; domain->image_uses && i < domain->image_uses->len; i++)
+        g_ptr_array_add(paths, g_strdup(g_array_index(domain->image_uses, ImageUse, i).path));
+    g_ptr_array_add(paths, NULL);
+    who = image_lock_describe((const char *const *)paths->pdata, own, NULL);
+    if (!who)
+        return;
+    g_autofree char *before = g_strdup((*error)->message);
+    g_free((*error)->message);
+    (*error)->message = g_strdup_printf("%s: %s", before, who);
+}
+
 /* --- start --- */
 
 static AWAITS gboolean start_qemu(Domain *domain, gboolean is_incoming, GError **error)
@@ -129,14 +159,16 @@ static AWAITS gboolean start_qemu(Domain *domain, gboolean is_incoming, GError *
 
     g_autoptr(GArray) boot_files = list_boot_files(domain->live);
 
-    if (!give_files(boot_files, error))
+    if (!image_uses_claim(domain, error) || !give_files(boot_files, error))
         return FALSE;
     domain->has_boot_files = TRUE;
     if (!is_incoming && !domain_give_images(domain, error))
         return FALSE;
     domain->guest = qemu_guest_start(&spec, error);
-    if (!domain->guest)
+    if (!domain->guest) {
+        explain_lock(domain, 0, error);
         return FALSE;
+    }
     report_subscribe(domain);
     return domain_write_status(domain, error) && store_take_charge(domain);
 }
@@ -190,7 +222,13 @@ AWAITS gboolean domain_run(Domain *domain, RunningReason reason, GError **error)
     g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
 
     domain->next_resume = reason;
-    const gboolean ok = qemu_guest_cont(guest, error);
+    g_autoptr(GError) why = NULL;
+    const gboolean ok = qemu_guest_cont(guest, &why);
+
+    if (!ok) {
+        explain_lock(domain, qemu_guest_pid(guest), &why);
+        g_propagate_error(error, g_steal_pointer(&why));
+    }
     if (domain->guest != guest)
         return ok ? check_guest(domain, error) : FALSE;
     if (ok)
@@ -271,6 +309,7 @@ void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_
     if (domain->live && domain->has_boot_files)
         return_files(list_boot_files(domain->live));
     domain->has_images = domain->has_boot_files = FALSE;
+    image_uses_drop(domain);
     domain->is_incoming = domain->is_powering_off = domain->wants_restart = FALSE;
     domain->planned_end = -1;
     registry_release_id(domain);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "domain/domain.h"
+#include "domain/image-use.h"
 #include "domain/registry.h"
 #include "domain/report.h"
 #include "domain/store.h"
@@ -131,6 +132,7 @@ static AWAITS void attach(Domain *domain, const StoredStatus *status)
         return;
     }
     report_subscribe(domain);
+    image_uses_note(domain);
     g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
     if (meet(domain, status, &error) || domain->guest != guest)
         return; /* found, or gone; whoever destroyed it may have started another already */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "domain/image-use.h"
 #include "host/image.h"
 #include "migrate/check.h"
 #include "migrate/proof.h"
@@ -221,6 +222,21 @@ AWAITS void check_storage_opens(CheckScene *scene, GPtrArray *rows)
         if (disk->file)
             open_disk(scene, disk, rows);
     }
+}
+
+/* --- the destination: does another guest use them? --- */
+
+AWAITS void check_storage_free(CheckScene *scene, GPtrArray *rows)
+{
+    GError *why = NULL;
+    g_autoptr(GArray) uses = image_uses_read(scene->def, &why);
+
+    if (!uses)
+        check_rows_add_error(rows, SECTION, "images in use", CHECK_UNKNOWN, why);
+    else if (!image_uses_check(uses, NULL, &why))
+        check_rows_add_error(rows, SECTION, "images in use", CHECK_BLOCKER, why);
+    else if (uses->len)
+        check_rows_add(rows, SECTION, "images in use", CHECK_OK, "no guest of this host uses the same");
 }
 
 /* --- the destination: are they the same? --- */

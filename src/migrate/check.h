@@ -86,6 +86,7 @@ AWAITS gboolean check_pass(const Check *table, CheckScene *scene, GError **error
 /* check-storage.c */
 AWAITS void check_storage_source(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_storage_opens(CheckScene *scene, GPtrArray *rows);
+AWAITS void check_storage_free(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_storage_same(CheckScene *scene, GPtrArray *rows);
 /* check-route.c */
 AWAITS void check_route_tell(CheckScene *scene, GPtrArray *rows);   /* source: its addresses, to be called back at */
