@@ -168,9 +168,9 @@ class Ticks:
         with self._changed:
             return self.ticks[-1] if self.ticks else None
 
-    def wait(self, host=None, more=1, timeout_s=30.0):
-        """Waits for so many more ticks (of that host), counted from now."""
-        begun = len(self.ticks)
+    def wait(self, host=None, more=1, timeout_s=30.0, begun=None):
+        """Waits for so many more ticks (of that host), counted from now, or from an earlier len(self.ticks)."""
+        begun = len(self.ticks) if begun is None else begun
         self._wait_until(lambda: sum(1 for tick in self.ticks[begun:] if host in (None, tick.host)) >= more,
                          timeout_s, f"{more} ticks of {host or 'any host'}")
 
@@ -207,6 +207,45 @@ class Ticks:
                 result.disorder.append(after.number)
         result.downtime_ms = max(0.0, result.longest_gap_ms - self.tick_ms)
         return result
+
+
+class Gallery:
+    """One thread that watches many guests.  All of them listen: QEMU comes to us, so nothing is polled."""
+
+    def __init__(self, watched):
+        self.watched = list(watched)
+        self._selector = selectors.DefaultSelector()
+        self._wake, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._selector.register(self._woken, selectors.EVENT_READ, None)
+        for ticks in self.watched:
+            for console in ticks.consoles:
+                self._selector.register(console.listener, selectors.EVENT_READ, (ticks, console))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._wake.close()
+        self._thread.join()
+        self._woken.close()
+        self._selector.close()
+        for ticks in self.watched:
+            for console in ticks.consoles:
+                console.close()
+                console.listener.close()
+
+    def _run(self):
+        while True:
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    return
+                ticks, console = key.data
+                if key.fileobj is not console.listener:
+                    ticks._read(self._selector, console)
+                elif console.sock is None and console.try_open():      # else it waits for the end of the one before
+                    self._selector.register(console.sock, selectors.EVENT_READ, (ticks, console))
 
 
 def main():

@@ -19,9 +19,10 @@ class Guest:
     """The bare-metal test guest as a domain.  Each host has its console at the same path in its own /run."""
 
     def __init__(self, lab, name="qemu", memory_mib=64, tick_ms=20, append="", kernel=None, initrd=None, pattern=None,
-                 kind="qemu", devices="", machine="q35", emulator="/usr/bin/qemu-system-x86_64"):
+                 kind="qemu", devices="", machine="q35", emulator="/usr/bin/qemu-system-x86_64", listens=True):
         self.lab, self.name, self.tick_ms, self.memory_mib = lab, name, tick_ms, memory_mib
         self.uuid = str(uuid.uuid4())
+        self.listens = listens      # at its console; else it connects to who watches
         self.emulator = emulator
         self.pattern, self.kind, self.devices, self.initrd, self.machine = pattern, kind, devices, initrd, machine
         self.append = append if kernel else f"tick={tick_ms} name={name} {append}".strip()
@@ -49,7 +50,7 @@ class Guest:
   <on_poweroff>destroy</on_poweroff>
   <devices>
     <emulator>{self.emulator}</emulator>
-    <serial type='unix'><source mode='bind' path='{self.console}'/><target port='0'/></serial>
+    <serial type='unix'><source mode='{"bind" if self.listens else "connect"}' path='{self.console}'/><target port='0'/></serial>
     <memballoon model='none'/>
     {self.devices}
   </devices>
@@ -66,7 +67,7 @@ class Guest:
 
     def ticks(self, hosts=None):
         more = {"pattern": self.pattern} if self.pattern else {}
-        return Ticks(self.tick_ms, self.consoles(hosts), **more)
+        return Ticks(self.tick_ms, self.consoles(hosts), listen=not self.listens, **more)
 
 
 @dataclass
