@@ -19,6 +19,7 @@ static const struct {
     const char *label;
     Shape shape;
 } lines[] = {
+    { "ferry.waits_for",          "Waits for others:",         AS_NUMBER },
     { "time_elapsed",             "Time elapsed:",             AS_MS },
     { "time_elapsed_net",         "Time elapsed w/o network:", AS_MS },
     { "time_remaining",           "Time remaining:",           AS_MS },

@@ -19,6 +19,7 @@ typedef struct {
     Progress progress;
     FerryDomain *domain;
     guint64 suspend_after_ms; /* --timeout; 0: never */
+    guint64 waited_ms; /* for its turn, which --timeout does not count */
     gboolean is_suspended;
     gboolean has_begun; /* the hosts were asked */
 } Watcher;
@@ -31,8 +32,10 @@ static bool on_progress(const FerryProgress *numbers, void *data)
     watcher->has_begun = TRUE;
     if (interrupt_came())
         watcher->progress.is_aborting = TRUE;
+    if (numbers->waits_for)
+        watcher->waited_ms = numbers->elapsed_ms;
     if (watcher->suspend_after_ms && !watcher->is_suspended &&
-        numbers->elapsed_ms >= watcher->suspend_after_ms)
+        numbers->elapsed_ms - watcher->waited_ms >= watcher->suspend_after_ms)
         watcher->is_suspended = ferry_domain_suspend(watcher->domain, NULL);
     progress_show(&watcher->progress, numbers);
     return !watcher->progress.is_aborting;

@@ -33,6 +33,11 @@ char *progress_text(const FerryProgress *numbers, gboolean is_aborting)
 
     if (numbers->has_numbers)
         g_string_append_printf(text, "[%3d %%] ", numbers->percent);
+    if (numbers->waits_for && !is_aborting) {
+        g_string_append_printf(text, "waiting for its turn: %u %s first", numbers->waits_for,
+                               numbers->waits_for == 1 ? "other goes" : "others go");
+        return g_string_free(text, FALSE);
+    }
     g_string_append(text, is_aborting ? "aborting" : progress_phase_text(numbers->phase));
     if (!numbers->has_numbers)
         return g_string_free(text, FALSE);

@@ -66,8 +66,10 @@ static gboolean begin(void *endpoint, PhaseRun *run, GError **error)
     FerryState state = FERRY_STATE_NONE;
 
     args.params = wire_params_encode(run->params, TRUE, arena, &args.params_count);
-    if (!CALL(migration->domain->conn, DOMAIN_MIGRATE_BEGIN3_PARAMS, &args, arena, &ret, error))
-        return FALSE;
+    if (!connection_call_long(migration->domain->conn, REMOTE_DOMAIN_MIGRATE_BEGIN3_PARAMS, &args, arena,
+                              &ret, interval(migration), migration_idle, migration, error))
+        return FALSE; /* it may have waited long for its turn */
+    migration->waits_for = 0;
     run->xml = g_strdup(ret.xml);
     phase_run_set_cookie(run, cookie_take(ret.cookie_out, ret.cookie_out_len));
     recognise_source(migration);

@@ -37,7 +37,8 @@ void progress_fill(const MigrationStats *stats, FerryProgress *progress)
 void migration_report(Migration *migration)
 {
     FerryProgress progress = {.phase = enum_name(phase_names, (int)migration->phase),
-                              .expected_downtime_ms = -1};
+                              .expected_downtime_ms = -1,
+                              .waits_for = migration->waits_for};
 
     if (!migration->wanted->progress)
         return;
@@ -78,6 +79,7 @@ void migration_idle(void *data)
         if (type == FERRY_JOB_UNBOUNDED || type == FERRY_JOB_BOUNDED) {
             migration_stats_from_params(params->list, (JobType)type, &migration->stats);
             migration->has_stats = TRUE;
+            migration->waits_for = (unsigned)params_get_ullong(params->list, PHASE_PARAM_WAITS_FOR, 0);
         }
         ferry_params_free(params);
     }

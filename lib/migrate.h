@@ -20,6 +20,7 @@ typedef struct {
     gboolean is_dest_ferry;  /* the destination is a ferryd */
     gboolean is_source_ferry; /* and so is the source */
     char *dest_literal;       /* at which we reach the destination's daemon; NULL: not over a network */
+    unsigned waits_for; /* how many go before it; 0: it does not wait */
     gboolean has_stats;
     MigrationStats stats; /* the last that were heard */
     char *address, *notice; /* as the source told at the end; NULL: not told */

@@ -79,6 +79,7 @@ bool ferry_domain_migration_progress(FerryDomain *domain, FerryProgress *ret_pro
         migration_stats_from_params(params->list, (JobType)type, &stats);
         progress_fill(&stats, &progress);
         progress.elapsed_ms = stats.time_elapsed_ms;
+        progress.waits_for = (unsigned)params_get_ullong(params->list, PHASE_PARAM_WAITS_FOR, 0);
     }
     ferry_params_free(params);
     *ret_progress = progress;

@@ -394,6 +394,7 @@ typedef struct {
     uint64_t dirty_pages_per_s;
     uint64_t page_bytes;          /* 0: not known */
     int64_t expected_downtime_ms; /* -1: not known */
+    unsigned waits_for; /* it waits for its turn, and so many go first; 0: it does not wait */
 } FerryProgress;
 
 /* Called at each phase and each interval.  false asks once to abort; then it goes on being called

@@ -140,6 +140,9 @@ static const ConfigRow rows[] = {
            "First port for incoming migrations."),
     NUMBER(migration_port_max, "49215", 1, 65535,
            "Last port for incoming migrations."),
+    NUMBER(max_outgoing, "8", 0, 1000,
+           "Migrations away from this host that may be under way at once; further ones wait for their turn, which\n"
+           "domjobinfo shows and domjobabort ends; 0: no limit."),
     NUMBER(max_incoming, "8", 1, 64,
            "Guests that may be prepared here without anything having come of them yet; further ones queue up."),
     NUMBER(incoming_timeout, "60", 1, 3600,

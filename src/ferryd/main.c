@@ -222,6 +222,7 @@ static gboolean init_rooms(Daemon *daemon, GError **error)
         .wants_networks_only = config->migration_networks_only,
         .migration_address = or_null(config->migration_address),
         .ports = {(uint16_t)config->migration_port_min, (uint16_t)config->migration_port_max},
+        .max_outgoing = (unsigned)config->max_outgoing,
         .max_incoming = (unsigned)config->max_incoming,
         .incoming_timeout_ms = config->incoming_timeout * 1000,
         .env = &daemon->qemu,

@@ -15,56 +15,13 @@
 #include "migrate/handover.h"
 #include "migrate/lane-kind.h"
 #include "migrate/migration.h"
+#include "migrate/queue.h"
 #include "migrate/step.h"
 #include "model/guest-def.h"
 
 #define CALL_BACK_PATIENCE_MS 3000
-#define QUEUE_PATIENCE_MS (30 * 1000)
 
 static const LaneName pact_lane = {LANE_PACT, 0};
-
-/* --- the queue ------------------------------------------------------------------------------------------------------ */
-
-static unsigned queued;
-static Condition *queue_moves;
-
-AWAITS gboolean arrive_queue(Migration *migration, GError **error)
-{
-    const unsigned most = migrate_settings()->max_incoming;
-    int64_t deadline = clock_now_ms() + QUEUE_PATIENCE_MS;
-
-    if (!queue_moves)
-        queue_moves = condition_new("a place among the guests that are coming");
-    if (queued >= most)
-        log_info("domain '%s' waits to be prepared: %u others are, and nothing of them has come yet (max_incoming)",
-                 migration->journal->name, queued);
-    while (queued >= most) {
-        g_autoptr(GError) why = NULL;
-
-        if (condition_wait(queue_moves, deadline - clock_now_ms(), &why))
-            continue;
-        if (!error_is(why, ERROR_OPERATION_TIMEOUT)) {
-            g_propagate_error(error, g_steal_pointer(&why));
-            return FALSE;
-        }
-        return error_set(error, ERROR_OPERATION_FAILED,
-                         "operation failed: %u guests are prepared on host '%s' and nothing of them has come yet; try again "
-                         "when they have, or raise max_incoming in its ferryd.conf",
-                         queued, migrate_settings()->host_name);
-    }
-    queued++;
-    migration->is_queued = TRUE;
-    return TRUE;
-}
-
-void arrive_leave_queue(Migration *migration)
-{
-    if (!migration->is_queued)
-        return;
-    migration->is_queued = FALSE;
-    queued--;
-    condition_signal(queue_moves);
-}
 
 /* --- QEMU ----------------------------------------------------------------------------------------------------------- */
 
@@ -202,7 +159,7 @@ AWAITS gboolean dest_attach(Migration *migration, int fd, GError **error)
     if (!qemu_migrate_incoming_fd(migration->domain->guest, stream, error))
         return FALSE;
     migration->is_stream_attached = TRUE;
-    arrive_leave_queue(migration);
+    queue_leave(migration);
     return TRUE;
 }
 
@@ -316,7 +273,7 @@ static void take_pact(Migration *migration, int fd, const char *peer, gboolean i
         return;
     }
     log_debug("domain '%s': the source has proven itself, %s", migration->journal->name, peer);
-    arrive_leave_queue(migration);
+    queue_leave(migration);
     pact_free(route->pact);
     route->pact = pact_new(fd, &events, migration);
     route->is_called_back = is_called_back;

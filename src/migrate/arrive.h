@@ -20,8 +20,3 @@ AWAITS gboolean dest_attach(Migration *migration, int fd, GError **error);
 /* Finish, and who refuses, wait until a start under way has ended; stop makes it fail soon. */
 AWAITS void arrive_wait(Migration *migration);
 void arrive_stop(Migration *migration);
-
-/* Only so many may be prepared here without anything having come of their sources (max_incoming): further ones wait for a
- * place, for a while.  Left for good with the first proof or stream, or with the end. */
-AWAITS gboolean arrive_queue(Migration *migration, GError **error);
-void arrive_leave_queue(Migration *migration);

@@ -10,9 +10,54 @@
 #include "migrate/candidate.h"
 #include "migrate/check.h"
 #include "migrate/handover.h"
+#include "migrate/queue.h"
 #include "migrate/source.h"
 #include "model/guest-def.h"
 #include "phase/flags.h"
+
+/* The run of one Begin; its steps find it through the migration. */
+typedef struct {
+    const Params *params;
+} BeginRun;
+
+/* What is to be defined there.  NULL without an error: nothing. */
+static gboolean persistent_xml(Migration *migration, const Params *params, GError **error)
+{
+    const Domain *domain = migration->domain;
+    const char *user_xml = params_get_string(params, MIGRATE_PARAM_PERSIST_XML);
+    const GuestDef *own = domain->persistent ?: domain->live;
+    GuestDef *def;
+    gboolean is_same;
+
+    g_clear_pointer(&migration->persistent_xml, g_free);
+    if (!(migration->flags & MIGRATE_PERSIST_DEST))
+        return TRUE;
+    if (!user_xml) {
+        migration->persistent_xml = guest_def_format(own, GUEST_FORMAT_MIGRATABLE | GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
+        return TRUE;
+    }
+    def = guest_def_parse(user_xml, strlen(user_xml), GUEST_PARSE_INACTIVE, error);
+    if (!def)
+        return FALSE;
+    is_same = uuid_equal(&def->uuid, &domain->uuid);
+    guest_def_free(def);
+    if (!is_same)
+        return error_set(error, ERROR_INVALID_ARG,
+                         "the persistent XML has another uuid than domain '%s': it would define another guest; "
+                         "write that domain's uuid into it",
+                         domain->name);
+    migration->persistent_xml = g_strdup(user_xml);
+    return TRUE;
+}
+
+/* What the user asked for, in this call or before. */
+static gboolean read_wishes(Migration *migration, const Params *params, GError **error)
+{
+    migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0);
+    if (!migration->bandwidth_mib)
+        migration->bandwidth_mib = migration->domain->migration_mib;
+    return persistent_xml(migration, params, error);
+}
 
 AWAITS static gboolean begin_job(Migration *migration, GError **error)
 {
@@ -44,6 +89,22 @@ AWAITS static gboolean begin_check(Migration *migration, GError **error)
 AWAITS static void begin_uncheck(Migration *migration)
 {
     g_clear_pointer(&migration->scene, check_scene_unref);
+}
+
+/* After the checks, so that what cannot work is refused at once; before the port, of which there are few. */
+AWAITS static gboolean begin_queue(Migration *migration, GError **error)
+{
+    const BeginRun *run = migration->run;
+    gboolean has_waited = FALSE;
+
+    if (!queue_outgoing(migration, &has_waited, error))
+        return FALSE;
+    return !has_waited || read_wishes(migration, run->params, error); /* it may have been defined anew meanwhile */
+}
+
+AWAITS static void begin_unqueue(Migration *migration)
+{
+    queue_leave(migration);
 }
 
 /* The word is durable before the client can send Prepare. */
@@ -104,6 +165,7 @@ static const Step begin_steps[] = {
     /* name      run           undo            */
     {"job",    begin_job,    begin_end_job},
     {"check",  begin_check,  begin_uncheck},
+    {"queue",  begin_queue,  begin_unqueue},
     {"listen", begin_listen, begin_unlisten},
     {"record", begin_record, begin_keep},
     {NULL},
@@ -128,35 +190,6 @@ char *source_definition(const Domain *domain, const char *user_xml, GError **err
         xml = guest_def_format(def, GUEST_FORMAT_MIGRATABLE | GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
     guest_def_free(def);
     return xml;
-}
-
-/* What is to be defined there.  NULL without an error: nothing. */
-static gboolean persistent_xml(Migration *migration, const Params *params, GError **error)
-{
-    const Domain *domain = migration->domain;
-    const char *user_xml = params_get_string(params, MIGRATE_PARAM_PERSIST_XML);
-    const GuestDef *own = domain->persistent ?: domain->live;
-    GuestDef *def;
-    gboolean is_same;
-
-    if (!(migration->flags & MIGRATE_PERSIST_DEST))
-        return TRUE;
-    if (!user_xml) {
-        migration->persistent_xml = guest_def_format(own, GUEST_FORMAT_MIGRATABLE | GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
-        return TRUE;
-    }
-    def = guest_def_parse(user_xml, strlen(user_xml), GUEST_PARSE_INACTIVE, error);
-    if (!def)
-        return FALSE;
-    is_same = uuid_equal(&def->uuid, &domain->uuid);
-    guest_def_free(def);
-    if (!is_same)
-        return error_set(error, ERROR_INVALID_ARG,
-                         "the persistent XML has another uuid than domain '%s': it would define another guest; "
-                         "write that domain's uuid into it",
-                         domain->name);
-    migration->persistent_xml = g_strdup(user_xml);
-    return TRUE;
 }
 
 void source_fill_ferry(Migration *migration, MigrationCookie *cookie, CookieWord word)
@@ -217,6 +250,8 @@ AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flag
     g_autoptr(GPtrArray) candidates = NULL;
     g_autoptr(Migration) migration = NULL;
     g_autofree char *xml = NULL;
+    BeginRun run = {params};
+    gboolean is_begun;
     GBytes *cookie;
 
     if (!migrate_flags_check(flags, "domain_migrate_begin3", error) || !migrate_params_check(params, flags, error) ||
@@ -227,10 +262,10 @@ AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flag
         return FALSE;
     migration = migration_new(domain, journal_new(SIDE_SOURCE, &domain->uuid, domain->name, 0), flags);
     migration->is_uri_an_order = params_get_string(params, MIGRATE_PARAM_URI) != NULL;
-    migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0);
-    if (!migration->bandwidth_mib)
-        migration->bandwidth_mib = domain->migration_mib;
-    if (!persistent_xml(migration, params, error) || !step_list_run(&begin_list, migration, error))
+    migration->run = &run;
+    is_begun = read_wishes(migration, params, error) && step_list_run(&begin_list, migration, error);
+    migration->run = NULL;
+    if (!is_begun)
         return FALSE;
     cookie = first_cookie(migration, candidates, error);
     if (!cookie) {

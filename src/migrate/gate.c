@@ -10,6 +10,7 @@
 #include "migrate/migration.h"
 #include "migrate/numbers.h"
 #include "migrate/proof.h"
+#include "migrate/queue.h"
 #include "migrate/recover.h"
 
 #define V(verb) (1u << OWNER_VERB_##verb)
@@ -59,7 +60,7 @@ static char *explain(Domain *domain)
 
     switch (standing(domain)) {
     case OWNER_HERE:
-        return NULL;
+        return queue_sentence(domain);
     case OWNER_COMING:
         return g_strdup_printf("is coming from %s by migration %s", peer, migration->journal->id);
     case OWNER_GIVEN:

@@ -6,6 +6,7 @@
 #include "domain/registry.h"
 #include "migrate/handover.h"
 #include "migrate/migration.h"
+#include "migrate/queue.h"
 
 /* --- the sentences --- */
 
@@ -92,7 +93,7 @@ static MigrationRow *row_of_open(const Migration *migration, const char *dir)
     row->state = is_waiting ? MIGRATION_WAITING : MIGRATION_ACTIVE;
     row->word = enum_name(owner_word_names, migration_word(migration));
     row->phase = g_strdup(migration->journal->phase);
-    row->sentence = is_waiting ? handover_sentence(migration) : way_sentence(migration);
+    row->sentence = is_waiting ? handover_sentence(migration) : queue_sentence(migration->domain) ?: way_sentence(migration);
     return row;
 }
 
@@ -128,7 +129,7 @@ static void add_open(GPtrArray *rows, const Wanted *wanted, const char *dir, GHa
     g_autoptr(GPtrArray) all = registry_list(0);
 
     for (unsigned i = 0; i < all->len; i++) {
-        const Migration *migration = migration_of(all->pdata[i]);
+        const Migration *migration = migration_of(all->pdata[i]) ?: queue_find(all->pdata[i]);
 
         if (!migration || !is_wanted(wanted, migration->journal))
             continue;

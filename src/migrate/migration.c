@@ -9,9 +9,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "migrate/arrive.h"
 #include "migrate/check.h"
 #include "migrate/lane-kind.h"
+#include "migrate/queue.h"
 #include "migrate/recover.h"
 #include "migrate/reserve.h"
 #include "model/guest-def.h"
@@ -87,7 +87,7 @@ void migration_unref(Migration *migration)
     if (!migration || --migration->refs > 0)
         return;
     qemu_guest_unsubscribe(migration->subscription);
-    arrive_leave_queue(migration);
+    queue_leave(migration);
     timer_free(migration->silence);
     route_clear(&migration->route);
     bundle_free(migration->bundle);
@@ -213,7 +213,7 @@ void migration_end(Migration *migration, const char *cause)
         log_warning("%s, continuing: the owner's word is kept apart", error->message);
     if (migration_word(migration) == WORD_REFUSED) /* durable, so it may be told */
         pact_say_text(migration->route.pact, PACT_REFUSED, migration->journal->cause ?: "refused");
-    arrive_leave_queue(migration);
+    queue_leave(migration);
     g_clear_pointer(&migration->silence, timer_free);
     route_close(&migration->route);
     g_clear_pointer(&migration->bundle, bundle_free);

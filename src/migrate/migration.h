@@ -18,6 +18,7 @@
 #include "migrate/owner.h"
 #include "migrate/record.h"
 #include "migrate/route.h"
+#include "migrate/turn.h"
 #include "phase/stats.h"
 #include "qemu/guest.h"
 #include "qemu/migration.h"
@@ -46,6 +47,8 @@ typedef struct Migration {
     char *lost_reason;        /* peer-to-peer: the connection to the other daemon has ended, and why */
     char *abort_reason;       /* the user asked to abort, and why */
     char *refusal;            /* source: the destination will not have it, and why */
+    Turn turn;                /* among those that would be under way at once (migrate/queue.h) */
+    const Task *waiting;      /* for that turn; NULL: nobody */
     Route route;              /* between the two daemons, unless a stream is carried over the calling connection */
 
     QemuMigrationStatus status;    /* newest, from events */
@@ -71,7 +74,6 @@ typedef struct Migration {
 
     /* destination */
     GuestDef *incoming;            /* to be started */
-    gboolean is_queued;            /* counts among the prepared ones of whose source nothing has come yet */
     gboolean is_guest_awaited;     /* QEMU has not been started yet */
     gboolean is_arriving;          /* it is being started, on a task of its own: */
     Task *arriving;
@@ -100,6 +102,7 @@ typedef struct {
     const char *host_name;
     Uuid host_uuid;
     const char *migration_host;    /* or NULL */
+    unsigned max_outgoing;         /* migrations away from here that are under way at once; 0: no limit */
     unsigned max_incoming;         /* prepared guests of whose source nothing has come yet */
     int64_t incoming_timeout_ms;   /* after so much silence they are refused */
     const char *const *migration_networks; /* in order of preference; may be NULL */

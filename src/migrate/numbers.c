@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "migrate/handover.h"
+#include "migrate/queue.h"
 
 enum { JOB_STATS_COMPLETED = 1 << 0, JOB_STATS_KEEP_COMPLETED = 1 << 1 }; /* wire values */
 enum { ABORT_POSTCOPY = 1 << 0 };                                         /* wire value */
@@ -91,7 +92,9 @@ AWAITS static gboolean running_stats(Migration *migration, MigrationStats *ret_s
 
 AWAITS gboolean migrate_job_stats(Domain *domain, unsigned flags, int *ret_type, Params *params, GError **error)
 {
-    g_autoptr(Migration) migration = migration_of(domain) ? migration_ref(migration_of(domain)) : NULL;
+    Migration *open = migration_of(domain) ?: queue_find(domain);
+    g_autoptr(Migration) migration = open ? migration_ref(open) : NULL;
+    unsigned others = open ? queue_others(open) : 0;
     MigrationStats stats;
 
     *ret_type = JOB_TYPE_NONE;
@@ -111,12 +114,14 @@ AWAITS gboolean migrate_job_stats(Domain *domain, unsigned flags, int *ret_type,
         return FALSE;
     *ret_type = (int)stats.type;
     migration_stats_to_params(&stats, params);
+    if (others)
+        params_add_ullong(params, PHASE_PARAM_WAITS_FOR, others);
     return TRUE;
 }
 
 AWAITS gboolean migrate_abort(Domain *domain, unsigned flags, GError **error)
 {
-    Migration *migration = migration_of(domain);
+    Migration *migration = migration_of(domain) ?: queue_find(domain);
 
     if (!domain_check_active(domain, error))
         return FALSE;
@@ -129,7 +134,7 @@ AWAITS gboolean migrate_abort(Domain *domain, unsigned flags, GError **error)
     if (flags & ABORT_POSTCOPY)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: current job is not outgoing migration in post-copy mode");
-    if (migration_word(migration) != WORD_OFFERED) {
+    if (migration_word(migration) != WORD_OFFERED && !queue_others(migration)) {
         g_autofree char *why = handover_sentence(migration);
 
         return error_set(error, ERROR_OPERATION_INVALID,

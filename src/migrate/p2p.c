@@ -11,6 +11,7 @@
 #include "link/pump.h"
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
+#include "migrate/queue.h"
 #include "migrate/source.h"
 #include "phase/driver.h"
 #include "phase/fallback.h"
@@ -355,6 +356,8 @@ AWAITS static void p2p_clear(P2p *p2p)
         peer_unref(p2p->peer);
     else
         peer_close(p2p->peer);
+    if (p2p->migration) /* in doubt it goes on, but without work for this host */
+        queue_leave(p2p->migration);
     migration_unref(p2p->migration);
     p2p->peer = NULL;
     p2p->stream = NULL;

@@ -19,6 +19,7 @@
 #include "migrate/dest.h"
 #include "migrate/handover.h"
 #include "migrate/lane-kind.h"
+#include "migrate/queue.h"
 #include "migrate/reserve.h"
 #include "migrate/step.h"
 #include "model/guest-def.h"
@@ -52,12 +53,12 @@ AWAITS static gboolean prepare_check(Migration *migration, GError **error)
 
 AWAITS static gboolean prepare_queue(Migration *migration, GError **error)
 {
-    return arrive_queue(migration, error);
+    return queue_incoming(migration, error);
 }
 
 AWAITS static void prepare_unqueue(Migration *migration)
 {
-    arrive_leave_queue(migration);
+    queue_leave(migration);
 }
 
 /* Nothing is waited for between the look and the reservation. */

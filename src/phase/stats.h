@@ -57,6 +57,8 @@ typedef struct {
 #define PHASE_PARAM_ADDRESS "ferry.address"
 /* And what was done beyond what was asked, one line. */
 #define PHASE_PARAM_NOTICE "ferry.notice"
+/* Beside those of a job that waits for its turn, a number: how many go before it. */
+#define PHASE_PARAM_WAITS_FOR "ferry.waits_for"
 
 /* Adds them in the order and with the presence of stock.  is_completed (type COMPLETED) also gives
  * the *_net times. */

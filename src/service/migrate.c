@@ -11,6 +11,7 @@
 #include "migrate/arrive.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
+#include "migrate/queue.h"
 #include "migrate/recover.h"
 #include "migrate/source.h"
 #include "phase/driver.h"
@@ -64,6 +65,8 @@ static void lead_lost(Caller *caller, void *data)
     log_info("the connection of %s, which led the migration of domain '%s', has ended", caller_name(caller),
              migration->journal->name);
     migration->side == SIDE_SOURCE ? source_caller_lost(migration) : dest_caller_lost(migration);
+    if (handover_is_in_doubt(migration)) /* that may last, and others wait */
+        queue_leave(migration);
 }
 
 /* The latest caller of a phase leads. */
@@ -81,6 +84,33 @@ static void lead_take(Migration *migration, Call *call)
     if (migration->lead == lead) /* else he has gone already */
         lead->hook = hook;
 }
+
+/* Begin and Prepare may wait long for their turn, and nobody leads the migration yet. */
+typedef struct {
+    const Task *task;
+    CallerHook *hook;
+} Waiter;
+
+static void waiter_lost(Caller *caller, void *data)
+{
+    Waiter *waiter = data;
+
+    waiter->hook = NULL;
+    queue_caller_lost(waiter->task);
+}
+
+static void waiter_init(Waiter *waiter, Call *call)
+{
+    waiter->task = task_current();
+    waiter->hook = caller_on_close(call_caller(call), waiter_lost, waiter);
+}
+
+static void waiter_clear(Waiter *waiter)
+{
+    caller_drop_hook(waiter->hook);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Waiter, waiter_clear)
 
 /* --- arguments and results ---------------------------------------------------------------------------------------- */
 
@@ -126,8 +156,10 @@ AWAITS static gboolean begin(Call *call, const WireDomain *dom, const Params *pa
 {
     g_autoptr(Domain) domain = service_find(dom, error);
     g_autofree char *xml = NULL;
+    g_auto(Waiter) waiter = {0};
     GBytes *cookie = NULL;
 
+    waiter_init(&waiter, call);
     if (!domain || !source_begin(domain, params, (unsigned)flags, &cookie, &xml, error))
         return FALSE;
     lead_take(domain->migration, call);
@@ -169,8 +201,10 @@ AWAITS static gboolean prepare(Call *call, const Params *params, const guint8 *c
         .control_local = service_control_address(call_caller(call), &control) ? &control : NULL,
         .control_remote = caller_remote_host(call_caller(call)),
     };
+    g_auto(Waiter) waiter = {0};
     GBytes *cookie = NULL;
 
+    waiter_init(&waiter, call);
     if (!dest_prepare(&request, ret_migration, &cookie, &uri, error))
         return FALSE;
     lead_take(*ret_migration, call);
@@ -443,8 +477,10 @@ AWAITS static gboolean confirm(Call *call, const WireDomain *dom, const guint8 *
         return FALSE;
     migration = migration_of(domain) ? migration_ref(migration_of(domain)) : NULL;
     is_settled = source_confirm(domain, cookie_in, cookie_len, is_cancelled, leads(migration, call), error);
-    if (migration && (migration->is_ended || handover_is_in_doubt(migration)))
+    if (migration && (migration->is_ended || handover_is_in_doubt(migration))) {
+        queue_leave(migration);
         lead_drop(migration);
+    }
     return is_settled;
 }
 
