@@ -143,6 +143,23 @@ char *journal_format(const Journal *journal)
     return text;
 }
 
+/* A field that this daemon does not know may be the one that decides. */
+static gboolean check_known(json_object *root, GError **error)
+{
+    json_object_object_foreach(root, key, value)
+    {
+        gboolean is_known = g_str_equal(key, "version");
+
+        (void)value;
+        for (size_t i = 0; i < G_N_ELEMENTS(fields) && !is_known; i++)
+            is_known = g_str_equal(key, fields[i].name);
+        if (!is_known)
+            return error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                             "a newer ferryd has written it: this one does not know its field '%.64s'; start the newer one again", key);
+    }
+    return TRUE;
+}
+
 static gboolean parse_fields(Journal *journal, json_object *root, GError **error)
 {
     json_object *version = NULL;
@@ -150,8 +167,10 @@ static gboolean parse_fields(Journal *journal, json_object *root, GError **error
     if (!json_object_is_type(root, json_type_object) || !json_object_object_get_ex(root, "version", &version))
         return error_set(error, ERROR_INTERNAL_ERROR, "not a migration journal");
     if (json_object_get_int(version) != JOURNAL_VERSION)
-        return error_set(error, ERROR_INTERNAL_ERROR, "journal version %d, this daemon reads version %d only",
+        return error_set(error, ERROR_CONFIG_UNSUPPORTED, "journal version %d, this daemon reads version %d only",
                          json_object_get_int(version), JOURNAL_VERSION);
+    if (!check_known(root, error))
+        return FALSE;
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
         json_object *value = NULL;
 

@@ -45,6 +45,7 @@ gboolean journal_is_open(const Journal *journal);
 
 /* Pure. */
 char *journal_format(const Journal *journal);
+/* ERROR_CONFIG_UNSUPPORTED: of a newer ferryd. */
 Journal *journal_parse(const char *text, GError **error);
 
 /* dir: …/migrations.  save survives the daemon; sync (blocks) also makes the last save and its name durable. */

@@ -78,7 +78,7 @@ static OwnerWord guess_word(const Domain *domain, const Journal *journal)
 }
 
 /* Part of it cannot be read.  To take that for "no migration" would let a guest run that was given away. */
-static Migration *load_what_is_left(Domain *domain, const Attempt *attempt, GError **error)
+static Migration *load_what_is_left(Domain *domain, const Attempt *attempt, gboolean is_newer, GError **error)
 {
     g_autofree char *dir = migrate_dir();
     g_autofree char *path = record_path(attempt->id);
@@ -90,7 +90,14 @@ static Migration *load_what_is_left(Domain *domain, const Attempt *attempt, GErr
         return NULL; /* its history was tidied away */
     record = owner_record_open(path, NULL);
     journal = journal_load(dir, attempt->id, NULL) ?: guess_journal(domain, attempt, record);
-    if (!record)
+    if (is_newer && record && !owner_word_is_final(owner_record_word(record))) {
+        /* It may have promised more than this daemon knows: nothing is ended, and nothing runs that may run elsewhere.  The
+         * file stays as it is, for the newer one. */
+        const OwnerWord word = journal->side == SIDE_SOURCE ? WORD_GO : WORD_TOLD;
+
+        g_clear_pointer(&record, owner_record_free);
+        record = owner_record_guess(path, word, domain->wants_paused ? WISH_PAUSED : WISH_RUN, error);
+    } else if (!record)
         record = owner_record_guess(path, guess_word(domain, journal), domain->wants_paused ? WISH_PAUSED : WISH_RUN,
                                     error);
     return record ? adopt(domain, g_steal_pointer(&journal), g_steal_pointer(&record)) : NULL;
@@ -112,7 +119,7 @@ Migration *recover_attach(Domain *domain)
     if (migration)
         return domain->migration;
     log_error("the last migration of domain '%s' (%s) cannot be read: %s", domain->name, attempt->id, error->message);
-    migration = load_what_is_left(domain, attempt, NULL);
+    migration = load_what_is_left(domain, attempt, error_is(error, ERROR_CONFIG_UNSUPPORTED), NULL);
     if (migration)
         log_error("migration %s of domain '%s' is taken for %s", attempt->id, domain->name,
                   enum_name(owner_word_names, migration_word(migration)));

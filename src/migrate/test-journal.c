@@ -62,6 +62,26 @@ static void malformed_is_refused(void)
     }
 }
 
+static void what_a_newer_daemon_wrote_is_refused_and_not_guessed(void)
+{
+    g_autoptr(Journal) journal = sample();
+    g_autofree char *text = journal_format(journal);
+    g_autofree char *field = g_strconcat("{ \"promised\": true,", strchr(text, '{') + 1, NULL);
+    g_autofree char *version = g_strdup(text);
+    const char *const newer[] = {field, version};
+    g_autoptr(Journal) known = journal_parse(text, NULL);
+
+    g_assert_nonnull(known);
+    *strpbrk(strstr(version, "\"version\":"), "1") = '2';
+    for (size_t i = 0; i < G_N_ELEMENTS(newer); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_null(journal_parse(newer[i], &error));
+        g_assert_true(error_is(error, ERROR_CONFIG_UNSUPPORTED));
+        g_assert_nonnull(strstr(error->message, i == 0 ? "'promised'" : "version 2"));
+    }
+}
+
 static void attempt_is_found_again(void)
 {
     g_autofree char *dir = g_dir_make_tmp("ferry-XXXXXX", NULL);
@@ -173,6 +193,8 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/journal/malformed-is-refused", malformed_is_refused);
     g_test_add_func("/migrate/journal/attempt-is-found-again", attempt_is_found_again);
     g_test_add_func("/migrate/journal/history-is-bounded", history_is_bounded);
+    g_test_add_func("/migrate/journal/what-a-newer-daemon-wrote-is-refused-and-not-guessed",
+                    what_a_newer_daemon_wrote_is_refused_and_not_guessed);
     g_test_add_func("/migrate/journal/an-unreadable-pointer-keeps-the-history-of-its-guest",
                     an_unreadable_pointer_keeps_the_history_of_its_guest);
     return g_test_run();
