@@ -32,6 +32,7 @@ const Command *const commands[] = {
     &command_event,
     &command_capabilities,
     &command_domcapabilities,
+    &command_doctor,
     &command_nodeinfo,
     &command_hostname,
     &command_version,

@@ -65,6 +65,61 @@ void ferry_migration_rows_free(FerryMigrationRow *rows)
     g_free(rows);
 }
 
+/* ---- the doctor ---- */
+
+#define DOCTOR_USED_TOO 1
+
+static const char *const kind_texts[] = {"person", "waits", "leftover", "used"};
+
+const char *ferry_finding_kind_text(FerryFindingKind kind)
+{
+    return (size_t)kind < G_N_ELEMENTS(kind_texts) ? kind_texts[kind] : kind_texts[0];
+}
+
+static FerryFinding take_finding(const WireFinding *from)
+{
+    const gboolean is_known = from->kind >= 0 && from->kind < (int32_t)G_N_ELEMENTS(kind_texts);
+
+    return (FerryFinding){
+        .kind = is_known ? (FerryFindingKind)from->kind : FERRY_FINDING_PERSON, /* of a later ferryd */
+        .what = g_strdup(from->what),
+        .where = g_strdup(from->where),
+        .guest = g_strdup(from->guest),
+        .host = g_strdup(from->host),
+        .cause = g_strdup(from->cause),
+        .command = g_strdup(from->command),
+    };
+}
+
+FerryFinding *ferry_doctor(FerryConnection *conn, bool with_used, FerryError **error)
+{
+    const FerryDoctorArgs args = {.flags = with_used ? DOCTOR_USED_TOO : 0};
+    g_autoptr(Arena) arena = arena_new();
+    FerryDoctorRet ret = {0};
+    FerryFinding *findings;
+
+    if (!connection_call(conn, FERRY_PROGRAM, FERRY_DOCTOR, &args, arena, &ret, error))
+        return NULL;
+    findings = g_new0(FerryFinding, ret.findings_count + 1);
+    for (uint32_t i = 0; i < ret.findings_count; i++)
+        findings[i] = take_finding(&ret.findings[i]);
+    return findings;
+}
+
+void ferry_findings_free(FerryFinding *findings)
+{
+    for (FerryFinding *finding = findings; finding && finding->what; finding++) {
+        const char *const texts[] = {finding->what, finding->where, finding->guest,
+                                     finding->host, finding->cause, finding->command};
+
+        for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+            g_free((char *)texts[i]);
+    }
+    g_free(findings);
+}
+
+/* ---- how far it is ---- */
+
 bool ferry_domain_migration_progress(FerryDomain *domain, FerryProgress *ret_progress,
                                      FerryError **error)
 {

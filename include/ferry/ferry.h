@@ -511,6 +511,31 @@ typedef struct {
 FERRY_API FerryMigrationRow *ferry_migrations_list(FerryConnection *conn, const char *guest,
                                                    bool with_ended, FerryError **error);
 FERRY_API void ferry_migration_rows_free(FerryMigrationRow *rows);
+
+typedef enum {
+    FERRY_FINDING_PERSON,   /* something is wrong that only a person can judge */
+    FERRY_FINDING_WAITS,    /* for another host */
+    FERRY_FINDING_LEFTOVER, /* belongs to nobody; the command removes it */
+    FERRY_FINDING_USED,     /* the host's own, and in use */
+} FerryFindingKind;
+
+typedef struct {
+    FerryFindingKind kind;
+    const char *what;    /* "QEMU process 4711"; NULL: the list ends here */
+    const char *where;   /* a path; NULL: what says it all */
+    const char *guest;   /* NULL: none */
+    const char *host;    /* that is waited for; NULL: none */
+    const char *cause;   /* what it is and how it came to that */
+    const char *command; /* that removes or settles it, for a shell on that host; NULL: none */
+} FerryFinding;
+
+/* What lies about on that host and belongs to nobody, what waits, what is wrong; worst first.  Changes nothing.
+ * with_used: also what is in use.  A stock host cannot be asked.  Free with ferry_findings_free. */
+FERRY_API FerryFinding *ferry_doctor(FerryConnection *conn, bool with_used, FerryError **error);
+FERRY_API void ferry_findings_free(FerryFinding *findings);
+/* "person", "waits", "leftover", "used" */
+FERRY_API const char *ferry_finding_kind_text(FerryFindingKind kind);
+
 /* How far the migration of that guest is, whoever has asked for it.  phase is NULL. */
 FERRY_API bool ferry_domain_migration_progress(FerryDomain *domain, FerryProgress *ret_progress,
                                                FerryError **error);

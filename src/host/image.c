@@ -56,6 +56,14 @@ static void job_free(void *data)
     g_free(job);
 }
 
+/* NULL: nowhere. */
+static char *memory_path(const char *memory_dir, const char *path)
+{
+    g_autofree char *name = g_compute_checksum_for_string(G_CHECKSUM_SHA256, path, -1);
+
+    return memory_dir ? g_build_filename(memory_dir, "owners", name, NULL) : NULL;
+}
+
 static uint64_t boot_time_s(void)
 {
     struct timespec up, now;
@@ -153,7 +161,8 @@ static gboolean give(const Job *job, int fd, const struct stat *now, GError **er
 {
     Memory memory;
 
-    if (!recall(job, &memory) || memory.count == 0)
+    /* Whoever gave it another owner meanwhile meant it: that one gets it back, and no older count holds. */
+    if (!recall(job, &memory) || memory.count == 0 || now->st_uid != job->uid)
         memory = (Memory){now->st_uid, now->st_gid, 0, boot_time_s()};
     memory.count++;
     memory.boot_s = boot_time_s();
@@ -232,10 +241,7 @@ AWAITS static gboolean change(const char *path, const HostUser *user, const char
     job->gives = gives;
     job->uid = user->uid;
     job->gid = user->gid;
-    if (memory_dir) {
-        g_autofree char *name = g_compute_checksum_for_string(G_CHECKSUM_SHA256, path, -1);
-        job->file = g_build_filename(memory_dir, "owners", name, NULL);
-    }
+    job->file = memory_path(memory_dir, path);
     g_autofree char *what = g_strdup_printf("the owner of '%s'", path);
     g_autoptr(Work) work = work_new(what, job_work, job, job_free);
     is_done = work_run(work, FILE_TIMEOUT_MS, error);
@@ -253,6 +259,78 @@ AWAITS gboolean image_give_back(const char *path, const HostUser *user, const ch
                                 GError **error)
 {
     return change(path, user, memory_dir, FALSE, error);
+}
+
+/* --- what was not returned --- */
+
+typedef struct {
+    char **paths;
+    char *memory_dir;
+    uid_t uid;
+    GPtrArray *given;
+} GivenSearch;
+
+static void given_free(void *data)
+{
+    ImageGiven *given = data;
+
+    g_free(given->path);
+    g_free(given);
+}
+
+static void given_search_free(void *data)
+{
+    GivenSearch *search = data;
+
+    g_strfreev(search->paths);
+    g_free(search->memory_dir);
+    g_ptr_array_unref(search->given);
+    g_free(search);
+}
+
+static void given_look(GivenSearch *search, const char *path)
+{
+    auto_fd int fd = open(path, O_PATH | O_CLOEXEC);
+    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
+    g_autofree char *file = memory_path(search->memory_dir, path);
+    const Job job = {.path = (char *)path, .link = link, .file = file};
+    struct stat now;
+    Memory memory;
+    ImageGiven *given;
+
+    if (fd < 0 || fstat(fd, &now) < 0 || now.st_uid != search->uid || !recall(&job, &memory) ||
+        memory.count == 0 || memory.uid == search->uid)
+        return;
+    given = g_new0(ImageGiven, 1);
+    *given = (ImageGiven){.path = g_strdup(path), .uid = memory.uid, .gid = memory.gid};
+    g_ptr_array_add(search->given, given);
+}
+
+/* On a worker. */
+static gboolean given_work(void *data, GError **error)
+{
+    GivenSearch *search = data;
+
+    for (char **path = search->paths; *path; path++)
+        given_look(search, *path);
+    return TRUE;
+}
+
+AWAITS GPtrArray *image_find_given(char *const *paths, const HostUser *user, const char *memory_dir,
+                                   int64_t timeout_ms, GError **error)
+{
+    g_autoptr(Work) work = NULL;
+    GivenSearch *search;
+
+    if (!user->is_set)
+        return g_ptr_array_new();
+    search = g_new0(GivenSearch, 1);
+    search->paths = g_strdupv((char **)paths);
+    search->memory_dir = g_strdup(memory_dir);
+    search->uid = user->uid;
+    search->given = g_ptr_array_new_with_free_func(given_free);
+    work = work_new("the owners of images", given_work, search, given_search_free);
+    return work_run(work, timeout_ms, error) ? g_ptr_array_ref(search->given) : NULL;
 }
 
 AWAITS gboolean image_test_open(const char *path, gboolean for_writing, const HostUser *user,

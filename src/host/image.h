@@ -19,6 +19,17 @@ AWAITS gboolean image_give(const char *path, const HostUser *user, const char *m
 AWAITS gboolean image_give_back(const char *path, const HostUser *user, const char *memory_dir,
                                 GError **error);
 
+typedef struct {
+    char *path;
+    uid_t uid; /* the owner that it is to be returned to */
+    gid_t gid;
+} ImageGiven;
+
+/* Those of paths (ends with NULL) that were given to QEMU's user in this boot and not returned.  Of
+ * ImageGiven *; NULL: somewhere it took longer than timeout_ms. */
+AWAITS GPtrArray *image_find_given(char *const *paths, const HostUser *user, const char *memory_dir,
+                                   int64_t timeout_ms, GError **error);
+
 /* Really opens it as that user.  The error names the file, the user and the kernel's reason. */
 AWAITS gboolean image_test_open(const char *path, gboolean for_writing, const HostUser *user,
                                 GError **error);

@@ -48,7 +48,7 @@ static char *nonce_path(const char *real, const char *id)
     g_autofree char *base = g_path_get_basename(real);
     g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, base, -1);
 
-    return g_strdup_printf("%s/.ferry-%s-%.16s", dir, id, sum);
+    return g_strdup_printf("%s/" PROOF_PREFIX "%s-%.16s", dir, id, sum);
 }
 
 /* What the hardware says it is; NULL if it says nothing. */
@@ -146,7 +146,7 @@ static void remove_noted(const char *note)
 {
     g_autofree char *nonce = file_read(note, PATH_MAX, NULL, NULL);
 
-    if (nonce && *nonce == '/' && strstr(nonce, "/.ferry-") && unlink(nonce) < 0 && errno != ENOENT)
+    if (nonce && *nonce == '/' && strstr(nonce, "/" PROOF_PREFIX) && unlink(nonce) < 0 && errno != ENOENT)
         log_warning("cannot remove the proof '%s': %s, continuing: it is not needed any more", nonce, g_strerror(errno));
     unlink(note);
 }

@@ -10,6 +10,8 @@
 #include "loop/task.h"
 #include "phase/cookie.h"
 
+#define PROOF_PREFIX ".ferry-" /* of the new file's name */
+
 typedef enum {
     PROOF_SAME,
     PROOF_OTHER,   /* a file or device of that name, but not the same one */

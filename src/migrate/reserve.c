@@ -81,3 +81,15 @@ void reserve_drop(Migration *migration)
     if (reservations)
         g_hash_table_remove(reservations, migration);
 }
+
+void reserve_visit(void (*fn)(const Migration *migration, uint64_t bytes, void *data), void *data)
+{
+    GHashTableIter iter;
+    gpointer migration, bytes;
+
+    if (!reservations)
+        return;
+    g_hash_table_iter_init(&iter, reservations);
+    while (g_hash_table_iter_next(&iter, &migration, &bytes))
+        fn(migration, *(uint64_t *)bytes, data);
+}

@@ -10,5 +10,10 @@
 /* In run_dir/UUID: a guest whose start has not been taken charge of. */
 #define NOTE_STARTING "starting"
 
+/* In run_dir, with a number behind it: an emulator that is being asked. */
+#define NOTE_ASKING "asking-"
+
+/* Does the process that it speaks of still live? */
+gboolean note_is_true(const char *path);
 /* Kills the process that the note speaks of, unless it has gone, and removes the note. */
 void note_end(const char *path);

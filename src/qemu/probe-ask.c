@@ -16,7 +16,6 @@
 #define ASK_TIMEOUT_MS (20 * 1000)
 #define REAP_MS        2000
 #define COMPLAINT_MAX  4096
-#define NOTE_PREFIX    "asking-"
 
 typedef struct {
     const char *member; /* of the answers */
@@ -58,7 +57,7 @@ void probe_end_leftovers(const QemuEnv *env)
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
         g_autofree char *path = g_build_filename(env->run_dir, name, NULL);
 
-        if (g_str_has_prefix(name, NOTE_PREFIX))
+        if (g_str_has_prefix(name, NOTE_ASKING))
             note_end(path);
     }
 }
@@ -119,7 +118,7 @@ AWAITS static gboolean asking_begin(Asking *asking, const QemuEnv *env, const ch
     g_autofree char *home = g_strdup_printf("HOME=%s", env->run_dir);
     const char *const environment[] = {
         "LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", home, NULL};
-    asking->note = g_strdup_printf("%s/" NOTE_PREFIX "%u", env->run_dir, ++askings);
+    asking->note = g_strdup_printf("%s/" NOTE_ASKING "%u", env->run_dir, ++askings);
     ChildSpec spec = {.argv = argv,
                       .fds = &theirs,
                       .fd_count = 1,

@@ -280,6 +280,8 @@ AWAITS gboolean service_migration_check_end(Call *call, const void *args, void *
 /* migrate-list.c */
 AWAITS gboolean service_migration_list(Call *call, const FerryMigrationListArgs *args,
                                        FerryMigrationListRet *ret, GError **error);
+AWAITS gboolean service_doctor(Call *call, const FerryDoctorArgs *args, FerryDoctorRet *ret,
+                               GError **error);
 
 /* monitor.c */
 AWAITS gboolean service_qemu_domain_monitor_command(Call *call,

@@ -119,6 +119,7 @@ static const ServerRow rows[] = {
     SERVER_ROW(FERRY, MIGRATION_CHECK_END, service_migration_check_end, CALL_TASK, 0),
     /* migrate-list.c */
     SERVER_ROW(FERRY, MIGRATION_LIST, service_migration_list, CALL_TASK, 0),
+    SERVER_ROW(FERRY, DOCTOR, service_doctor, CALL_TASK, 0),
     /* monitor.c */
     SERVER_ROW(QEMU, DOMAIN_MONITOR_COMMAND, service_qemu_domain_monitor_command, CALL_TASK, 0),
     SERVER_ROW(QEMU, CONNECT_DOMAIN_MONITOR_EVENT_REGISTER, service_qemu_connect_domain_monitor_event_register, CALL_INLINE, 0),

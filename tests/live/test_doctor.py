@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What an operator sees: migrations listed and watched, whoever leads them, and what lies about that belongs to nobody."""
+import contextlib
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import signal
 import pytest
 from conftest import make_lab
 from lab.lab import end, wait_until
+from lab.moves import Guest
 
 SLOW = "set=4 touch=40 check=500"
 
@@ -32,6 +34,14 @@ def move(one, two, *words):
     return one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", *words, "qemu", two.tcp_uri], stdout=-1, stderr=-2, text=True)
 
 
+def wait_until_it_moves(host):
+    def is_moving():
+        job = host.ferry("domjobinfo", "qemu", check=False).stdout
+        return "Memory processed" in job and "Memory processed: 0.000 B" not in job
+
+    wait_until(is_moving, "memory is moving", 20)
+
+
 def watch(host, *words):
     return host.popen([host.lab.ferry, "-c", host.socket_uri, "migration", "watch", "qemu", *words], stdout=-1, stderr=-2, text=True)
 
@@ -41,7 +51,7 @@ def test_a_migration_is_watched_whose_client_has_died(lab, started):
     running = started(one, append=SLOW, memory_mib=64)
     assert listed(one) == []
     client = move(one, two, "--p2p", "--bandwidth", "8")
-    wait_until(lambda: one.ferry("domjobinfo", "qemu", check=False).stdout.count("Memory processed"), "memory is moving", 20)
+    wait_until_it_moves(one)
     (here,), (there,) = listed(one), listed(two)
     assert here["state"] == there["state"] == "active" and here["attempt"] == there["attempt"] and here["epoch"] == there["epoch"]
     assert (here["way"], here["other_host"], here["word"]) == ("to", two.name, "OFFERED")
@@ -67,7 +77,7 @@ def test_one_that_fails_says_why(lab, started):
     one, two = lab.hosts
     started(one, append=SLOW, memory_mib=64)
     client = move(one, two, "--p2p", "--bandwidth", "4")
-    wait_until(lambda: one.ferry("domjobinfo", "qemu", check=False).stdout.count("Memory processed"), "memory is moving", 20)
+    wait_until_it_moves(one)
     watcher = watch(one)
     one.ferry("domjobabort", "qemu")
     assert client.wait(20) == 1
@@ -83,6 +93,140 @@ def test_nothing_to_watch(lab):
     assert "no migration of 'nosuch' is known on this host" in done.stderr
 
 
+def doctor(host, *words):
+    """(exit status, findings)"""
+    done = host.ferry("doctor", "--json", *words, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, json.loads(done.stdout)["findings"]
+
+
+def assert_well(host):
+    """Soon: images are given back behind a guest's end."""
+    with contextlib.suppress(TimeoutError):
+        wait_until(lambda: doctor(host) == (0, []), "nothing is found", 5, every_s=0.05)
+    assert doctor(host) == (0, [])
+    assert f"{host.name} is well" in host.ferry("doctor").stdout
+
+
+def boot_time():
+    with open("/proc/stat") as stat:
+        return next(int(line.split()[1]) for line in stat if line.startswith("btime"))
+
+
+def old(path):
+    os.utime(path, (1, 1))
+    return path
+
+
+def test_a_host_is_well_before_and_after_a_migration(lab, started):
+    one, two = lab.hosts
+    started(one)
+    assert_well(one)
+    _, used = doctor(one, "--all")
+    assert {row["class"] for row in used} == {"used"} and any(row["what"].startswith("QEMU process") for row in used)
+    assert move(one, two, "--p2p").wait(30) == 0
+    wait_until(lambda: not one.qemus(), "the source's QEMU has gone", 10)
+    assert_well(one)
+    assert_well(two)
+
+
+def test_what_lies_about_is_found_and_its_command_removes_it(lab):
+    """One of each kind.  After the commands have been obeyed, nothing is left."""
+    one = lab.hosts[0]
+    state, run = one.folder / "var/lib/ferry", one.folder / "run/ferry"
+    stranger = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+    image = lab.shared / "it's an image.raw"
+    image.write_bytes(bytes(4096))
+    disk = f'<disk type="file"><driver name="qemu" type="raw"/><source file="{image}"/><target dev="vda" bus="virtio"/></disk>'
+    one.virsh("define", Guest(lab, name="idle", devices=disk).path())
+    os.chown(image, 64056, 64056)
+    for name, value in (("dac", "+0:+0"), ("ref_dac", "1"), ("timestamp_dac", str(boot_time()))):
+        os.setxattr(image, f"trusted.libvirt.security.{name}", value.encode())
+    nonce = image.with_name(".ferry-" + "0" * 32 + "-" + "1" * 16)
+    planted = {
+        "run folder": run / stranger,
+        "note": run / "asking-99",
+        "autostart marker": state / "domains/nobody.autostart",
+        "word of a migration": state / "migrations" / ("a" * 32 + ".owner"),
+        "record of a migration": state / "migrations" / ("b" * 32 + ".json.new"),
+        "proof beside an image": state / "nonces/c0ffee",
+    }
+    for what, path in planted.items():
+        if what == "run folder":
+            path.mkdir()
+            (path / "monitor.sock").touch()
+        else:
+            path.write_text(str(nonce) if what.startswith("proof") else "4194303 1")
+        old(path)
+    nonce.touch()
+    old(nonce)
+    status, findings = doctor(one)
+    assert status == 1
+    found = {row["what"]: row for row in findings}
+    assert set(found) == {*planted, "image"} and {row["class"] for row in findings} == {"leftover"}, findings
+    inside = {what: str(path).replace(str(one.folder), "") for what, path in planted.items()}
+    for what in set(planted) - {"proof beside an image"}:
+        assert found[what]["where"] == inside[what]
+    assert found["proof beside an image"]["where"] == str(nonce) and found["image"]["where"] == str(image)
+    for row in findings:
+        one.run(["sh", "-c", row["command"]])
+    assert_well(one)
+    assert os.stat(image).st_uid == 0
+    one.virsh("undefine", "idle")
+
+
+def test_a_qemu_without_a_registry_entry(lab, started):
+    """Its status was lost: nobody ends it, but it is named, and so are its tap and its folder."""
+    one = lab.hosts[0]
+    started(one)
+    one.kill_daemon()
+    (pid, _), = one.qemus()
+    folder, = (one.folder / "run/ferry").glob("*-*-*-*-*")
+    (folder / "status").write_text("{}")
+    one.restart_ferryd()
+    old(folder)
+    assert "qemu" not in one.virsh("list", "--all", "--name").stdout
+    status, findings = doctor(one)
+    assert status == 1 and {row["class"] for row in findings} == {"person"}
+    process, = (row for row in findings if row["what"].startswith("QEMU process"))
+    assert process["guest"] == "qemu" and "does not manage it" in process["cause"]
+    one.run(["sh", "-c", process["command"]])
+    wait_until(lambda: not one.qemus(), "it has gone", 10)
+    old(folder)
+    _, (left,) = doctor(one)
+    assert left["what"] == "run folder" and left["class"] == "leftover"
+    one.run(["sh", "-c", left["command"]])
+    assert_well(one)
+
+
+def test_records_of_a_newer_ferryd_are_not_guessed(lab, started):
+    """The guest waits for a person, or for the newer daemon; the record stays as it was."""
+    one, two = lab.hosts
+    running = started(one, append=SLOW, memory_mib=64)
+    client = move(one, two, "--p2p", "--bandwidth", "4")
+    wait_until_it_moves(one)
+    attempt = listed(one)[0]["attempt"]
+    path = one.folder / f"var/lib/ferry/migrations/{attempt}.json"
+    one.kill_daemon()
+    end(client, signal.SIGKILL)
+    journal, word = json.loads(path.read_text()), path.with_suffix(".owner").read_bytes()
+    path.write_text(json.dumps(dict(journal, promised="more")))
+    one.restart_ferryd()
+    assert f"migration {attempt} of domain 'qemu' is taken for GO" in one.log()
+    refused = one.virsh("suspend", "qemu", check=False)
+    assert refused.returncode == 1 and "may run on" in refused.stderr, refused.stderr
+    status, findings = doctor(one)
+    record, = (row for row in findings if row["what"] == "record of a migration")
+    assert record["class"] == "person" and "does not know its field 'promised'" in record["cause"]
+    assert path.with_suffix(".owner").read_bytes() == word
+    one.kill_daemon()
+    path.write_text(json.dumps(journal))
+    one.restart_ferryd()
+    running.ticks.wait(more=10)
+    one.ferry("migration", "watch", "qemu", "--timeout", "20", check=False)
+    assert doctor(one)[1] == []
+
+
 def asking(host):
     """Emulators that are being asked what they can do."""
     return [pid for pid, argv in host.qemus() if any(word.startswith("none,") for word in argv)]
@@ -90,6 +234,7 @@ def asking(host):
 
 def test_an_emulator_that_is_asked_dies_with_the_daemon(lab):
     one = lab.hosts[0]
+    assert_well(one)
     one.stop_daemon()
     for kept in (one.folder / "var/lib/ferry/emulators").iterdir():
         kept.unlink()
