@@ -10,8 +10,6 @@
 #include "wire/procedures.h"
 #include "wire/type.h"
 
-#define KEEPALIVE_INTERVAL_S 5
-#define KEEPALIVE_COUNT      5
 /* Good manners must not hold up a migration's end. */
 #define GOODBYE_MS 2000
 
@@ -176,14 +174,23 @@ AWAITS static gboolean check_auth(Peer *peer, GError **error)
                           peer->uri->text, ret.types[0]);
 }
 
+static int keepalive_interval_s = 5;
+static unsigned keepalive_count = 5;
+
+void peer_set_keepalive(int interval_s, unsigned count)
+{
+    keepalive_interval_s = interval_s;
+    keepalive_count = count;
+}
+
 AWAITS static gboolean start_keepalive(Peer *peer, GError **error)
 {
     gboolean is_supported = FALSE;
 
     if (!ask_feature(peer, FEATURE_KEEPALIVE, &is_supported, PEER_OPEN_MS, error))
         return FALSE;
-    if (is_supported)
-        carrier_start_keepalive(peer->carrier, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT);
+    if (is_supported && keepalive_interval_s > 0)
+        carrier_start_keepalive(peer->carrier, keepalive_interval_s, keepalive_count);
     return TRUE;
 }
 

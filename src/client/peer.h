@@ -17,9 +17,11 @@ typedef struct PeerStream PeerStream;
 /* ---- opening and closing ---- */
 
 /* Resolves, connects (addresses raced, each literal and name with a deadline), logs in and opens
- * the driver as stock clients do, with keepalive 5 s × 5.  A new reference; NULL with stock's
+ * the driver as stock clients do, with keepalive.  A new reference; NULL with stock's
  * sentence; each step has PEER_OPEN_MS. */
 #define PEER_OPEN_MS 30000
+/* Once at start-up; without it 5 s × 5, as stock.  interval_s below 1: never. */
+void peer_set_keepalive(int interval_s, unsigned count);
 AWAITS Peer *peer_open(const char *uri, GError **error);
 Peer *peer_ref(Peer *peer);
 /* The last one drops the connection without a word. */

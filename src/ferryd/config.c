@@ -108,7 +108,7 @@ static const ConfigRow rows[] = {
     NUMBER(total_unsent_mib, "512", 1, 1048576,
            "The same for all clients together."),
     NUMBER(keepalive_interval, "5", -1, 3600,
-           "Seconds of silence after which a peer is asked whether it still lives; -1: never."),
+           "Seconds of silence after which a peer, client or other daemon, is asked whether it still lives; -1: never."),
     NUMBER(keepalive_count, "5", 0, 1000,
            "Unanswered questions after which the connection is given up."),
 

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "client/peer.h"
 #include "domain/load.h"
 #include "domain/registry.h"
 #include "ferryd/config.h"
@@ -241,6 +242,7 @@ static gboolean init_rooms(Daemon *daemon, GError **error)
     if (!migrate_init(&daemon->migrate, error))
         return FALSE;
     service_init(&daemon->service);
+    peer_set_keepalive((int)config->keepalive_interval, (unsigned)config->keepalive_count);
     init_server(config);
     return TRUE;
 }
