@@ -5,7 +5,7 @@ PYTHON = /usr/bin/python3
 MESON_FLAGS ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all build demo check address-matrix many soak fuzz bench install clean deps
+.PHONY: all build demo check address-matrix faults many soak fuzz bench install clean deps
 .DEFAULT_GOAL := all
 
 all:
@@ -41,6 +41,12 @@ many:
 	@$(MAKE) build
 	@$(PYTHON) tests/many/run.py --build $(BUILD) $(MANY)
 
+# Every step and every row of the hand-over's tables, and everything that may happen there, by daemons that fail on order.
+# An interrupted run goes on where it was.  FAULTS="--again" and the like: see tests/faults/run.py.
+faults:
+	@scripts/install-deps --tests
+	@$(PYTHON) tests/faults/run.py $(FAULTS)
+
 # What takes long: every run of the hand-over's model that docs/handover.md states, then its mutants in full.  Goes on where it was.
 soak:
 	@test -d $(BUILD) || mkdir $(BUILD)
@@ -62,4 +68,4 @@ install:
 	@ninja -C $(BUILD) install
 
 clean:
-	rm -rf $(BUILD) build-asan build-tsan build-fuzz
+	rm -rf $(BUILD) build-asan build-tsan build-fuzz build-faults

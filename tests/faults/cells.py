@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The cells of `make faults`: at which point of which course what goes wrong, which cells cannot differ, and how each may end.
+
+Pure.  A point is a step of a step table or a row of the owner's tables, as `ferryd --list-steps` prints it.  A course is what
+leads there: an ordinary migration, or one to which something has happened already; which points a course passes is seen
+once for each build (the survey).  So a row that is added to a table is tried as soon as some course leads to it.
+"""
+from dataclasses import dataclass
+
+MODES = {
+    "virsh": "direct, virsh leads",
+    "ferry": "direct, ferry leads",
+    "p2p": "peer-to-peer",
+    "tunnelled": "peer-to-peer, tunnelled",
+}
+NOT_THERE_YET = {"postcopy": "postcopy", "storage": "with storage"}
+
+FAULTS = {
+    "fail": "the step fails, or the row's word cannot be written",
+    "kill-this": "this daemon is killed",
+    "kill-other": "the other daemon is killed",
+    "kill-source": "the source's QEMU is killed",
+    "kill-destination": "the destination's QEMU is killed",
+    "stop": "this daemon is stopped for longer than a connection lives, then goes on",
+    "cut": "the link falls silent for good",
+    "blink": "the link breaks with all its connections, and is back in a moment",
+    "return-path": "the way back is cut once the destination has loaded",
+    "lane": "the lane is not read in the last phase; the user gives up",
+    "client": "the client is killed",
+    "ctrl-c": "the user gives up",
+    "disk-full": "the disk with the state is full",
+    "lock": "an image's lock is held by another for a while",
+    "replay": "messages of an older attempt come once more",
+    "reboot-this": "this host loses its power and starts again",
+    "reboot-other": "the other host does",
+}
+SELF = ("fail", "kill-this")            # the daemon does it to itself, at the very point
+ONCE = ("return-path", "lane")          # belong to a moment of the stream, not to a point
+
+# What leads to rows that an ordinary migration does not pass: one strike before.
+COURSES = {
+    "plain": None,
+    "abort": ("perform/memory", "before", "ctrl-c"),
+    "abort-loaded": ("perform/go", "before", "ctrl-c"),
+    "source-restarts": ("perform/connect", "before", "kill-this"),
+    "source-restarts-loaded": ("source/OFFERED.S-go", "before", "kill-this"),
+    "source-restarts-go": ("source/OFFERED.S-go", "after", "kill-this"),
+    "destination-restarts": ("perform/connect", "before", "kill-other"),
+    "destination-restarts-loaded": ("destination/PREPARED.D-take", "before", "kill-this"),
+    "destination-restarts-taken": ("destination/PREPARED.D-take", "after", "kill-this"),
+    "guest-dies-there": ("perform/start", "before", "kill-destination"),
+    "guest-dies-there-loaded": ("destination/PREPARED.D-take", "before", "kill-destination"),
+    "guest-dies-there-taken": ("destination/PREPARED.D-take.actions", "before", "kill-destination"),
+    "guest-dies-here": ("perform/start", "before", "kill-source"),
+    "guest-dies-here-loaded": ("perform/go", "before", "kill-source"),
+    "guest-dies-here-go": ("source/OFFERED.S-go", "after", "kill-source"),
+    "link-blinks-go": ("source/OFFERED.S-go", "after", "blink"),
+    "link-blinks-taken": ("destination/TAKEN.D-define", "after", "blink"),
+    "source-reboots": ("perform/go", "before", "reboot-this"),
+    "source-reboots-go": ("source/OFFERED.S-go", "after", "reboot-this"),
+    "destination-reboots": ("perform/go", "before", "reboot-other"),
+    "destination-reboots-loaded": ("destination/PREPARED.D-take", "before", "reboot-this"),
+    "destination-reboots-taken": ("destination/PREPARED.D-take", "after", "reboot-this"),
+    "locked": ("destination/PREPARED.D-take", "before", "lock"),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    mode: str
+    course: str
+    point: str
+    place: str      # before or after
+    fault: str
+
+    @property
+    def id(self):
+        return f"{self.mode}:{self.course}:{self.point}:{self.place}:{self.fault}"
+
+    @property
+    def strikes(self):
+        """[(point, place, fault)] in the order in which they come."""
+        first = COURSES[self.course]
+        return ([first] if first else []) + [(self.point, self.place, self.fault)]
+
+
+def parse(text):
+    return Cell(*text.split(":"))
+
+
+def is_row(point):
+    return point.startswith(("source/", "destination/"))
+
+
+def is_at_source(point):
+    return point.startswith(("source/", "begin/", "perform/"))
+
+
+def places(point, points):
+    """After a step comes the next step's before, after a row's word the before of its actions: only the last has an after."""
+    if is_row(point):
+        return ("before",) if f"{point}.actions" in points else ("before", "after")
+    phase = point.split("/")[0]
+    own = [other for other in points if other.startswith(f"{phase}/")]
+    return ("before", "after") if own and own[-1] == point else ("before",)
+
+
+def courses_of(mode):
+    return [Cell(mode, "plain", *strike) for strike in COURSES.values() if strike]
+
+
+def all_cells(points, survey):
+    """points: what the daemon lists; survey: {mode: {course: [points passed]}}.  Each row is tried on the first course that
+    leads to it, each step on the ordinary one."""
+    cells = []
+    for mode in MODES:
+        seen = set()
+        for course in COURSES:
+            passed = [point for point in survey.get(mode, {}).get(course, ()) if point in points and point not in seen]
+            seen.update(passed)
+            for point in passed:
+                if course != "plain" and not is_row(point):
+                    continue
+                cells += [Cell(mode, course, point, place, fault) for place in places(point, points) for fault in FAULTS]
+    return cells
+
+
+def unreached(points, survey):
+    passed = {point for courses in survey.values() for own in courses.values() for point in own}
+    return [point for point in points if point not in passed]
+
+
+# ---- merging: a rule says what stands for the cell, or None; "" if nothing would happen ----
+
+LOADED, GIVEN = "perform/go", "destination/PREPARED.D-take"
+
+
+def merge_self(cell, points):
+    if cell.fault == "fail" and (cell.point.endswith(".actions") or not is_row(cell.point) and cell.place == "after"):
+        return ""
+    return None
+
+
+def merge_once(cell, points):
+    if cell.fault not in ONCE:
+        return None
+    if cell.mode == "tunnelled" and cell.fault == "return-path":
+        return ""
+    wanted = Cell(cell.mode, "plain", "perform/start", "before", cell.fault)
+    return None if cell == wanted else wanted
+
+
+def merge_nobody_yet(cell, points):
+    if cell.course == "plain" and cell.point.startswith("begin/") and (cell.point, cell.place) != ("begin/record", "after") and \
+            cell.fault in ("kill-other", "cut", "blink", "reboot-other", "replay", "lock"):
+        return Cell(cell.mode, cell.course, "begin/record", "after", cell.fault)
+    return None
+
+
+def merge_no_qemu(cell, points):
+    if cell.course == "plain" and cell.fault == "kill-destination" and \
+            (cell.point.startswith(("begin/", "prepare/")) or cell.point == "arrive/guest"):
+        return ""
+    return None
+
+
+def merge_source_qemu(cell, points):
+    if cell.course == "plain" and cell.fault == "kill-source" and cell.point.startswith(("begin/", "prepare/", "arrive/")) and \
+            cell.point not in ("begin/job", "prepare/job", "arrive/capabilities"):
+        return Cell(cell.mode, cell.course, {"begin": "begin/job", "prepare": "prepare/job", "arrive": "arrive/capabilities"}
+                    [cell.point.split("/")[0]], "before", cell.fault)
+    return None
+
+
+def merge_lock(cell, points):
+    if cell.fault == "lock" and cell.course == "plain" and cell.point != GIVEN:
+        return Cell(cell.mode, "plain", GIVEN, "before", "lock")
+    return None
+
+
+def merge_disk(cell, points):
+    """Where nothing is written but the journal of steps, which nobody relies on."""
+    if cell.fault == "disk-full" and cell.course == "plain" and not is_row(cell.point) and \
+            cell.point not in ("begin/job", "begin/record", "prepare/check", "prepare/record", "perform/go"):
+        return Cell(cell.mode, "plain", "perform/go" if cell.point.startswith("perform/") else "begin/job" if
+                    cell.point.startswith("begin/") else "prepare/check", "before", cell.fault)
+    return None
+
+
+def merge_replay(cell, points):
+    if cell.fault == "replay" and not is_row(cell.point) and cell.course == "plain" and \
+            (cell.point, cell.place) not in (("begin/record", "after"), ("perform/start", "before"), ("perform/go", "before")):
+        return Cell(cell.mode, "plain", "perform/start", "before", "replay")
+    return None
+
+
+def merge_client(cell, points):
+    if cell.mode == "ferry" and cell.fault in ("stop", "lane", "return-path", "disk-full", "lock", "replay", "reboot-this", "reboot-other",
+                                               "kill-source", "kill-destination"):
+        return Cell("virsh", *cell.id.split(":")[1:])
+    return None
+
+
+def merge_ferry_cut(cell, points):
+    if cell.mode == "ferry" and cell.fault == "cut" and (cell.course, cell.point) != ("plain", "source/OFFERED.S-go"):
+        return Cell("virsh", *cell.id.split(":")[1:])
+    return None
+
+
+def merge_tunnelled(cell, points):
+    if cell.mode == "tunnelled" and cell.course == "plain" and cell.point.startswith("begin/"):
+        return Cell("p2p", *cell.id.split(":")[1:])
+    return None
+
+
+def merge_second(cell, points):
+    """On a course that is not the ordinary one, a second fault comes before or after each row in one way to lead it."""
+    if cell.course != "plain" and cell.mode in ("ferry", "tunnelled"):
+        return Cell("virsh" if cell.mode == "ferry" else "p2p", *cell.id.split(":")[1:])
+    return None
+
+
+def merge_second_faults(cell, points):
+    if cell.course != "plain" and cell.fault in ("replay", "lock", "client", "ctrl-c", "stop"):
+        return ""
+    return None
+
+
+RULES = (
+    (merge_self, "The actions of a row cannot fail by order, and a step's failure is the same before and after: nothing is tried."),
+    (merge_once, "The way back and the last phase are moments of the stream, not points: one cell in each mode; a tunnel has no way back."),
+    (merge_nobody_yet, "Before Prepare is sent there is no other side: all of Begin is tried at its end."),
+    (merge_no_qemu, "Before the destination's QEMU is there it cannot be killed."),
+    (merge_source_qemu, "Until memory moves the source's QEMU only runs: its death is tried once in Begin, once while the destination "
+                        "prepares, once while its QEMU starts."),
+    (merge_lock, "A lock counts at `cont`: it is taken just before the destination's."),
+    (merge_disk, "Steps write nothing that anybody relies on but a record's first word and what is preallocated with it: a full disk is "
+                 "tried at the begin of each phase, at both records and before GO."),
+    (merge_replay, "A step does not listen: an older attempt's words come after Begin, before the memory, before GO and at each row."),
+    (merge_client, "Between the same two daemons a client that only waits is a client: what befalls hosts, QEMUs and disks is tried with virsh."),
+    (merge_ferry_cut, "ferry's patience with a silent link is half a minute, not to be configured: one cell, just after GO."),
+    (merge_tunnelled, "Begin does not know yet how the memory will travel: tunnelled is tried as peer-to-peer."),
+    (merge_second, "A second fault meets the daemons between themselves: it is tried with virsh and peer-to-peer."),
+    (merge_second_faults, "As a second fault only what ends something: a client, a lock, an old message, a pause meet the rows of the ordinary course."),
+)
+
+
+def merge(cell, points):
+    """The cell that is run in its place (itself, if it is run); None: nothing is run."""
+    while True:
+        other = next((found for found in (rule(cell, points) for rule, _ in RULES) if found is not None), None)
+        if other is None:
+            return cell
+        if other == "":
+            return None
+        cell = other
+
+
+def cells_to_run(points, survey):
+    """Also what stands for a cell of another mode whose own course did not lead there."""
+    return [cell for cell in dict.fromkeys(merge(cell, points) for cell in all_cells(points, survey)) if cell]
+
+
+# ---- how it may end ----
+
+OURS, STOPPED, GO, TAKEN, THEIRS = range(5)
+
+
+def stage(point, place):
+    """How far an ordinary migration is there: OURS: the memory is not there; STOPPED: it is, GO is not written; GO; TAKEN is written,
+    it does not run yet; THEIRS: it runs there."""
+    base, is_action = point.removesuffix(".actions"), point.endswith(".actions")
+    is_late = is_action or place == "after"
+    if base == "perform/go":
+        return STOPPED
+    if base == "source/OFFERED.S-go":
+        return GO if is_late else STOPPED
+    if base.startswith("destination/PREPARED.D-take"):
+        return GO if not is_late else THEIRS if is_action and place == "after" else TAKEN
+    if base.startswith("destination/TAKEN.D-cont"):
+        return THEIRS if is_action and place == "after" else TAKEN
+    if base.startswith(("destination/TAKEN", "source/GO", "source/GONE")):
+        return THEIRS
+    return OURS
+
+
+def window(cell):
+    """Why the guest may be shut off (crashed) after it all; "": it may not."""
+    at = stage(cell.point, cell.place)
+    hits_source = cell.fault == "kill-source" or cell.fault in ("reboot-this", "reboot-other") and \
+        (cell.fault == "reboot-this") == is_at_source(cell.point)
+    hits_destination = cell.fault == "kill-destination" or cell.fault in ("reboot-this", "reboot-other") and \
+        (cell.fault == "reboot-this") != is_at_source(cell.point)
+    is_reboot = cell.fault.startswith("reboot")
+    if cell.course != "plain" and (hits_source or hits_destination):
+        return "a second fault takes one image after something has happened to the other side (W1 to W3, or its own QEMU)"
+    if cell.course != "plain":
+        first = Cell(cell.mode, "plain", *COURSES[cell.course])
+        return window(first)
+    if hits_source and at == OURS:
+        return "the only image was the source's"
+    if hits_source and is_reboot and (at == STOPPED or at == GO and is_at_source(cell.point)):
+        return "W2: the source's host loses power after the end of the stream, before GO is durable"
+    if hits_destination and (at == TAKEN or is_reboot and at == GO):
+        return "W1: it may have run there"
+    if hits_destination and at == THEIRS:
+        return "it ran there"
+    return ""
+
+
+# ---- the sample for the gate: cells that are right, one by one ----
+
+SAMPLE = ()

@@ -1,0 +1,597 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Plays one cell between two daemons and says, from outside, how it ended."""
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+from faults import cells
+from faults.places import BLINK_S, CONNECTION_S, LOCK_S, PORTS, Place, end, held, strike
+from lab.lab import wait_until
+from lab.moves import Guest
+
+CLIENT_S = 30           # ferry's own patience with a silent link is 35 s
+FERRY_CUT_S = 60
+REACH_S = 6
+NOTICE_S = 0.05         # until a daemon has noticed that somebody has died
+ABORT = "domain_abort_job"
+SETTLE_S = 12
+PERSON_S = 3            # after which "outcome unknown" is a question to a person
+ABORT_S = 10
+REPLAY_S = 0.3          # a call that waits for what stands still
+SETTLE_TICKS = 3
+HARMED = r"ticks (missing|doubled|out of order)|: ERROR page"      # see tests/conftest.py
+WAITS = r"outcome (unknown|not yet known)|waiting for its answer|granted to"
+PASSED = re.compile(r"fault point (\S+)")
+WAYS = {"virsh": [], "ferry": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"]}
+
+
+@dataclass
+class Result:
+    cell: str
+    outcome: str = ""       # stayed, moved, crashed, explained; missed, waits, harmed
+    is_right: bool = False
+    complaint: str = ""
+    output: str = ""
+    status: int = 0
+    wall_s: float = 0.0
+    settled_s: float = 0.0
+    again: bool = False
+
+    def as_row(self):
+        return asdict(self)
+
+
+class Harm(Exception):
+    """Not exactly one whole guest, or something is left."""
+
+
+class Waits(Harm):
+    """The guest waits for a person."""
+
+
+class Missed(Exception):
+    """The course did not come to the point."""
+
+
+class Witness:
+    """One guest, and what can be seen of it from outside."""
+
+    def __init__(self, place, name, memory_mib=24, append="set=4 dirty=200", devices=""):
+        self.place = place
+        self.guest = Guest(place, name=name, memory_mib=memory_mib, append=append, devices=devices)
+        self.ticks = self.guest.ticks(place.hosts).__enter__()
+        self.here = self.source = place.hosts[0]
+
+    def close(self):
+        self.ticks.__exit__(None, None, None)
+
+    def begin(self):
+        self.here.virsh("define", self.guest.path())
+        self.here.virsh("start", self.guest.name)
+        self.ticks.wait(self.here.name, more=SETTLE_TICKS)
+
+    def qemus(self, host):
+        return [pid for pid, words in host.qemus() if any(word.startswith(f"guest={self.guest.name},") for word in words)]
+
+    def wait_for_one(self, since, may_crash, patience_s=SETTLE_S):
+        began = time.monotonic()
+        while True:
+            outcome, complaint = self.look(since, may_crash)
+            if outcome:
+                return outcome
+            waited = time.monotonic() - began
+            if waited > patience_s or waited > PERSON_S and self._asks_a_person():
+                break
+            time.sleep(0.05)
+        told = self.explanations()
+        if any(told.values()):
+            raise Waits(f"{complaint}; " + "; ".join(f"{host.name}: {text}" for host, text in told.items() if text))
+        raise Harm(complaint)
+
+    def look(self, since, may_crash):
+        """(outcome, "") if all is as it must be, else ("", what is not)."""
+        qemus = {host: self.qemus(host) for host in self.place.hosts}
+        alive = [host for host, found in qemus.items() if found]
+        if sum(len(found) for found in qemus.values()) > 1:
+            return "", f"QEMUs: {', '.join(f'{len(found)} on {host.name}' for host, found in qemus.items())}"
+        if not alive:
+            return self._look_for_crashed(may_crash)
+        here = alive[0]
+        there = self.place.other(here)
+        try:
+            self.ticks.wait(here.name, more=SETTLE_TICKS, timeout_s=0.5)
+        except TimeoutError:
+            return "", f"one QEMU, on {here.name}, and the guest does not tick"
+        return self._look_closer(here, there, since, may_crash)
+
+    def _look_closer(self, here, there, since, may_crash):
+        text = here.virsh("dominfo", self.guest.name, check=False).stdout
+        state, persistent = (re.search(rf"^{word}: +(.*)$", text, re.M) for word in ("State", "Persistent"))
+        if not state or state.group(1) != "running":
+            return "", f"{here.name} shows the guest as '{state.group(1) if state else 'unknown'}' while it runs"
+        if not persistent or persistent.group(1) != "yes":
+            return "", f"{here.name} has the guest, but not its definition"
+        listed = there.virsh("list", "--all", "--name", check=False)
+        if listed.returncode or self.guest.name in listed.stdout.split():
+            return "", f"{there.name} still shows it: {there.virsh('domstate', '--reason', self.guest.name, check=False).stdout.strip()}"
+        if any(host.listening(*PORTS) for host in self.place.hosts):
+            return "", "a port still listens"
+        left = self._left(there)
+        if left:
+            return "", f"{there.name} keeps {', '.join(left[:3])}"
+        is_new = any(line.startswith("guest ") for at, _, line in self.ticks.lines if at > self.ticks.ticks[since].at)
+        if is_new and not may_crash:
+            return "", f"the guest was started anew on {here.name}"
+        if not is_new:
+            verdict = self.ticks.verdict(since)
+            if not verdict.is_sound:
+                raise Harm(verdict.complaint())
+        self.here = here
+        return "anew" if is_new else "stayed" if here is self.source else "moved", ""
+
+    def _look_for_crashed(self, may_crash):
+        states = {host: host.virsh("domstate", "--reason", self.guest.name, check=False).stdout.strip() for host in self.place.hosts}
+        shown = "; ".join(f"{host.name}: {state or 'not known'}" for host, state in states.items())
+        if not may_crash:
+            return "", f"no QEMU is left; {shown}"
+        holders = [host for host, state in states.items() if state]
+        if len(holders) != 1 or states[holders[0]] != "shut off (crashed)":
+            return "", f"no QEMU is left, and it is not crashed on exactly one side; {shown}"
+        there = self.place.other(holders[0])
+        if self._left(there) or any(host.listening(*PORTS) for host in self.place.hosts):
+            return "", "no QEMU is left, but files or ports are"
+        self.here = holders[0]
+        return "crashed", ""
+
+    def _left(self, host):
+        """Files of this guest; with one guest in the place, any that were not there before it."""
+        left = self.place.files(host) - self.place.baseline[host]
+        mine = [path for path in left if len(self.place.witnesses) == 1 or self.guest.name in path or self.guest.uuid in path]
+        return sorted(os.path.relpath(path, host.folder) for path in mine)
+
+    def _asks_a_person(self):
+        return any("outcome unknown" in text for text in self.explanations().values())
+
+    def explanations(self):
+        """What each host's daemon says of a guest that waits, by state and by a refused verb; "" where it does not wait."""
+        told = {}
+        for host in self.place.hosts:
+            reason = host.ferry("domstate", "--reason", self.guest.name, check=False)
+            match = re.search(f".*({WAITS}).*", reason.stdout + reason.stderr)
+            told[host] = match.group(0).strip() if match else ""
+        return told
+
+    def check_explained(self, host, text):
+        refused = host.virsh("resume", self.guest.name, check=False)
+        if not refused.returncode or not re.search(WAITS, refused.stderr):
+            raise Harm(f"{host.name} waits ({text}), but `resume` says: {refused.stdout}{refused.stderr}")
+        listed = host.ferry("migration", "list", check=False)
+        if self.guest.name not in listed.stdout:
+            raise Harm(f"{host.name} waits ({text}), but `migration list` says: {listed.stdout}{listed.stderr}")
+
+    def resolve(self, told, destination):
+        """As a person who has looked on both hosts."""
+        runs = {host: bool(self.qemus(host)) and host.virsh("domstate", self.guest.name, check=False).stdout.strip() == "running"
+                for host in self.place.hosts}
+        if runs[destination] or runs[self.source]:
+            winner = destination if runs[destination] else self.source
+        else:
+            winner = self.source if self.qemus(self.source) else destination
+        for host in (self.place.other(winner), winner):     # the one that gives up first
+            if told[host] and not runs[host]:
+                word = "--here" if host is winner else "--there"
+                done = host.ferry("migration", "resolve", self.guest.name, word, "--confirm", self.place.other(host).name, check=False)
+                if done.returncode:
+                    raise Harm(f"{host.name}: resolve {word}: {done.stderr.strip()}")
+
+
+class Court:
+    """A place with its guest, used for one cell after the other; source and destination swap as the guest moves."""
+
+    def __init__(self, build, **more):
+        self.build, self.more = build, more
+        self.place = self.witness = None
+
+    guest = property(lambda self: self.witness.guest)
+    ticks = property(lambda self: self.witness.ticks)
+    here = property(lambda self: self.witness.here)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.leave()
+
+    def leave(self):
+        if self.witness:
+            self.witness.close()
+        if self.place:
+            with contextlib.suppress(AssertionError):
+                self.place.close()
+        self.place = self.witness = None
+
+    def enter(self):
+        if self.place:
+            return
+        place = Place(self.build, **self.more)
+        place.__enter__()
+        try:
+            image = place.shared / "disk.raw"
+            image.write_bytes(b"\0" * (1 << 20))
+            image.chmod(0o666)
+            self.image = image
+            self.witness = Witness(place, "qemu", devices=(
+                f"<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/><source file='{image}'/>"
+                "<target dev='vda' bus='virtio'/></disk>"))
+            place.witnesses.append(self.witness)
+            self.witness.begin()
+            self.place = place
+            self._migrate_by_hand()
+        except BaseException:
+            self.leave()
+            place.close()
+            raise
+
+    # ---- playing ----
+
+    def try_cell(self, cell):
+        result = self._try_once(cell)
+        if result.outcome == "harmed" and re.search(HARMED, result.complaint):
+            first, result = result, self._try_once(cell)
+            result.again = True
+            if result.outcome == "harmed":
+                result.complaint += f"; and at the first try: {first.complaint}"
+        return result
+
+    def _try_once(self, cell):
+        result = Result(cell.id)
+        began = time.monotonic()
+        try:
+            self.enter()
+            self._play(cell, result)
+        except Missed as problem:
+            result.outcome, result.complaint = "missed", str(problem)
+        except Waits as problem:
+            result.outcome, result.complaint = "waits", str(problem)
+        except (Harm, TimeoutError, RuntimeError, subprocess.TimeoutExpired) as problem:
+            result.outcome, result.complaint = "harmed", str(problem)
+        result.wall_s = round(time.monotonic() - began, 2)
+        result.is_right = not result.complaint
+        if result.complaint:
+            self._add_logs(result)
+            self.leave()
+        return result
+
+    def argv(self, mode, source, destination):
+        words = ["migrate", "--live", "--persistent", "--undefinesource", *WAYS[mode], self.guest.name, destination.tcp_uri]
+        if mode == "ferry":
+            return [self.place.ferry, "-c", source.socket_uri, *words]
+        return ["virsh", "-k", "1", "-K", "2", "-c", source.socket_uri, *words]
+
+    def _play(self, cell, result):
+        source, destination = self.source, self.destination = self.here, self.place.other(self.here)
+        self.witness.source = source
+        self.cut_for_good, self.helpers, self.pending = None, contextlib.ExitStack(), {}
+        self.mode = cell.mode
+        self.offsets = {host: self._log_size(host) for host in self.place.hosts}
+        reboots = any(fault.startswith("reboot") for _, _, fault in cell.strikes)
+        if reboots:
+            source.virsh("autostart", self.guest.name)
+        for point, place, fault in cell.strikes:
+            host = source if cells.is_at_source(point) else destination
+            word = {"fail": "fail", "kill-this": "kill"}.get(fault, "stall") + ("-after" if place == "after" else "")
+            self.pending[self.place.order(host, point, word)] = (host, point, word)
+        since = self.ticks.mark()
+        self.client = source.popen(self.argv(cell.mode, source, destination), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            for path, (point, place, fault) in zip(list(self.pending), cell.strikes):
+                host = self.pending[path][0]
+                self._reach(host, path, point)
+                self._strike(host, path, fault)
+            limit_s = FERRY_CUT_S if (cell.mode, cell.fault) == ("ferry", "cut") else CLIENT_S
+            try:
+                result.output, _ = self.client.communicate(timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                raise Harm(f"the client still waits after {limit_s} s") from None
+            result.status = self.client.returncode
+        finally:
+            if self.client.poll() is None:
+                strike(self.client, signal.SIGKILL)
+                self.client.wait(5)
+            with contextlib.suppress(ValueError):
+                self.client.stdout.close()
+            self.helpers.close()
+        self._restore()
+        began = time.monotonic()
+        result.outcome = self._settle(cell, since)
+        result.settled_s = round(time.monotonic() - began, 2)
+        if cell.fault == "replay" and cell.course == "plain" and result.outcome != "moved":
+            raise Harm(f"an older attempt's message has ended this one: {result.output.strip()}")
+        for host in self.place.hosts:
+            self.place.no_orders(host)
+        if reboots:
+            self.here.virsh("autostart", "--disable", self.guest.name, check=False)
+        self._move_on()
+
+    def _reach(self, host, path, point):
+        hit = path.with_name(path.name + ".hit")
+        deadline = time.monotonic() + REACH_S
+        ended = None
+        while not hit.exists():
+            now = time.monotonic()
+            if self.client.poll() is not None:
+                ended = ended or now
+            if now > deadline or ended and now > ended + REACH_S / 2:
+                raise Missed(f"'{point}' was not reached on {host.name}")
+            time.sleep(0.005)
+
+    def _release(self, path):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + ".hit").unlink()
+
+    def _strike(self, host, path, fault):
+        place, other = self.place, self.place.other(host)
+        if fault == "kill-this":
+            wait_until(lambda: not host.daemon_pid("ferryd"), f"the end of the daemon on {host.name}", 5)
+            place.restart(host)
+        elif fault == "kill-other":
+            other.kill_daemon()
+            self._release(path)
+            place.restart(other)
+        elif fault in ("kill-source", "kill-destination"):
+            self._kill_qemu(self.source if fault == "kill-source" else self.destination)
+        elif fault == "stop":
+            pid = host.daemon_pid("ferryd")
+            os.kill(pid, signal.SIGSTOP)
+            self._release(path)
+            time.sleep(CONNECTION_S)
+            os.kill(pid, signal.SIGCONT)
+            os.kill(host.daemons["ferryd"].pid, signal.SIGCONT)     # nsenter stops with its child
+        elif fault == "cut":
+            place.cut(self.destination)
+            self.cut_for_good = self.destination
+        elif fault == "blink":
+            place.blink(self.destination)
+            self._release(path)
+            time.sleep(BLINK_S)
+            place.mend(self.destination)
+        elif fault == "return-path":
+            self._cut_the_way_back(path)
+        elif fault == "lane":
+            self._stop_reading(path)
+        elif fault in ("client", "ctrl-c"):
+            self._end_client(fault)
+        elif fault == "disk-full":
+            place.fill(host)
+        elif fault == "lock":
+            self.helpers.enter_context(held(self.image))
+            self._release(path)
+            time.sleep(LOCK_S)
+            self.helpers.close()
+        elif fault == "replay":
+            self._replay()
+        elif fault in ("reboot-this", "reboot-other"):
+            self._reboot(host if fault == "reboot-this" else other, path)
+        self._release(path)
+
+    def _end_client(self, fault):
+        if fault == "client":
+            strike(self.client, signal.SIGKILL)
+            time.sleep(NOTICE_S)
+            return
+        self._give_up()
+
+    def _give_up(self):
+        """Ctrl-C.  Without a terminal virsh does not read it: what it would send is sent beside it."""
+        before = self._log_size(self.source)
+        if self.mode == "ferry":
+            strike(self.client, signal.SIGINT)
+        else:
+            process = self.source.popen(["virsh", "-c", self.source.socket_uri, "domjobabort", self.guest.name],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.helpers.callback(end, process, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            wait_until(lambda: self.client.poll() is not None or ABORT in self._log(self.source, before), "the abort", 1.5)
+
+    def _kill_qemu(self, host):
+        for pid, _ in host.qemus():
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(NOTICE_S)
+
+    def _reboot(self, host, path):
+        self.place.power_off(host)
+        self._release(path)
+        orders = [(point, word) for order, (own, point, word) in self.pending.items()
+                  if own is host and order is not path and not order.with_name(order.name + ".hit").exists() and order.exists()]
+        self.place.power_on(host, orders)
+
+    def _cut_the_way_back(self, path):
+        """Nothing that the destination says on the migration's ports arrives, until it has loaded; then they break."""
+        source, destination = self.source, self.destination
+        source.nft('add table inet way\nadd chain inet way in { type filter hook input priority 0; }\n'
+                   f'add rule inet way in ip saddr {destination.address} tcp sport {PORTS[0]}-{PORTS[1]} tcp flags & psh != 0 drop\n')
+        before = self._log_size(destination)
+        self._release(path)
+        wait_until(lambda: re.search(r'"MIGRATION".*"status": ?"completed"', self._log(destination, before)), "the loaded guest", 10)
+        ports = destination.listening(*PORTS) or [PORTS[0]]
+        self.place.reset_connections(*ports)
+        self.place.mend(source)
+
+    def _stop_reading(self, path):
+        """Almost everything is sent in the last phase, and more than fits into buffers."""
+        pid = self.destination.qemus()[0][0]
+        before = self._log_size(self.source)
+        self._set_downtime(self.source, 600000)
+        self.source.virsh("migrate-setspeed", self.guest.name, "1")
+        os.kill(pid, signal.SIGSTOP)
+        self._release(path)
+        wait_until(lambda: '"STOP"' in self._log(self.source, before), "the last phase", 10)
+        time.sleep(NOTICE_S)
+        self._give_up()
+        try:
+            self.client.wait(ABORT_S)
+        except subprocess.TimeoutExpired:
+            raise Harm(f"the user has given up {ABORT_S} s ago, and the client still waits for a lane that is not read") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(RuntimeError):     # it has gone, or has a QEMU of its own elsewhere
+            self._set_downtime(self.source, 300)
+            self.source.virsh("migrate-setspeed", self.guest.name, "0")
+
+    def _set_downtime(self, host, milliseconds):
+        host.virsh("qemu-monitor-command", self.guest.name, "--hmp", f"migrate_set_parameter downtime-limit {milliseconds}")
+
+    def _migrate_by_hand(self):
+        """The attempt whose messages come once more later on."""
+        sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "live")]
+        from test_owner import LIVE, PERSIST, UNDEFINE, Leader
+
+        old = Leader(self.place, self.guest.name, LIVE | PERSIST | UNDEFINE)
+        old.cookies = []
+        for phase in (old.begin, old.prepare, old.perform, old.finish, old.confirm):
+            phase()
+            old.cookies.append(old.cookie)
+        old.vanish()
+        self.old, self.witness.here = old, self.place.hosts[1]
+        self.ticks.wait(self.here.name, more=SETTLE_TICKS)
+
+    def _replay(self):
+        """Whatever the old leader said, to both hosts, by somebody who has listened."""
+        from test_owner import Failed, wire
+
+        for host in self.place.hosts:
+            for phase, number, words in (("prepare", 0, {}), ("finish", 2, {"cancelled": 0}), ("finish", 2, {"cancelled": 1}),
+                                         ("confirm", 3, {"cancelled": 0}), ("confirm", 3, {"cancelled": 1})):
+                with contextlib.suppress(OSError, Failed, wire.Closed), \
+                        wire.Wire(path=host.folder / "run/ferry/ferry-sock", timeout_s=REPLAY_S) as self.old.one:
+                    self.old.two = self.old.one
+                    self.old.cookie = self.old.cookies[number]
+                    getattr(self.old, phase)(**words)
+
+    def _restore(self):
+        """Daemons are started again by whoever watches over them; whatever stood in the way has gone."""
+        for host in self.place.hosts:
+            for path, (own, _, _) in self.pending.items():
+                if own is host:
+                    self._release(path)
+            self.place.empty(host)
+            self.place.restart(host)
+            if host is not self.cut_for_good:
+                self.place.mend(host)
+
+    # ---- judging ----
+
+    def _settle(self, cell, since):
+        if self.cut_for_good:
+            return self._settle_without_link(cell, since)
+        return self.witness.wait_for_one(since, bool(cells.window(cell)))
+
+    def _settle_without_link(self, cell, since):
+        """Either it has settled as far as it can without the other side, or it explains itself and a person resolves it."""
+        deadline = time.monotonic() + SETTLE_S
+        told = {}
+        while time.monotonic() < deadline:
+            told = self.witness.explanations()
+            if any(told.values()):
+                break
+            outcome, complaint = self.witness.look(since, bool(cells.window(cell)))
+            if outcome:
+                self.place.mend(self.cut_for_good)
+                return outcome
+            time.sleep(0.1)
+        if not any(told.values()):
+            raise Harm(f"the link has gone, and nobody explains: {complaint}")
+        for host, text in told.items():
+            if text:
+                self.witness.check_explained(host, text)
+        self.witness.resolve(told, self.destination)
+        self.place.mend(self.cut_for_good)
+        self.witness.wait_for_one(since, bool(cells.window(cell)))
+        return "explained"
+
+    # ---- and then ----
+
+    def _move_on(self):
+        """The next ordinary migration works, whatever has been."""
+        here, there = self.here, self.place.other(self.here)
+        if not here.qemus():
+            here.virsh("start", self.guest.name)
+            self.ticks.wait(here.name, more=SETTLE_TICKS)
+        since = self.ticks.mark()
+        done = here.run(self.argv("virsh", here, there), check=False, timeout_s=CLIENT_S)
+        if done.returncode:
+            raise Harm(f"the next migration fails: {done.stdout}{done.stderr}".strip())
+        deadline = time.monotonic() + 3
+        while True:
+            outcome, complaint = self.witness.look(since, False)
+            if outcome:
+                break
+            if time.monotonic() > deadline:
+                raise Harm(f"after the next migration: {complaint}")
+            time.sleep(0.02)
+        if self.here is not there:
+            raise Harm("after the next migration the guest is where it was")
+
+    # ---- the survey ----
+
+    def survey(self, mode, course):
+        """The points that a course passes, in the order of the hosts' logs."""
+        first = cells.COURSES[course]
+        self.enter()
+        before = {host: self._log_size(host) for host in self.place.hosts}
+        source, destination = self.here, self.place.other(self.here)
+        if first:
+            result = self.try_for_survey(cells.Cell(mode, "plain", *first))
+        else:
+            result = Result("plain")
+            done = source.run(self.argv(mode, source, destination), check=False, timeout_s=CLIENT_S)
+            if done.returncode:
+                raise RuntimeError(done.stdout + done.stderr)
+            wait_until(lambda: not source.qemus(), "the end of the source's QEMU", 5)
+            self.witness.here = destination
+        passed = [PASSED.findall(self._log(host, before[host])) for host in (source, destination)]
+        if result.complaint or not self.here.qemus():
+            self.leave()
+        return [list(dict.fromkeys(own)) for own in passed]
+
+    def try_for_survey(self, cell):
+        """Without the migration that follows, whose points would count too."""
+        move_on, self._move_on = self._move_on, lambda: None
+        result = Result(cell.id)
+        try:
+            self._play(cell, result)
+        except (Harm, Missed, TimeoutError, RuntimeError, subprocess.TimeoutExpired) as problem:
+            result.complaint = str(problem)
+        finally:
+            self._move_on = move_on
+        return result
+
+    # ---- logs ----
+
+    @staticmethod
+    def _log_size(host):
+        path = host.folder / "ferryd.out"
+        return path.stat().st_size if path.exists() else 0
+
+    @staticmethod
+    def _log(host, since):
+        with open(host.folder / "ferryd.out", "rb") as log:
+            log.seek(since)
+            return log.read().decode(errors="replace")
+
+    def _add_logs(self, result):
+        """The last warnings and errors of both daemons: what harm leaves is gone with its lab."""
+        for host in self.place.hosts if self.place else ():
+            lines = [line for line in self._log(host, self.offsets.get(host, 0)).splitlines()
+                     if re.search(r"warning|error|migration of domain|fault injected|is ready|outcome", line) and "fault point" not in line]
+            result.output += "".join(f"\n  {host.name}: {line[:240]}" for line in lines[-8:])
+
+
+__all__ = ["Court", "Harm", "Result"]

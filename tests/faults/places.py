@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Two hosts for the fault cells: daemons that fail on order, and the harm that comes from outside."""
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import uuid
+
+from lab.lab import Lab, end, wait_until
+
+# Short, so that what waits for a connection's end does not wait long; the real ones are ferryd.conf's defaults.
+SHORT = {"keepalive_interval": 1, "keepalive_count": 2, "incoming_timeout": 5}
+REAL = {}
+CONNECTION_S = 3.5      # longer than a silent connection lives
+BLINK_S = 0.3
+LOCK_S = 1.0
+STATE_KIB = 4096
+PORTS = (49152, 49215)
+STATE = "var/lib/ferry"
+
+
+class Place(Lab):
+    def __init__(self, build, times=SHORT, **more):
+        super().__init__(hosts=2, build=build, **more)
+        self.build, self.times = pathlib.Path(build).resolve(), times
+        self.baseline, self.witnesses = {}, []
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            for host in self.hosts:
+                (host.folder / "durable").mkdir()
+                self.new_boot(host)
+                host.run(["mkdir", "-p", f"/{STATE}"])
+                host.run(["mount", "-t", "tmpfs", "-o", f"size={STATE_KIB}k", "tmpfs", f"/{STATE}"])
+                self.start(host)
+            for host in self.hosts:
+                wait_until(lambda one=host: one.virsh("list", check=False).returncode == 0, f"the daemon of {host.name}", 10)
+                self.baseline[host] = self.files(host)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def start(self, host):
+        config = dict(self.times, shared_dirs=str(self.shared))
+        shim = self.build / "tests/faults/durable.so"
+        environment = {"LD_PRELOAD": str(shim), "FERRY_DURABLE": str(host.folder / "durable")} if shim.exists() else None
+        host.start_ferryd(config, environment=environment)
+
+    def restart(self, host):
+        if not host.daemon_pid("ferryd"):
+            host.daemons.pop("ferryd", None)
+            self.start(host)
+
+    def other(self, host):
+        return self.hosts[1 - self.hosts.index(host)]
+
+    # Orders
+
+    @staticmethod
+    def order(host, point, word):
+        path = host.folder / "run/ferry/faults" / point
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(word)
+        return path
+
+    @staticmethod
+    def no_orders(host):
+        shutil.rmtree(host.folder / "run/ferry/faults", ignore_errors=True)
+
+    # What is there
+
+    def files(self, host):
+        """Below /run/ferry and in the state, history excepted."""
+        found = set()
+        for top in ("run/ferry",):
+            for folder, _, names in os.walk(host.folder / top):
+                if "/faults" not in folder:
+                    found.update(os.path.join(folder, name) for name in names)
+        return found
+
+    # Harm
+
+    def cut(self, host):
+        host.nft('add table inet cut\n'
+                 'add chain inet cut in { type filter hook input priority 0; }\nadd rule inet cut in iifname "eth0" drop\n'
+                 'add chain inet cut out { type filter hook output priority 0; }\nadd rule inet cut out oifname "eth0" drop\n')
+
+    def mend(self, host):
+        host.run(["nft", "delete", "table", "inet", "cut"], check=False)
+        host.run(["nft", "delete", "table", "inet", "way"], check=False)
+
+    def reset_connections(self, *ports):
+        for host in self.hosts:
+            match = [word for port in ports for word in (["or"] if port != ports[0] else []) + ["sport", "=", f":{port}", "or", "dport", "=", f":{port}"]]
+            other = self.other(host)
+            for address in (other.address, f"[{other.address6}]", f"[::ffff:{other.address}]"):
+                host.run(["ss", "-K", "dst", address, *(["and", "(", *match, ")"] if match else [])], check=False)
+
+    def blink(self, host):
+        """Connections end, and none can be made for a moment."""
+        self.cut(host)
+        self.reset_connections()
+
+    def power_off(self, host):
+        """The plug: nobody says goodbye."""
+        self.cut(host)
+        host.kill_daemon()
+        for pid, _ in host.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not host.processes(), f"the end of everything on {host.name}", 5)
+
+    def new_boot(self, host):
+        boot = host.folder / "boot_id"
+        if not boot.exists():
+            boot.touch()
+            host.run(["mount", "--bind", boot, "/proc/sys/kernel/random/boot_id"])
+        boot.write_text(f"{uuid.uuid4()}\n")
+
+    def power_on(self, host, orders=()):
+        """What was not durable has not been written, /run is empty, and autostart is on."""
+        state = pathlib.Path(f"/proc/{host.pid}/root/{STATE}/migrations")
+        for record in state.glob("*.owner"):
+            kept = host.folder / "durable" / record.name
+            if not kept.exists():
+                record.unlink()
+            elif kept.read_bytes() != record.read_bytes():
+                record.write_bytes(kept.read_bytes())
+        for entry in (host.folder / "run").iterdir():
+            if entry.name != "consoles":
+                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink()
+        for entry in (host.folder / "run/consoles").iterdir():
+            entry.unlink()
+        self.new_boot(host)
+        for point, word in orders:
+            self.order(host, point, word)
+        self.start(host)
+        self.mend(host)
+
+    def fill(self, host):
+        path = pathlib.Path(f"/proc/{host.pid}/root/{STATE}/filler")
+        with contextlib.suppress(OSError), open(path, "wb") as out:
+            while True:
+                out.write(b"\0" * 65536)
+                out.flush()
+
+    def empty(self, host):
+        with contextlib.suppress(FileNotFoundError):
+            pathlib.Path(f"/proc/{host.pid}/root/{STATE}/filler").unlink()
+
+
+@contextlib.contextmanager
+def held(image):
+    """The image's bytes that QEMU locks, held by another process; it lets go with the block."""
+    script = ("import fcntl, os, struct, sys\n"
+              "fd = os.open(sys.argv[1], os.O_RDWR)\n"
+              "for at in (200, 201, 203):\n"
+              "    fcntl.fcntl(fd, 37, struct.pack('hhqqi4x', fcntl.F_RDLCK, 0, at, 1, 0))\n"
+              "print('+', flush=True)\nsys.stdin.read()\n")
+    process = subprocess.Popen(["/usr/bin/python3", "-I", "-c", script, image], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    try:
+        yield
+    finally:
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()
+
+
+def strike(process, number):
+    """A client on a host is the child of the one that we know."""
+    with contextlib.suppress(OSError):
+        for child in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(child), number)
+
+
+__all__ = ["BLINK_S", "CONNECTION_S", "LOCK_S", "PORTS", "Place", "REAL", "SHORT", "end", "held", "strike"]

@@ -1,0 +1,305 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Every step and every row of the owner's tables, and everything that may happen there; judged from outside.
+
+run.py [--build DIR] [--jobs N] [--shard I/N] [--fresh] [--again] [--only PATTERN …] [--sample] [--list] [--show] [--record FILE]
+
+DIR is a build with -Dfault_injection=true; it is made if it is not there.  First a survey: which points each course passes.  Then the cells; results are
+appended to FILE (DIR/faults.jsonl) as they come, so that an interrupted run goes on where it was; results of another build of
+the daemon, or by another judge, do not count.  --again runs the cells anew that were not as they must be, --fresh all.  --only
+picks cells by a pattern on MODE:COURSE:POINT:PLACE:FAULT, --shard every Nth of them, for several machines.
+"""
+import argparse
+import collections
+import hashlib
+import json
+import multiprocessing
+import os
+import pathlib
+import queue
+import re
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+TOP = TESTS.parent
+sys.path[:0] = [str(TESTS), str(TESTS / "guest")]
+
+from faults import cells, judge, places
+from lab.lab import Unavailable, require
+
+PROGRAMS = ("src/ferryd/ferryd", "src/exec/ferry-exec", "src/host/ferry-kvm-probe", "cli/ferry", "tests/guest/ferry-test-guest",
+            "tests/faults/durable.so")
+PIECE = 12          # cells that a worker takes at once
+SIGNS = {"stayed": ".", "moved": ".", "anew": ".", "crashed": "c", "explained": "e", "missed": "M", "waits": "W", "harmed": "H"}
+
+
+def fingerprint(build):
+    """Which programs were judged, and by what: a result counts for those only."""
+    sum_ = hashlib.sha256()
+    for path in (build / "src/ferryd/ferryd", build / "cli/ferry", *(TESTS / "faults" / name for name in ("cells.py", "judge.py", "places.py"))):
+        sum_.update(path.read_bytes())
+    return sum_.hexdigest()[:16]
+
+
+class Record:
+    """The file of results: one JSON line for each, written as it comes."""
+
+    def __init__(self, path, build, is_fresh=False):
+        self.path, self.mark, self.rows = path, fingerprint(build), {}
+        if is_fresh:
+            path.unlink(missing_ok=True)
+        if path.exists():
+            for line in path.read_text().splitlines():
+                row = json.loads(line)
+                if row.pop("of", None) == self.mark:
+                    self.rows[row["cell"]] = row
+
+    def add(self, row):
+        self.rows[row["cell"]] = row
+        with open(self.path, "a") as out:
+            out.write(json.dumps(dict(row, of=self.mark)) + "\n")
+
+
+# ---- workers ----
+
+def work(jobs, results, build, times):
+    """One of several side by side: takes the next piece until there is none."""
+    signal.signal(signal.SIGINT, lambda *_: None)       # not SIG_IGN: clients would inherit it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    with judge.Court(build, times=times) as court:
+        while True:
+            piece = jobs.get()
+            if piece is None:
+                return
+            for kind, what in piece:
+                try:
+                    if kind == "survey":
+                        row = {"survey": list(what), "points": court.survey(*what)}
+                    else:
+                        row = court.try_cell(cells.parse(what)).as_row()
+                except Exception:       # of the runner itself: said, and the next cell gets a new lab
+                    text = f"the runner failed:\n{traceback.format_exc()}"
+                    row = {"survey": list(what), "points": [[], []], "problem": text} if kind == "survey" else \
+                        judge.Result(what, "harmed", complaint=text).as_row()
+                    court.leave()
+                results.put(row)
+
+
+def run_all(pieces, count, build, jobs, take_row, times=places.SHORT):
+    """Hands every piece to a worker and every row to take_row.  Interrupted, it ends the labs first."""
+    context = multiprocessing.get_context("fork")
+    todo, results = context.Queue(), context.Queue()
+    jobs = max(1, min(jobs, len(pieces)))
+    for piece in pieces + [None] * jobs:
+        todo.put(piece)
+    workers = [context.Process(target=work, args=(todo, results, build, times)) for _ in range(jobs)]
+    for worker in workers:
+        worker.start()
+    done = False
+    try:
+        while count:
+            try:
+                row = results.get(timeout=1)
+            except queue.Empty:
+                if all(worker.exitcode is not None for worker in workers):
+                    break
+                continue
+            count -= 1
+            take_row(row)
+        done = True
+    finally:
+        for worker in workers:
+            if not done:
+                worker.terminate()
+            worker.join()
+
+
+def make(build):
+    """The programs that take part; what is there already is only brought up to date."""
+    if not (build / "build.ninja").exists():
+        subprocess.run(["meson", "setup", build, "-Dfault_injection=true"], cwd=TOP, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(["ninja", "-C", build, *PROGRAMS], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise Unavailable(f"{build} cannot be built:\n{done.stdout[-4000:]}{done.stderr}")
+
+
+def points_of(build):
+    done = subprocess.run([build / "src/ferryd/ferryd", "--list-steps"], text=True, capture_output=True, check=True)
+    return done.stdout.split()
+
+
+def is_built_for_it(build):
+    return "fault injection" in subprocess.run([build / "src/ferryd/ferryd", "--version"], text=True, capture_output=True).stdout
+
+
+def survey(build, jobs, record):
+    """{mode: {course: [points]}}, seen once for each build."""
+    path = record.path.with_suffix(".survey.json")
+    if path.exists():
+        kept = json.loads(path.read_text())
+        if kept["of"] == record.mark:
+            return kept["survey"]
+    wanted = [(mode, course) for mode in cells.MODES for course in cells.COURSES]
+    found = {mode: {} for mode in cells.MODES}
+    began = time.monotonic()
+
+    def take(row):
+        mode, course = row["survey"]
+        found[mode][course] = row["points"][0] + row["points"][1]
+        if row.get("problem"):
+            print(f"survey of {mode}, {course}: {row['problem']}", flush=True)
+
+    run_all([[("survey", one)] for one in wanted], len(wanted), build, jobs, take)
+    for mode in found:      # the plain course first: a dict in the order of the courses
+        found[mode] = {course: found[mode].get(course, []) for course in cells.COURSES}
+    print(f"survey of {len(wanted)} courses: {time.monotonic() - began:.0f} s", flush=True)
+    path.write_text(json.dumps({"of": record.mark, "survey": found}))
+    return found
+
+
+# ---- showing ----
+
+def print_rules(points, found, say=print):
+    every = cells.all_cells(points, found)
+    say("Merged, because they cannot differ or nothing would happen:")
+    for rule, text in cells.RULES:
+        say(f"  {sum(1 for cell in every if rule(cell, points) is not None):5} {text}")
+    say(f"Of {len(every)} cells {len(cells.cells_to_run(points, found))} are run.")
+    for what in cells.NOT_THERE_YET.values():
+        say(f"  not there yet: {what}")
+    missing = cells.unreached(points, found)
+    if missing:
+        say(f"No course leads to {len(missing)} of {len(points)} points: {', '.join(missing)}")
+
+
+def print_table(rows, points, say=print):
+    """For each mode: a line for each point of each course, a column for each fault."""
+    faults = list(cells.FAULTS)
+    say(". as it must be, c crashed in a window, e explained and resolved; W waits for a person, H harmed, M point missed; blank: merged")
+    for mode, what in cells.MODES.items():
+        lines = collections.defaultdict(dict)
+        for row in rows:
+            cell = cells.parse(row["cell"])
+            if cell.mode == mode:
+                lines[cell.course, cell.point, cell.place][cell.fault] = SIGNS[row["outcome"]]
+        if not lines:
+            continue
+        say(f"\n{mode}: {what}")
+        for depth in range(max(map(len, faults))):
+            say(" " * 72 + "".join(f"{fault[depth] if depth < len(fault) else ' '} " for fault in faults).rstrip())
+        order = {point: number for number, point in enumerate(points)}
+        for (course, point, place), signs in sorted(lines.items(), key=lambda item: (list(cells.COURSES).index(item[0][0]),
+                                                                                      order.get(item[0][1], 0), item[0][2] == "after")):
+            name = f"{'' if course == 'plain' else course + ': '}{point}{' (after)' if place == 'after' else ''}"
+            say(f"{name:72}" + "".join(f"{signs.get(fault, ' ')} " for fault in faults).rstrip())
+
+
+def print_failures(wrong, say=print):
+    for row in wrong:
+        say(f"\nFAILED {row['cell']}: {row['outcome']} after {row['wall_s']:.1f} s: {row['complaint']}")
+        for line in row["output"].splitlines():
+            say(f"  {line}")
+
+
+def print_groups(wrong, say=print):
+    """What failed, by what was said: numbers and hosts differ, the cause does not."""
+    groups = collections.defaultdict(list)
+    for row in wrong:
+        groups[row["outcome"], re.sub(r"fedora\d|\d[\d.:a-f]*", "N", row["complaint"].splitlines()[0])[:150]].append(row)
+    for (outcome, text), rows in sorted(groups.items(), key=lambda group: -len(group[1])):
+        say(f"\n{len(rows)} × {outcome}: {text}")
+        for (point, fault), count in collections.Counter((row["cell"].split(":")[2], row["cell"].split(":")[4]) for row in rows).most_common(10):
+            say(f"    {count:3} {point}: {fault}")
+
+
+def summary(rows):
+    wrong = [row for row in rows if not row["is_right"]]
+    outcomes = collections.Counter(row["outcome"] for row in rows)
+    again = sum(row["again"] for row in rows)
+    slowest = sorted(row["settled_s"] for row in rows if row["is_right"])
+    line = f"{', '.join(f'{count} {name}' for name, count in outcomes.most_common())}; tried twice as the emulation had lost a write: {again}\n"
+    if slowest:
+        line += f"settled after {slowest[len(slowest) // 2]:.1f} s (median), {slowest[-1]:.1f} s at most\n"
+    return line + f"{len(rows) - len(wrong)} as they must be, {len(wrong)} not", wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Tries everything that may happen at every point of a migration.")
+    parser.add_argument("--build", default="build-faults")
+    parser.add_argument("--no-make", action="store_true", help="take the programs as they are")
+    parser.add_argument("--make-only", action="store_true", help="only build the programs")
+    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--shard", default="1/1")
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--sample", action="store_true")
+    parser.add_argument("--real-times", action="store_true", help="with the time constants of the default configuration")
+    parser.add_argument("--list", action="store_true", help="show the cells, and which may end crashed")
+    parser.add_argument("--record", type=pathlib.Path)
+    parser.add_argument("--show", action="store_true", help="show what is recorded")
+    arguments = parser.parse_args()
+    build = (TOP / arguments.build).resolve()
+    try:
+        require("qemu-system-x86_64", "virsh", "nft", "ss")
+        if not arguments.no_make:
+            make(build)
+        if arguments.make_only:
+            return 0
+        if not is_built_for_it(build):
+            raise Unavailable(f"{build} is not built with -Dfault_injection=true")
+    except (Unavailable, OSError) as problem:
+        print(f"faults: {problem}", file=sys.stderr)
+        return 1
+    os.environ["FERRY_BUILD"] = str(build)
+    record = Record(arguments.record or build / "faults.jsonl", build, arguments.fresh)
+    points = points_of(build)
+    if arguments.sample:
+        chosen = [cells.parse(text) for text in cells.SAMPLE]
+    else:
+        found = survey(build, arguments.jobs, record)
+        print_rules(points, found)
+        chosen = cells.cells_to_run(points, found)
+    chosen = [cell for cell in chosen if not arguments.only or any(re.search(pattern, cell.id) for pattern in arguments.only)]
+    shard, of = map(int, arguments.shard.split("/"))
+    chosen = chosen[shard - 1::of]
+    if arguments.list:
+        for cell in chosen:
+            print(f"{cell.id:80} {cells.window(cell)}")
+        return 0
+    todo = [cell for cell in chosen if cell.id not in record.rows or arguments.again and not record.rows[cell.id]["is_right"]]
+    print(f"{len(chosen)} chosen, {len(chosen) - len(todo)} of them recorded already in {record.path}", flush=True)
+    began, number = time.monotonic(), 0
+
+    def take(row):
+        nonlocal number
+        number += 1
+        record.add(row)
+        print(f"{time.monotonic() - began:6.0f} s {number:4}/{len(todo)} {'ok  ' if row['is_right'] else 'FAIL'} {row['cell']}: "
+              f"{row['outcome']}, {row['wall_s']:.1f} s{': ' + row['complaint'].splitlines()[0] if row['complaint'] else ''}", flush=True)
+
+    if todo and not arguments.show:
+        ids = [("cell", cell.id) for cell in todo]
+        try:
+            run_all([ids[at:at + PIECE] for at in range(0, len(ids), PIECE)], len(ids), build, arguments.jobs, take,
+                    places.REAL if arguments.real_times else places.SHORT)
+        except KeyboardInterrupt:
+            print("\ninterrupted; the same command goes on", flush=True)
+    rows = [record.rows[cell.id] for cell in chosen if cell.id in record.rows]
+    line, wrong = summary(rows)
+    print_failures(wrong)
+    print_table(rows, points)
+    if wrong:
+        print("\nGrouped:")
+        print_groups(wrong)
+    missing = len(chosen) - len(rows)
+    print(f"\n{f'{missing} not run; ' if missing else ''}{line}", flush=True)
+    return 1 if wrong or missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The cells themselves: what is merged may not change how it may end, and nothing is left out without a word."""
+import os
+import pathlib
+import subprocess
+
+import pytest
+from faults import cells
+
+ORDINARY = ("source/OFFERED.S-go", "source/GO.S-gone", "destination/PREPARED.D-take", "destination/TAKEN.D-define")
+BUILD = pathlib.Path(os.environ.get("FERRY_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
+
+
+@pytest.fixture(scope="module")
+def points():
+    done = subprocess.run([BUILD / "src/ferryd/ferryd", "--list-steps"], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def survey(points):
+    """As if the ordinary course passed the steps and the four rows that it must, and all others everything."""
+    plain = [point for point in points if not cells.is_row(point) or point.removesuffix(".actions") in ORDINARY]
+    return {mode: {course: points if strike else plain for course, strike in cells.COURSES.items()} for mode in cells.MODES}
+
+
+def test_steps_and_rows_are_listed_once(points):
+    assert len(points) == len(set(points))
+    phases = [point.split("/")[0] for point in points]
+    assert set(phases) == {"begin", "prepare", "arrive", "perform", "source", "destination"}
+    assert {"source/OFFERED.S-go", "destination/PREPARED.D-take", "destination/PREPARED.D-take.actions"} <= set(points)
+
+
+def test_a_cell_is_found_again_by_its_id(points, survey):
+    assert all(cells.parse(cell.id) == cell for cell in cells.all_cells(points, survey))
+
+
+def test_every_point_is_tried_with_every_fault(points, survey):
+    every = {(cell.point, cell.fault) for cell in cells.all_cells(points, survey)}
+    assert every == {(point, fault) for point in points for fault in cells.FAULTS}
+
+
+def test_a_course_leads_through_a_point_that_there_is(points):
+    for name, strike in cells.COURSES.items():
+        assert strike is None or strike[0] in points and strike[2] in cells.FAULTS, name
+
+
+def test_what_is_merged_is_run(points, survey):
+    run = set(cells.cells_to_run(points, survey))
+    for cell in cells.all_cells(points, survey):
+        other = cells.merge(cell, points)
+        assert other is None or other in run, (cell.id, other.id)
+
+
+def test_what_is_merged_may_end_alike(points, survey):
+    for cell in cells.all_cells(points, survey):
+        other = cells.merge(cell, points)
+        if other and cell.fault not in (*cells.ONCE, "lock"):
+            assert bool(cells.window(cell)) == bool(cells.window(other)), (cell.id, other.id)
+
+
+def test_every_rule_merges_something(points, survey):
+    every = cells.all_cells(points, survey)
+    for rule, _ in cells.RULES:
+        assert any(rule(cell, points) is not None for cell in every), rule.__name__
+
+
+def test_every_fault_is_run_in_every_mode(points, survey):
+    run = cells.cells_to_run(points, survey)
+    for mode in cells.MODES:
+        missing = set(cells.FAULTS) - {cell.fault for cell in run if cell.mode == mode}
+        assert missing <= ({"return-path"} if mode == "tunnelled" else set()) | \
+            (set(cells.FAULTS) if mode == "ferry" else set()), (mode, missing)
+
+
+def test_only_a_qemu_or_a_host_that_dies_may_take_a_guest_with_it(points, survey):
+    for cell in cells.all_cells(points, survey):
+        if cells.window(cell):
+            assert any(fault.startswith(("kill-source", "kill-destination", "reboot")) for _, _, fault in cell.strikes), cell.id
+
+
+def test_the_sample_is_run(points, survey):
+    run = {cell.id for cell in cells.cells_to_run(points, survey)}
+    assert set(cells.SAMPLE) <= run
