@@ -192,6 +192,11 @@ AWAITS static gboolean perform_setup(Migration *migration, GError **error)
            qemu_migrate_set_parameters(guest, params, error);
 }
 
+AWAITS static gboolean perform_ready(Migration *migration, GError **error)
+{
+    return route_wait_ready(migration, error);
+}
+
 /* Without --live the guest stands still for the whole copy. */
 AWAITS static gboolean perform_stop(Migration *migration, GError **error)
 {
@@ -275,6 +280,7 @@ static const Step perform_steps[] = {
     /* name       run              undo               */
     {"connect", perform_connect, perform_disconnect},
     {"setup",   perform_setup,   NULL},
+    {"ready",   perform_ready,   NULL},
     {"stop",    perform_stop,    NULL},
     {"start",   perform_start,   NULL},
     {"memory",  perform_memory,  NULL},

@@ -142,8 +142,11 @@ static void on_heard(PactWord word, const uint8_t *rest, size_t len, void *data)
 {
     Migration *migration = data;
 
-    if (word == PACT_READY)
+    if (word == PACT_READY) {
         log_debug("domain '%s': QEMU waits on %s", migration->journal->name, migration->journal->peer);
+        migration->route.is_ready = TRUE;
+        condition_signal(migration->changed);
+    }
     if (word != PACT_REFUSED || migration->refusal)
         return;
     migration->refusal = g_utf8_make_valid((const char *)rest, (gssize)len);
@@ -155,6 +158,7 @@ static void on_lost(const char *why, void *data)
     Migration *migration = data;
 
     log_debug("domain '%s': the pact lane to %s is lost: %s", migration->journal->name, migration->journal->peer, why);
+    condition_signal(migration->changed);
 }
 
 static const PactEvents pact_events = {.heard = on_heard, .lost = on_lost};
@@ -319,6 +323,16 @@ static int take_came(Route *route, LaneName name)
 static void on_dialled(Greeting *greeting, void *data)
 {
     on_change(data);
+}
+
+AWAITS gboolean route_wait_ready(Migration *migration, GError **error)
+{
+    const Route *route = &migration->route;
+
+    while (route->pact && !pact_is_lost(route->pact) && !route->is_ready)
+        if (!source_check_wanted(migration, error) || !migration_wait(migration, -1, error))
+            return FALSE;
+    return TRUE;
 }
 
 AWAITS gboolean route_open_lane(Migration *migration, LaneName name, int *ret_fd, GError **error)

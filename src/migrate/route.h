@@ -27,6 +27,7 @@ typedef struct {
     Timer *call_back;       /* destination: dials the source, if that does not come */
     Pact *pact;             /* NULL: no connection was proven */
     struct sockaddr_storage address; /* that won */
+    gboolean is_ready;               /* the destination's QEMU waits for the memory */
     gboolean is_called_back;         /* the destination dials, the source listens */
     GPtrArray *dialling;    /* Greeting: lanes on their way */
     GArray *came;           /* Came: let in on the source's listener, not yet asked for */
@@ -47,6 +48,10 @@ gboolean route_terms(const Migration *migration, HelloTerms *ret_terms, GError *
 /* Source: finds the way (uri: the user's order, or where no addresses were told) and proves it.  The error is a table of
  * what was tried. */
 AWAITS gboolean route_find(Migration *migration, const char *uri, GError **error);
+/* Source: AWAITS the destination's QEMU.  Memory sent before it is there would lie in the sockets; of a small guest all of it
+ * finds room in them, so it would be stopped and stand still until somebody reads.  Without a pact lane nobody tells, and
+ * nothing is waited for. */
+AWAITS gboolean route_wait_ready(Migration *migration, GError **error);
 /* Source: one more lane over that way; the descriptor is the caller's. */
 AWAITS gboolean route_open_lane(Migration *migration, LaneName name, int *ret_fd, GError **error);
 
