@@ -115,7 +115,7 @@ AWAITS static void start_task(void *data)
     g_autoptr(GError) error = NULL;
     gboolean is_started = FALSE;
 
-    if (!migration->is_ended && !migration->task && !migration->is_caller_lost) {
+    if (!migration->is_ended && !migration->task) {
         migration->arriving = task_current();
         is_started = arrive_start_guest(migration, &error);
         migration->arriving = NULL;
@@ -127,9 +127,7 @@ AWAITS static void start_task(void *data)
         log_warning("domain '%s' cannot come: %s", migration->journal->name, error->message);
         migration->stream_error = g_strdup(error->message);
     }
-    if (migration->is_caller_lost)
-        dest_refuse_soon(migration, "the connection that led the migration has ended");
-    else if (!is_started)
+    if (!is_started)
         dest_refuse_soon(migration, "QEMU could not be started");
     condition_signal(migration->changed);
 }
@@ -249,7 +247,9 @@ static void on_heard(PactWord word, const uint8_t *rest, size_t len, void *data)
 {
     LaneName name;
 
-    if (word == PACT_DIAL && pact_parse_lane(rest, len, &name) && name.purpose != LANE_PACT)
+    if (word == PACT_TOLD)
+        ask_hear(data, rest, len);
+    else if (word == PACT_DIAL && pact_parse_lane(rest, len, &name) && name.purpose != LANE_PACT)
         dial_lane(data, name);
 }
 
@@ -258,6 +258,7 @@ static void on_pact_lost(const char *why, void *data)
     Migration *migration = data;
 
     log_debug("domain '%s': the pact lane to %s is lost: %s", migration->journal->name, migration->journal->peer, why);
+    ask_pact_lost(migration);
 }
 
 /* The first proven connection: now it is certain that the two can meet.  Where both ways work at once, both sides choose
@@ -266,17 +267,20 @@ static void take_pact(Migration *migration, int fd, const char *peer, gboolean i
 {
     static const PactEvents events = {.heard = on_heard, .lost = on_pact_lost};
     Route *route = &migration->route;
-    gboolean is_first = !route->pact;
+    gboolean is_first = !route->is_met;
 
-    if (migration->is_ended || (!is_first && (is_called_back || !route->is_called_back))) {
+    if ((is_first && migration->is_ended) || (!is_first && is_called_back)) {
         close(fd);
         return;
     }
     log_debug("domain '%s': the source has proven itself, %s", migration->journal->name, peer);
     queue_leave(migration);
-    pact_free(route->pact);
-    route->pact = pact_new(fd, &events, migration);
+    if (!is_first && route->is_called_back) {
+        route->is_called_back = FALSE;
+        route_note(migration);
+    }
     route->is_called_back = is_called_back;
+    ask_meet(migration, fd, &events);
     g_clear_pointer(&route->call_back, timer_free);
     g_clear_pointer(&route->race, race_free);
     if (!is_first)

@@ -14,6 +14,8 @@
 #include "model/guest-def.h"
 #include "phase/flags.h"
 
+#define LEADER_PATIENCE_MS 3000
+
 AWAITS void source_end_guest(Migration *migration)
 {
     Domain *domain = migration->domain;
@@ -103,8 +105,10 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
         if (!domain->persistent && !domain_is_active(domain))
             registry_remove(domain); /* it was kept for as long as it waited for an answer */
     } else {
-        handover_enter_doubt(migration, cause);
+        if (!ask_is_possible(migration))
+            handover_enter_doubt(migration, cause);
     }
+    condition_signal(migration->changed);
     task_unshield();
     return TRUE;
 }
@@ -151,6 +155,81 @@ static gboolean may_confirm(const Migration *migration, const MigrationCookie *c
                      migration->journal->name, advice);
 }
 
+/* --- what the destination says ------------------------------------------------------------------------------------- */
+
+/* Who leads it fetches the outcome himself, with the numbers of the other side. */
+AWAITS static void leave_it_to_the_leader(Migration *migration)
+{
+    int64_t deadline = clock_now_ms() + LEADER_PATIENCE_MS;
+
+    while (!migration->is_ended && (migration->is_led_here || migration->lead) && clock_now_ms() < deadline) {
+        g_autoptr(GError) why = NULL;
+
+        if (!migration_wait(migration, deadline - clock_now_ms(), &why) && !error_is(why, ERROR_OPERATION_TIMEOUT))
+            return;
+    }
+}
+
+AWAITS static void answer_task(void *data)
+{
+    Migration *migration = data;
+    g_autoptr(GError) error = NULL;
+    MigrationStats stats;
+    OwnerHeard heard;
+
+    if (migration->answer == HEARD_TAKEN)
+        leave_it_to_the_leader(migration);
+    while (migration->task && !migration->is_ended && migration_wait(migration, -1, NULL))
+        ;
+    heard = migration->answer;
+    migration->is_deciding = FALSE;
+    if (migration->is_ended || heard == HEARD_NOTHING)
+        return;
+    numbers_from_source(migration, &stats);
+    if (!source_settle(migration, heard, &stats, heard == HEARD_TAKEN ? NULL : migration->refusal ?: "the destination did not take it", &error))
+        log_error("domain '%s': %s", migration->journal->name, error->message);
+    if (migration->answer == heard && !migration->is_ended)
+        migration->answer = HEARD_NOTHING; /* LOADED and CANNOT are said again, and decide again */
+}
+
+void source_hear(Migration *migration, OwnerHeard heard, const char *reason)
+{
+    OwnerWord word = migration_word(migration);
+    gboolean is_answer = heard == HEARD_TAKEN || heard == HEARD_REFUSED || heard == HEARD_LOST;
+    gboolean has_fallen = word == WORD_OFFERED && (migration->has_fallen || !owner_record_is_this_boot(migration->record));
+
+    if (is_answer && heard != HEARD_TAKEN && !migration->refusal)
+        migration->refusal = g_strdup(reason && *reason ? reason : "it gave no reason");
+    if (!(is_answer && (word == WORD_GO || has_fallen)) && !(heard == HEARD_CANNOT && word == WORD_GO && !migration->is_wanted_back) &&
+        !(heard == HEARD_LOADED && word == WORD_OFFERED && migration->has_fallen)) {
+        condition_signal(migration->changed); /* Perform gives up by itself */
+        return;
+    }
+    if (migration->answer == HEARD_NOTHING || is_answer)
+        migration->answer = heard;
+    condition_signal(migration->changed);
+    if (migration->is_deciding)
+        return;
+    migration->is_deciding = TRUE;
+    task_spawn("migration-answer", answer_task, migration_ref(migration), (GDestroyNotify)migration_unref);
+}
+
+/* --- the call ------------------------------------------------------------------------------------------------------ */
+
+/* It is settled already: a client's Confirm only fetches that. */
+static gboolean confirm_ended(const Domain *domain, gboolean is_cancelled, GError **error)
+{
+    const Migration *migration = domain->migration;
+
+    if (!migration || !migration->is_ended || migration->side != SIDE_SOURCE)
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain '%s' is not being migrated", domain->name);
+    if (is_cancelled || migration_word(migration) == WORD_GONE)
+        return TRUE;
+    return error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain '%s' stays here: %s", domain->name,
+                     migration->journal->cause ?: "the destination did not take it");
+}
+
 AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t cookie_len, gboolean is_cancelled,
                                gboolean is_leader, GError **error)
 {
@@ -160,7 +239,9 @@ AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t coo
     MigrationStats stats;
     OwnerHeard heard;
 
-    if (!migration || migration->side != SIDE_SOURCE || migration->task || migration->is_peer_to_peer)
+    if (!migration)
+        return confirm_ended(domain, is_cancelled, error);
+    if (migration->side != SIDE_SOURCE || migration->task || migration->is_led_here)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: domain '%s' is not being migrated", domain->name);
     if (cookie_len > 0)
@@ -175,6 +256,14 @@ AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t coo
     heard = migration->is_peer_ferry || migration_word(migration) == WORD_OFFERED
                 ? heard_from_ferry(migration, cookie, is_cancelled)
                 : heard_from_stock(is_cancelled);
+    if (heard == HEARD_NOTHING && migration_word(migration) == WORD_GO && ask_is_possible(migration)) {
+        if (is_cancelled && !handover_hear(migration, HEARD_ABORT, NULL, error)) /* asks for it again */
+            return FALSE;
+        ask_await(migration);
+        heard = migration->answer;
+    }
+    if (migration->is_ended)
+        return confirm_ended(domain, is_cancelled, error);
     numbers_from_source(migration, &stats);
     if (cookie && cookie->has_stats)
         stats = cookie->stats;
@@ -183,7 +272,8 @@ AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t coo
     if (migration_word(migration) == WORD_GO) {
         g_autofree char *sentence = handover_sentence(migration);
 
-        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain '%s': %s", domain->name, sentence);
+        return error_set(error, ask_is_possible(migration) ? ERROR_OPERATION_TIMEOUT : ERROR_OPERATION_FAILED, "operation failed: domain '%s': %s",
+                         domain->name, sentence);
     }
     return TRUE;
 }
@@ -200,9 +290,14 @@ AWAITS static void drop_task(void *data)
 
 void source_caller_lost(Migration *migration)
 {
-    if (migration->is_ended || migration->is_peer_to_peer)
+    if (migration->is_ended || migration->is_led_here)
         return;
     migration->is_caller_lost = TRUE;
+    if (migration_goes_alone(migration) && (migration->task || migration_word(migration) == WORD_GO)) {
+        log_info("domain '%s': its migration goes on without the client that led it", migration->journal->name);
+        condition_signal(migration->changed);
+        return;
+    }
     migration_interrupt(migration);
     if (!migration->task)
         task_spawn("migration-drop", drop_task, migration_ref(migration), (GDestroyNotify)migration_unref);

@@ -50,8 +50,10 @@ void dest_answered(Migration *migration, OwnerHeard heard);
 /* The end of TOLD: by the acknowledgement, or by a person (HEARD_HERE, HEARD_THERE). */
 AWAITS gboolean dest_settle(Migration *migration, OwnerHeard heard, const char *cause, GError **error);
 
-/* The calling connection has ended: refused, loaded or not. */
+/* The calling connection has ended: refused, unless the daemons have met and settle it between themselves. */
 void dest_caller_lost(Migration *migration);
+/* What the source says by a road of the daemons': HEARD_GO or HEARD_DROP.  Obeyed on a task of its own. */
+void dest_hear(Migration *migration, OwnerHeard heard, const char *reason);
 /* Refuses on a task of its own. */
 void dest_refuse_soon(Migration *migration, const char *cause);
 

@@ -21,6 +21,7 @@
 #include "phase/flags.h"
 
 #define ANSWER_PATIENCE_MS 1000
+#define CONT_AGAIN_MS 500
 
 AWAITS void dest_end_guest(Migration *migration)
 {
@@ -71,24 +72,32 @@ AWAITS void dest_define(Migration *migration)
 AWAITS static void await_loaded(Migration *migration)
 {
     while (migration->status != QEMU_MIGRATION_COMPLETED && !migration->is_qemu_dead && !migration->stream_error &&
-           !migration->is_caller_lost)
+           (!migration->is_caller_lost || migration_goes_alone(migration)) && migration->said != HEARD_DROP)
         if (!migration_wait(migration, -1, NULL))
             return;
 }
 
 /* A stock source's Finish(0) is its GO; a ferryd says the word. */
+/* Nobody but this caller can speak for the source: what it says is the source's word. */
+static OwnerHeard refusal_of(const Migration *migration)
+{
+    return migration_goes_alone(migration) ? HEARD_ABORT : HEARD_DROP;
+}
+
 static OwnerHeard heard_in_finish(const Migration *migration, const DestFinish *request, const MigrationCookie *cookie)
 {
     const CookieFerry *ferry = cookie ? cookie->ferry : NULL;
+    gboolean goes_alone = migration_goes_alone(migration);
 
-    if (migration->status != QEMU_MIGRATION_COMPLETED || migration->is_caller_lost)
-        return HEARD_ABORT;
-    if (request->has_hung_up(request->leader)) /* a stock source that hears nothing resumes its guest */
-        return HEARD_ABORT;
+    if (migration->said == HEARD_DROP || migration->status != QEMU_MIGRATION_COMPLETED)
+        return HEARD_DROP;
+    if (!goes_alone && (migration->is_caller_lost || request->has_hung_up(request->leader)))
+        return HEARD_DROP; /* a stock source that hears nothing resumes its guest */
     if (!migration->is_peer_ferry)
         return migrate_settings()->is_stock_trusted ? HEARD_GO : HEARD_FINISH;
-    return ferry && ferry->word == COOKIE_WORD_GO && g_str_equal(ferry->attempt, migration->journal->id) ? HEARD_GO
-                                                                                                        : HEARD_ABORT;
+    if (migration->said == HEARD_GO || (ferry && ferry->word == COOKIE_WORD_GO && g_str_equal(ferry->attempt, migration->journal->id)))
+        return HEARD_GO;
+    return refusal_of(migration);
 }
 
 static void take_from_cookie(Migration *migration, const MigrationCookie *cookie)
@@ -131,56 +140,73 @@ static GBytes *fourth_cookie(Migration *migration, const MigrationCookie *third,
     return cookie_format(cookie, error);
 }
 
-AWAITS static gboolean refuse(Migration *migration, const char *cause, gboolean is_asked, GError **error)
+/* REFUSED, durable before it is told. */
+AWAITS static gboolean refuse(Migration *migration, OwnerHeard heard, const char *cause, GError **error)
 {
     g_autofree char *reason = g_strdup(migration->stream_error ?: cause);
     g_autoptr(GError) why = NULL;
 
-    if (!handover_hear(migration, HEARD_ABORT, reason, &why)) {
+    if (!handover_hear(migration, heard, reason, &why)) {
         /* not durable: then it is not told either, and the source goes on waiting */
         migration->task = NULL;
         return error_set(error, ERROR_INTERNAL_ERROR, "internal error: domain '%s' is refused, but cannot write so: %s",
                          migration->journal->name, why->message);
     }
     migration->task = NULL;
-    migration_end(migration, reason);
-    migration_forget_incoming(migration);
-    if (is_asked)
-        return phase_error_refused(error, "migration successfully aborted");
-    return phase_error_refused(error, "domain '%s' was not taken: %s", migration->journal->name, reason);
+    if (owner_word_is_final(migration_word(migration)))
+        migration_end(migration, reason);
+    return TRUE;
 }
 
 /* TAKEN is durable and the definition written before it is told. */
-AWAITS static gboolean tell_taken(Migration *migration, const MigrationCookie *third, GBytes **ret_cookie, GError **error)
+AWAITS static gboolean settle_taken(Migration *migration, GError **error)
 {
     Domain *domain = migration->domain;
+    gboolean is_durable = handover_hear(migration, HEARD_NOTHING, NULL, error);
 
-    if (!handover_hear(migration, HEARD_NOTHING, NULL, error)) { /* it runs, but that is not durable: so it is not told */
-        migration->task = NULL;
-        migration_end(migration, "its word could not be made durable");
-        migration_forget_incoming(migration);
-        return FALSE;
-    }
-    *ret_cookie = fourth_cookie(migration, third, error);
     migration->task = NULL;
-    migration_end(migration, NULL);
-    migration_forget_incoming(migration);
+    migration->is_cont_refused = FALSE;
+    migration_end(migration, is_durable ? NULL : "its word could not be made durable"); /* it runs, but that is not told */
     if (!domain->persistent && !domain_is_active(domain))
         registry_remove(domain); /* it was kept for us when its QEMU died */
-    return *ret_cookie != NULL;
+    return is_durable;
 }
 
-AWAITS static gboolean take(Migration *migration, const MigrationCookie *third, GBytes **ret_cookie, GError **error)
+static gboolean is_refused_cont(const Migration *migration)
 {
-    if (!handover_hear(migration, HEARD_GO, NULL, error))
+    return migration_word(migration) == WORD_TAKEN && handover_qemu(migration) == OWNER_QEMU_LOADED;
+}
+
+/* QEMU does not run it, because of a lock on an image perhaps.  The source is told, and may take it back; until then it is
+ * tried on. */
+AWAITS static void insist(Migration *migration)
+{
+    migration->is_cont_refused = TRUE;
+    ask_start(migration);
+    handover_enter_doubt(migration, migration->stream_error);
+    while (is_refused_cont(migration) && migration->said != HEARD_DROP) {
+        await_sleep(CONT_AGAIN_MS, NULL);
+        if (migration->said != HEARD_DROP)
+            handover_hear(migration, HEARD_NOTHING, NULL, NULL);
+    }
+}
+
+/* TRUE: the word is final, and the migration has ended. */
+AWAITS static gboolean take(Migration *migration, GError **error)
+{
+    if (!handover_hear(migration, HEARD_GO, NULL, error)) {
+        migration->task = NULL;
         return FALSE;
-    if (migration_word(migration) == WORD_TAKEN && handover_qemu(migration) == OWNER_QEMU_LOADED) {
-        if (!handover_hear(migration, HEARD_CONT_FAILED, migration->stream_error, error))
-            return FALSE;
+    }
+    if (is_refused_cont(migration) && migration_goes_alone(migration))
+        insist(migration);
+    if (is_refused_cont(migration) && !handover_hear(migration, HEARD_DROP, migration->stream_error, error)) {
+        migration->task = NULL;
+        return FALSE;
     }
     if (migration_word(migration) != WORD_TAKEN)
-        return refuse(migration, "it cannot be resumed", FALSE, error);
-    return tell_taken(migration, third, ret_cookie, error);
+        return refuse(migration, HEARD_DROP, "it cannot be resumed", error);
+    return settle_taken(migration, error);
 }
 
 /* --- the answer first --------------------------------------------------------------------------------------------- */
@@ -211,7 +237,7 @@ AWAITS static gboolean tell(Migration *migration, const MigrationCookie *third, 
     if (answer && !handover_hear(migration, HEARD_FINISH, NULL, error))
         return FALSE;
     if (!answer || migration_word(migration) != WORD_TOLD)
-        return refuse(migration, why ? why->message : "it cannot be taken", FALSE, error);
+        return refuse(migration, HEARD_DROP, why ? why->message : "it cannot be taken", error);
     migration->task = NULL;
     migration_forget_incoming(migration);
     migration->answer_timer = timer_new(ANSWER_PATIENCE_MS, on_unacknowledged, migration);
@@ -280,25 +306,95 @@ void dest_answered(Migration *migration, OwnerHeard heard)
     handover_enter_doubt(migration, "the connection broke before the answer was acknowledged");
 }
 
+/* --- what the source says ------------------------------------------------------------------------------------------ */
+
+/* Another task may be at it: Prepare's start, or Finish. */
+AWAITS static void await_turn(Migration *migration)
+{
+    while (migration->task && !migration->is_ended && migration_wait(migration, -1, NULL))
+        ;
+}
+
+AWAITS static void obey_task(void *data)
+{
+    Migration *migration = data;
+    g_autoptr(GError) error = NULL;
+    OwnerWord word;
+
+    task_shield();
+    await_turn(migration);
+    word = migration_word(migration);
+    if (!migration->is_ended && (word == WORD_PREPARED || word == WORD_TAKEN)) {
+        migration->task = task_current();
+        if (migration->said == HEARD_DROP)
+            arrive_stop(migration);
+        arrive_wait(migration);
+        if (migration->said == HEARD_GO)
+            await_loaded(migration);
+        if (migration->said == HEARD_GO && migration->status == QEMU_MIGRATION_COMPLETED)
+            take(migration, &error);
+        else
+            refuse(migration, HEARD_DROP, migration->journal->cause ?: "its source has taken it back", &error);
+    }
+    if (error)
+        log_error("domain '%s': %s", migration->journal->name, error->message);
+    migration->is_deciding = FALSE;
+    if (migration->is_ended && (migration->is_caller_lost || !migration->lead))
+        migration_forget_incoming(migration);
+    condition_signal(migration->changed);
+    task_unshield();
+}
+
+void dest_hear(Migration *migration, OwnerHeard heard, const char *reason)
+{
+    OwnerWord word = migration_word(migration);
+    gboolean may_take = word == WORD_PREPARED || (word == WORD_TAKEN && handover_qemu(migration) == OWNER_QEMU_LOADED);
+
+    if (!may_take || migration->said == HEARD_DROP)
+        return;
+    migration->said = heard;
+    if (heard == HEARD_DROP && reason && *reason && !migration->journal->cause)
+        migration->journal->cause = g_strdup(reason);
+    condition_signal(migration->changed);
+    if (migration->is_deciding)
+        return;
+    migration->is_deciding = TRUE;
+    task_spawn("migration-obey", obey_task, migration_ref(migration), (GDestroyNotify)migration_unref);
+}
+
 /* --- the call ------------------------------------------------------------------------------------------------------ */
 
-/* Where it is just being refused by itself (its QEMU has ended), that is the answer, as soon as it is durable. */
-AWAITS static void await_refusal(const char *name)
+/* Where it is just being settled without us, that is the answer, as soon as it is durable. */
+AWAITS static void await_decision(const char *name)
 {
     g_autoptr(Migration) migration = migration_find_incoming(name) ? migration_ref(migration_find_incoming(name)) : NULL;
+    int64_t deadline = clock_now_ms() + ASK_PATIENCE_MS;
 
-    while (migration && migration->is_refusing && migration_wait(migration, -1, NULL))
-        ;
+    while (migration && migration->is_deciding && clock_now_ms() < deadline) {
+        g_autoptr(GError) why = NULL;
+
+        if (!migration_wait(migration, deadline - clock_now_ms(), &why) && !error_is(why, ERROR_OPERATION_TIMEOUT))
+            return;
+    }
+}
+
+static gboolean not_yet_known(const Migration *migration, GError **error)
+{
+    g_autofree char *sentence = handover_sentence(migration);
+
+    return error_set(error, ERROR_OPERATION_TIMEOUT, "Timed out during operation: domain '%s': %s", migration->journal->name, sentence);
 }
 
 AWAITS static gboolean find(const DestFinish *request, Migration **ret_migration, GError **error)
 {
     Migration *migration;
 
-    await_refusal(request->name);
+    await_decision(request->name);
     migration = migration_find_incoming(request->name);
     if (!migration)
         return error_set(error, ERROR_NO_DOMAIN, "Domain not found: no domain with matching name '%s'", request->name);
+    if (migration->is_deciding)
+        return not_yet_known(migration, error);
     if (migration->task)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: domain '%s' is being prepared or finished already",
@@ -307,52 +403,94 @@ AWAITS static gboolean find(const DestFinish *request, Migration **ret_migration
     return TRUE;
 }
 
+/* The outcome, whoever has settled it. */
+static gboolean answer(Migration *migration, const DestFinish *request, const MigrationCookie *third, GBytes **ret_cookie, GError **error)
+{
+    migration_forget_incoming(migration);
+    if (migration_word(migration) == WORD_TAKEN) {
+        *ret_cookie = fourth_cookie(migration, third, error);
+        return *ret_cookie != NULL;
+    }
+    if (request->is_cancelled && !migration->stream_error)
+        return phase_error_refused(error, "migration successfully aborted");
+    return phase_error_refused(error, "domain '%s' was not taken: %s", migration->journal->name,
+                               migration->stream_error ?: migration->journal->cause ?: "the migration was aborted");
+}
+
+/* Loaded, and nobody here has heard whether it may run: the source is asked. */
+AWAITS static gboolean await_source(Migration *migration, GError **error)
+{
+    migration->task = NULL;
+    condition_signal(migration->changed); /* what was said meanwhile has its turn */
+    task_unshield();
+    ask_await(migration);
+    await_decision(migration->journal->name);
+    task_shield();
+    return migration->is_ended || not_yet_known(migration, error);
+}
+
+AWAITS static gboolean decide(Migration *migration, const DestFinish *request, const MigrationCookie *third, const char *why,
+                              GBytes **ret_cookie, GError **error)
+{
+    OwnerHeard heard = request->is_cancelled ? refusal_of(migration) : heard_in_finish(migration, request, third);
+
+    if (heard == HEARD_FINISH)
+        return tell(migration, third, ret_cookie, error);
+    if (heard == HEARD_GO)
+        return take(migration, error);
+    if (heard == HEARD_ABORT && handover_qemu(migration) == OWNER_QEMU_LOADED)
+        return await_source(migration, error);
+    if (request->is_cancelled)
+        return refuse(migration, heard, "the migration was aborted", error);
+    return refuse(migration, heard, why ?: "its memory did not arrive, or nobody said that it may run", error);
+}
+
+static gboolean is_told_why(GError **error)
+{
+    return error && *error;
+}
+
 AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GBytes **ret_cookie, GError **error)
 {
     g_autoptr(Migration) migration = NULL;
     g_autoptr(MigrationCookie) cookie = NULL;
     g_autoptr(GError) why = NULL;
-    OwnerHeard heard = HEARD_ABORT;
-    gboolean is_taken;
+    gboolean is_taken = FALSE;
 
     if (!find(request, &migration, error))
         return FALSE;
     migration->finish_wall_ms = clock_wall_ms();
-    if (migration->is_ended) { /* refused before: say so again, with the reason */
-        migration_forget_incoming(migration);
-        if (request->is_cancelled && !migration->stream_error)
-            return phase_error_refused(error, "migration successfully aborted");
-        return phase_error_refused(error, "domain '%s' was not taken: %s", request->name,
-                                   migration->journal->cause ?: "the migration was aborted");
+    if (!request->is_cancelled && request->cookie_len > 0)
+        cookie = cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_FINISH, &why);
+    if (!migration->is_ended) {
+        migration->task = task_current();
+        task_shield();
+        if (request->is_cancelled && handover_qemu(migration) != OWNER_QEMU_LOADED)
+            arrive_stop(migration);
+        arrive_wait(migration);
+        migration->flags |= request->flags & MIGRATE_PERSIST_DEST;
+        migration->journal->flags = migration->flags;
+        if (request->flags & MIGRATE_PAUSED)
+            migration->journal->is_paused = TRUE;
+        if (!request->is_cancelled) {
+            take_from_cookie(migration, cookie);
+            await_loaded(migration);
+        }
+        is_taken = decide(migration, request, cookie, why ? why->message : NULL, ret_cookie, error);
+        task_unshield();
+        if (migration->task == task_current()) /* it failed on the way, or its answer could not be made */
+            migration->task = NULL;
+        condition_signal(migration->changed);
+        if (!is_taken && !migration->is_ended)
+            return FALSE;
     }
-    migration->task = task_current();
-    task_shield();
-    if (request->is_cancelled)
-        arrive_stop(migration);
-    arrive_wait(migration);
-    migration->flags |= request->flags & MIGRATE_PERSIST_DEST;
-    migration->journal->flags = migration->flags;
-    if (request->flags & MIGRATE_PAUSED)
-        migration->journal->is_paused = TRUE;
-    if (!request->is_cancelled) {
-        if (request->cookie_len > 0)
-            cookie = cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_FINISH, &why);
-        take_from_cookie(migration, cookie);
-        await_loaded(migration);
-        heard = heard_in_finish(migration, request, cookie);
+    if (migration->is_ended) { /* TOLD goes on without us */
+        if (!owner_record_is_durable(migration->record)) /* what is not durable is not told */
+            return is_told_why(error) ? FALSE : error_set(error, ERROR_INTERNAL_ERROR,
+                                                          "internal error: the outcome for domain '%s' cannot be written", request->name);
+        g_clear_error(error);
+        is_taken = answer(migration, request, cookie, ret_cookie, error);
     }
-    if (request->is_cancelled)
-        is_taken = refuse(migration, "the migration was aborted", TRUE, error);
-    else if (heard == HEARD_FINISH)
-        is_taken = tell(migration, cookie, ret_cookie, error);
-    else if (heard == HEARD_GO)
-        is_taken = take(migration, cookie, ret_cookie, error);
-    else
-        is_taken = refuse(migration, why ? why->message : "its memory did not arrive, or nobody said that it may run", FALSE,
-                          error);
-    task_unshield();
-    if (migration->task == task_current()) /* it failed on the way, or its answer could not be made */
-        migration->task = NULL;
     if (is_taken)
         *ret_domain = domain_ref(migration->domain);
     return is_taken;
@@ -363,21 +501,21 @@ AWAITS static void refuse_task(void *data)
     Migration *migration = data;
     g_autoptr(GError) error = NULL;
 
-    if (migration->is_ended || migration->task || migration_word(migration) != WORD_PREPARED)
+    if (migration->is_ended || migration->task || migration_word(migration) != WORD_PREPARED || migration->is_deciding)
         return;
     migration->task = task_current();
-    migration->is_refusing = TRUE;
+    migration->is_deciding = TRUE;
     task_shield();
     arrive_stop(migration);
     arrive_wait(migration);
-    if (!handover_hear(migration, HEARD_ABORT, NULL, &error))
+    if (!handover_hear(migration, refusal_of(migration), NULL, &error))
         log_error("%s", error->message); /* not ended: nobody may be told what is not durable */
     migration->task = NULL;
     if (!error && owner_word_is_final(migration_word(migration)))
         migration_end(migration, migration->stream_error ?: migration->journal->cause ?: "refused");
     if (migration->is_caller_lost)
         migration_forget_incoming(migration);
-    migration->is_refusing = FALSE;
+    migration->is_deciding = FALSE;
     condition_signal(migration->changed);
     task_unshield();
 }
@@ -397,6 +535,8 @@ void dest_caller_lost(Migration *migration)
         return; /* only the fate of the answer counts */
     if (migration->is_ended)
         migration_forget_incoming(migration);
+    else if (migration_goes_alone(migration))
+        log_info("domain '%s': its migration goes on without the connection that led it", migration->journal->name);
     else if (!migration->task) /* a start under way is stopped by it */
         dest_refuse_soon(migration, "the connection that led the migration has ended");
 }

@@ -36,11 +36,11 @@ static OwnerStanding standing(Domain *domain)
     case WORD_TOLD:
         return OWNER_IN_DOUBT;
     case WORD_OFFERED:
-        return owner_record_is_this_boot(migration->record) ? OWNER_HERE : OWNER_IN_DOUBT;
+        return handover_is_in_doubt(migration) || !owner_record_is_this_boot(migration->record) ? OWNER_IN_DOUBT : OWNER_HERE;
     case WORD_GONE: /* once it has left with its definition, a definition that its user brings again is a new guest */
         return migration->journal->has_left ? OWNER_HERE : OWNER_GIVEN;
-    case WORD_PREPARED:
-        return OWNER_COMING;
+    case WORD_PREPARED: /* once it is loaded it may be the only image: only its source says what becomes of it */
+        return handover_is_in_doubt(migration) ? OWNER_IN_DOUBT : OWNER_COMING;
     case WORD_REFUSED:
     case WORD_LOST:
         return migration->journal->given_to && !migration->journal->has_left ? OWNER_GIVEN : OWNER_HERE;
@@ -116,8 +116,8 @@ static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
     }
     handover_qemu_died(migration);
     if (migration->side == SIDE_SOURCE) {
-        end->keep = end->keep || migration_word(migration) == WORD_GO;
-        if (migration_word(migration) == WORD_GO)
+        end->keep = end->keep || migration_word(migration) == WORD_GO || migration->has_fallen;
+        if (migration_word(migration) == WORD_GO || migration->has_fallen)
             domain->has_images = FALSE; /* the other host may be using them */
         if (!migration->task && owner_word_is_final(migration_word(migration)))
             migration_end(migration, "QEMU has ended"); /* between two phases nobody else does */

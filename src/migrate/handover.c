@@ -39,7 +39,7 @@ OwnerQemu handover_qemu(const Migration *migration)
     if (migration->is_guest_awaited)
         return OWNER_QEMU_INCOMING; /* or about to be */
     if (migration->is_qemu_dead || !domain->guest || qemu_guest_is_lost(domain->guest))
-        return OWNER_QEMU_DEAD;
+        return migration->side == SIDE_SOURCE && migration->has_fallen ? OWNER_QEMU_FELL : OWNER_QEMU_DEAD;
     if (migration->side == SIDE_DESTINATION) {
         if (migration_word(migration) == WORD_TAKEN &&
             (qemu_guest_is_running(domain->guest) || owner_record_wish(migration->record) == WISH_PAUSED ||
@@ -87,7 +87,7 @@ AWAITS static void cancel_stream(Migration *migration)
 AWAITS static gboolean resume(Migration *migration, RunningReason reason, GError **error)
 {
     Domain *domain = migration->domain;
-    int64_t deadline = clock_now_ms() + CONT_PATIENCE_MS;
+    int64_t deadline = clock_now_ms() + (migration->is_cont_refused ? 0 : CONT_PATIENCE_MS);
 
     while (!migration->is_qemu_dead && domain->guest) {
         g_autoptr(GError) why = NULL;
@@ -184,8 +184,14 @@ AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char
         source_undefine(migration);
     if (verdict.actions & OWNER_DEFINE)
         dest_define(migration);
-    if (verdict.actions & OWNER_WAIT)
-        handover_enter_doubt(migration, cause);
+    if (verdict.actions & OWNER_TAKE_BACK)
+        migration->is_wanted_back = TRUE;
+    if (verdict.actions & OWNER_WAIT) {
+        if (ask_is_possible(migration))
+            ask_start(migration);
+        else
+            handover_enter_doubt(migration, cause);
+    }
     fault_actions(migration->side, &verdict, FAULT_AFTER);
     return TRUE;
 }
@@ -195,15 +201,19 @@ void handover_qemu_died(Migration *migration)
     OwnerVerdict verdict;
     g_autoptr(GError) error = NULL;
 
+    migration->has_fallen = migration->side == SIDE_SOURCE && migration->stopped_us && migration->status != QEMU_MIGRATION_NONE &&
+                            ask_is_possible(migration);
     migration->is_qemu_dead = TRUE;
     migration_interrupt(migration);
     if (migration->side != SIDE_SOURCE || !migration->record)
         return; /* a destination's REFUSED waits for a sync: its task does that */
     verdict = owner_decide(SIDE_SOURCE, migration_word(migration), owner_record_is_this_boot(migration->record),
-                           OWNER_QEMU_DEAD, HEARD_NOTHING);
+                           handover_qemu(migration), HEARD_NOTHING);
     if (!fault_row_now(SIDE_SOURCE, &verdict, FAULT_BEFORE, &error) || !write_word(migration, &verdict, "QEMU has ended", &error) ||
         !fault_row_now(SIDE_SOURCE, &verdict, FAULT_AFTER, &error))
         log_error("%s", error->message);
+    if (verdict.actions & OWNER_WAIT)
+        ask_start(migration);
 }
 
 gboolean handover_is_in_doubt(const Migration *migration)
@@ -214,7 +224,9 @@ gboolean handover_is_in_doubt(const Migration *migration)
         return FALSE;
     if (word == WORD_GO || word == WORD_TOLD)
         return !migration->has_job;
-    return word == WORD_OFFERED && !owner_record_is_this_boot(migration->record);
+    if (word == WORD_PREPARED)
+        return !migration->has_job && handover_qemu(migration) == OWNER_QEMU_LOADED;
+    return word == WORD_OFFERED && (migration->has_fallen || !owner_record_is_this_boot(migration->record));
 }
 
 void handover_enter_doubt(Migration *migration, const char *why)
@@ -230,16 +242,38 @@ void handover_enter_doubt(Migration *migration, const char *why)
               "domain '%s': %s%s%s", migration->journal->name, sentence, why ? ": " : "", why ?: "");
 }
 
+/* "since 11:02:03, last answer 11:02:05 (no route to host)" */
+static char *asking(const Migration *migration)
+{
+    const Ask *ask = &migration->ask;
+    g_autoptr(GDateTime) since = g_date_time_new_from_unix_local((ask->since_wall_ms ?: clock_wall_ms()) / 1000);
+    g_autofree char *when = g_date_time_format(since, "%Y-%m-%d %H:%M:%S");
+
+    return g_strdup_printf("asking it since %s%s%s%s", when, ask->obstacle ? " (" : "", ask->obstacle ?: "", ask->obstacle ? ")" : "");
+}
+
 char *handover_sentence(const Migration *migration)
 {
     const char *host = migration->journal->peer ?: "the other host";
+    const char *name = migration->journal->name;
+    g_autofree char *since = NULL;
 
-    if (migration->side == SIDE_DESTINATION)
-        return g_strdup_printf("outcome unknown: may run on %s; it has not acknowledged that the guest is here; look there, "
+    if (migration->side == SIDE_DESTINATION && migration_word(migration) == WORD_TOLD)
+        return g_strdup_printf("outcome not yet known: may run on %s; it has not acknowledged that the guest is here; look there, "
                                "then `ferry migration resolve %s --here` if it does not run there and never will, "
                                "`--there` if it does",
-                               host, migration->journal->name);
-    return g_strdup_printf("outcome unknown: may run on %s; look there, then `ferry migration resolve %s --there` if it "
-                           "does, `--here` if it does not and never will",
-                           host, migration->journal->name);
+                               host, name);
+    if (!ask_is_possible(migration))
+        return g_strdup_printf("outcome not yet known: may run on %s, which cannot be asked; look there, then `ferry migration "
+                               "resolve %s --there` if it does, `--here` if it does not and never will",
+                               host, name);
+    since = asking(migration);
+    if (migration->side == SIDE_DESTINATION)
+        return g_strdup_printf("outcome not yet known: paused here with all its memory, until %s says whether it may run; %s; it "
+                               "settles by itself once that host answers; only if it never will: `ferry migration resolve %s "
+                               "--here|--there`",
+                               host, since, name);
+    return g_strdup_printf("outcome not yet known: %s, granted to %s; %s; it settles by itself once that host answers; only if it "
+                           "never will: `ferry migration resolve %s --there|--here`",
+                           migration->is_qemu_dead ? "shut off here" : "paused here", host, since, name);
 }

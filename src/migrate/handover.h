@@ -19,5 +19,5 @@ OwnerQemu handover_qemu(const Migration *migration);
 gboolean handover_is_in_doubt(const Migration *migration);
 /* Marks it: the job ends, so that verbs get the sentence at once instead of waiting for the job. */
 void handover_enter_doubt(Migration *migration, const char *why);
-/* "outcome unknown: may run on HOST …"; the caller frees it. */
+/* "outcome not yet known: …": for whom it waits, since when, and what a person can do; the caller frees it. */
 char *handover_sentence(const Migration *migration);

@@ -48,7 +48,7 @@ static void say(Hello *hello, const void *bytes, size_t len)
     note(hello, bytes, len);
 }
 
-static void hmac(const uint8_t *key, size_t key_len, const void *text, size_t text_len, uint8_t ret_mac[HELLO_MAC_BYTES])
+void hello_hmac(const uint8_t *key, size_t key_len, const void *text, size_t text_len, uint8_t ret_mac[HELLO_MAC_BYTES])
 {
     g_autoptr(GHmac) made = g_hmac_new(G_CHECKSUM_SHA256, key, key_len);
     gsize len = HELLO_MAC_BYTES;
@@ -71,13 +71,12 @@ static void prove(const Hello *hello, OwnerSide side, uint8_t ret_mac[HELLO_MAC_
     end = mempcpy(end, &terms->source_host, sizeof(Uuid));
     end = mempcpy(end, &terms->destination_host, sizeof(Uuid));
     end = mempcpy(end, hello->said, hello->said_len);
-    hmac(terms->token, sizeof terms->token, KEY_LABEL, strlen(KEY_LABEL), key);
-    hmac(key, sizeof key, text, (size_t)(end - text), ret_mac);
+    hello_hmac(terms->token, sizeof terms->token, KEY_LABEL, strlen(KEY_LABEL), key);
+    hello_hmac(key, sizeof key, text, (size_t)(end - text), ret_mac);
     explicit_bzero(key, sizeof key);
 }
 
-/* Takes as long whatever they hold. */
-static gboolean is_same(const uint8_t *a, const uint8_t *b, size_t len)
+gboolean hello_is_same(const uint8_t *a, const uint8_t *b, size_t len)
 {
     volatile uint8_t difference = 0;
 
@@ -157,7 +156,7 @@ static HelloVerdict check_proof(Hello *hello, const uint8_t *mac)
     uint8_t expected[HELLO_MAC_BYTES];
 
     prove(hello, other, expected);
-    if (!is_same(mac, expected, sizeof expected))
+    if (!hello_is_same(mac, expected, sizeof expected))
         return fail(hello, "it is another host, or serves another migration");
     note(hello, mac, HELLO_MAC_BYTES);
     if (hello->side == SIDE_SOURCE)

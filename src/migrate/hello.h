@@ -79,3 +79,7 @@ const uint8_t *hello_output(const Hello *hello, size_t *ret_len);
 void hello_written(Hello *hello, size_t len);
 /* Forgets token and nonce. */
 void hello_clear(Hello *hello);
+
+/* What all proofs of an attempt are made of: HMAC-SHA-256, and a comparison that takes as long whatever they hold. */
+void hello_hmac(const uint8_t *key, size_t key_len, const void *text, size_t text_len, uint8_t ret_mac[HELLO_MAC_BYTES]);
+gboolean hello_is_same(const uint8_t *a, const uint8_t *b, size_t len);

@@ -33,7 +33,8 @@ static const struct {
     FIELD(STRING, token),      FIELD(U64, flags),         FIELD(STRING, definition), FIELD(BOOL, is_paused),
     FIELD(STRING, given_to),   FIELD(BOOL, has_left),    FIELD(BOOL, was_defined),  FIELD(STRING, phase),      FIELD(STRING, step),      FIELD(STRING, steps_done),
     FIELD(STRING, address),    FIELD(I64, started_ms),    FIELD(I64, ended_ms),     FIELD(STRING, outcome),
-    FIELD(STRING, cause),
+    FIELD(STRING, cause),      FIELD(STRING, way),        FIELD(STRING, reach),     FIELD(U64, port),
+    FIELD(BOOL, is_carried),   FIELD(STRING, peer_uri),   FIELD(BOOL, is_over),
 };
 #undef FIELD
 

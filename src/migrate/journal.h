@@ -36,6 +36,12 @@ typedef struct {
     int64_t ended_ms;    /* 0: open */
     char *outcome;       /* the last word, when it ended */
     char *cause;         /* why it failed */
+    char *way;           /* "dialled" or "called back": how the two daemons have met; NULL: they have not, beside the calls */
+    char *reach;         /* the dialling side: where the other one listens, "192.0.2.1:49152 [2001:db8::1]:49152 …", best first */
+    uint64_t port;       /* the listening side: its port; 0: none */
+    gboolean is_carried; /* part of the memory passes through this daemon and ends with it */
+    char *peer_uri;      /* source, peer-to-peer: the destination's daemon */
+    gboolean is_over;    /* both records are final, and both sides know it */
 } Journal;
 
 /* A new attempt of the guest, with random id and token. */

@@ -109,7 +109,7 @@ static void on_greeting(Greeting *greeting, void *data)
 
     if (greeting_verdict(greeting) != GREETING_PROVEN)
         waiting_drop(waiting, greeting_reason(greeting));
-    else if (g_hash_table_contains(waiting->listener->let_in, lane_key(name)))
+    else if (name.purpose != LANE_PACT && g_hash_table_contains(waiting->listener->let_in, lane_key(name)))
         waiting_drop(waiting, "this lane is there already");
     else
         let_in(waiting, name, greeting_steal_fd(greeting));

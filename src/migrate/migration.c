@@ -17,6 +17,7 @@
 #include "model/guest-def.h"
 
 static const MigrateSettings *the_settings;
+static GHashTable *all;      /* id → Migration, borrowed */
 static GHashTable *incoming; /* char *name → Migration (a reference): destinations whose Finish has not come yet */
 
 const MigrateSettings *migrate_settings(void)
@@ -41,6 +42,7 @@ gboolean migrate_settings_set(const MigrateSettings *settings, GError **error)
     g_autofree char *nonces = NULL;
 
     the_settings = settings;
+    all = g_hash_table_new(g_str_hash, g_str_equal);
     incoming = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)migration_unref);
     dir = migrate_dir();
     domains = migrate_domains_dir();
@@ -72,6 +74,7 @@ void migration_attach(Migration *migration)
     if (domain->migration)
         migration_unref(domain->migration);
     domain->migration = migration_ref(migration);
+    g_hash_table_replace(all, migration->journal->id, migration);
     if (migration->side == SIDE_DESTINATION)
         g_hash_table_replace(incoming, g_strdup(migration->journal->name), migration_ref(migration));
 }
@@ -86,8 +89,11 @@ void migration_unref(Migration *migration)
 {
     if (!migration || --migration->refs > 0)
         return;
+    if (all && g_hash_table_lookup(all, migration->journal->id) == migration)
+        g_hash_table_remove(all, migration->journal->id);
     qemu_guest_unsubscribe(migration->subscription);
     queue_leave(migration);
+    ask_clear(&migration->ask);
     timer_free(migration->silence);
     route_clear(&migration->route);
     bundle_free(migration->bundle);
@@ -126,6 +132,16 @@ void migration_forget_incoming(Migration *migration)
 {
     if (g_hash_table_lookup(incoming, migration->journal->name) == migration)
         g_hash_table_remove(incoming, migration->journal->name);
+}
+
+Migration *migration_find(const char *id)
+{
+    return g_hash_table_lookup(all, id);
+}
+
+gboolean migration_goes_alone(const Migration *migration)
+{
+    return migration->is_peer_ferry && migration->route.is_met && !migration->is_carried;
 }
 
 OwnerWord migration_word(const Migration *migration)
@@ -211,11 +227,9 @@ void migration_end(Migration *migration, const char *cause)
         migration->journal->cause = g_strdup(cause);
     if (migration->record && !migration_save(migration, &error))
         log_warning("%s, continuing: the owner's word is kept apart", error->message);
-    if (migration_word(migration) == WORD_REFUSED) /* durable, so it may be told */
-        pact_say_text(migration->route.pact, PACT_REFUSED, migration->journal->cause ?: "refused");
     queue_leave(migration);
     g_clear_pointer(&migration->silence, timer_free);
-    route_close(&migration->route);
+    ask_end(migration);
     g_clear_pointer(&migration->bundle, bundle_free);
     g_clear_pointer(&migration->subscription, qemu_guest_unsubscribe);
     g_clear_pointer(&migration->scene, check_scene_unref);

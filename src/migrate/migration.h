@@ -13,6 +13,7 @@
 #include "host/port.h"
 #include "loop/loop.h"
 #include "loop/task.h"
+#include "migrate/ask.h"
 #include "migrate/bundle.h"
 #include "migrate/journal.h"
 #include "migrate/owner.h"
@@ -39,6 +40,7 @@ typedef struct Migration {
 
     gboolean is_caller_lost;  /* the connection that leads this migration has ended */
     gboolean is_qemu_dead;
+    gboolean has_fallen;      /* source: QEMU has ended while the migration had its guest stopped, under our eyes */
     gboolean is_in_blackout;  /* from the source's STOP to the destination's cont: only the word is written */
     gboolean has_job;         /* the domain's long job is this migration's, not that of another */
     gboolean is_ended;
@@ -49,6 +51,13 @@ typedef struct Migration {
     char *refusal;            /* source: the destination will not have it, and why */
     Turn turn;                /* among those that would be under way at once (migrate/queue.h) */
     const Task *waiting;      /* for that turn; NULL: nobody */
+    Ask ask;                  /* what the other side was told and says */
+    OwnerHeard answer;        /* source: what it has answered to GO, until that is obeyed */
+    OwnerHeard said;          /* destination: what the source says, until that is obeyed */
+    gboolean is_deciding;     /* on a task of its own, which obeys one of these */
+    gboolean is_wanted_back;  /* source, after GO: asked for again, by its user or since it cannot run there */
+    gboolean is_cont_refused; /* destination: this daemon has seen `cont` fail, and goes on trying */
+    gboolean is_led_here;     /* source: a task of this daemon walks its phases */
     Route route;              /* between the two daemons, unless a stream is carried over the calling connection */
 
     QemuMigrationStatus status;    /* newest, from events */
@@ -84,7 +93,6 @@ typedef struct Migration {
     gboolean is_cont_unanswered;   /* QEMU was told to run the guest and did not say whether it does */
     gboolean is_stream_attached;   /* QEMU has its descriptor */
     gboolean is_definition_owed;   /* it could not be written yet */
-    gboolean is_refusing;          /* on a task of its own */
     OwnerHeard answer_heard;       /* TOLD: what became of the answer */
     Timer *answer_timer;           /* TOLD: until the wait for the acknowledgement is called doubt */
     char *stream_error;
@@ -136,6 +144,10 @@ Migration *migration_of(const Domain *domain);
  * has not come yet.  Borrowed. */
 Migration *migration_find_incoming(const char *name);
 void migration_forget_incoming(Migration *migration);
+/* Any attempt that is in memory, open or ended; NULL: none.  Borrowed. */
+Migration *migration_find(const char *id);
+/* The daemons settle it between themselves, whoever led it: they have met, and no part of the memory depends on him. */
+gboolean migration_goes_alone(const Migration *migration);
 
 OwnerWord migration_word(const Migration *migration); /* WORD_NONE before the record */
 

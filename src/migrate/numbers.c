@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "migrate/handover.h"
 #include "migrate/queue.h"
 
@@ -134,6 +135,10 @@ AWAITS gboolean migrate_abort(Domain *domain, unsigned flags, GError **error)
     if (flags & ABORT_POSTCOPY)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: current job is not outgoing migration in post-copy mode");
+    if (migration_word(migration) == WORD_GO && ask_is_possible(migration) && migration->answer != HEARD_TAKEN) {
+        log_info("domain '%s': %s is asked to give it back", domain->name, migration->journal->peer);
+        return handover_hear(migration, HEARD_ABORT, NULL, error);
+    }
     if (migration_word(migration) != WORD_OFFERED && !queue_others(migration)) {
         g_autofree char *why = handover_sentence(migration);
 

@@ -5,13 +5,14 @@
 const EnumName owner_qemu_names[] = {
     {"running", OWNER_QEMU_RUNNING},   {"stopped", OWNER_QEMU_STOPPED}, {"completed", OWNER_QEMU_COMPLETED},
     {"incoming", OWNER_QEMU_INCOMING}, {"loaded", OWNER_QEMU_LOADED},   {"runs", OWNER_QEMU_RUNS},
-    {"dead", OWNER_QEMU_DEAD},         {NULL},
+    {"dead", OWNER_QEMU_DEAD},         {"fell", OWNER_QEMU_FELL},       {NULL},
 };
 
 const EnumName owner_heard_names[] = {
     {"nothing", HEARD_NOTHING}, {"ready", HEARD_READY},     {"abort", HEARD_ABORT}, {"TAKEN", HEARD_TAKEN},
-    {"REFUSED", HEARD_REFUSED}, {"LOST", HEARD_LOST},       {"GO", HEARD_GO},       {"here", HEARD_HERE},       {"there", HEARD_THERE}, {"Finish", HEARD_FINISH},
-    {"acknowledged", HEARD_ACKNOWLEDGED}, {"unsaid", HEARD_UNSAID}, {"cont failed", HEARD_CONT_FAILED},
+    {"REFUSED", HEARD_REFUSED}, {"LOST", HEARD_LOST},       {"GO", HEARD_GO},       {"DROP", HEARD_DROP},   {"LOADED", HEARD_LOADED},
+    {"CANNOT", HEARD_CANNOT},   {"here", HEARD_HERE},       {"there", HEARD_THERE}, {"Finish", HEARD_FINISH}, {"acknowledged", HEARD_ACKNOWLEDGED},
+    {"unsaid", HEARD_UNSAID},
     {NULL},
 };
 
@@ -20,6 +21,7 @@ enum { NOW = 1, OLDER = 2, ANY_BOOT = NOW | OLDER };
 #define Q(x) (1u << OWNER_QEMU_##x)
 #define H(x) (1u << HEARD_##x)
 #define ALIVE_SOURCE (Q(RUNNING) | Q(STOPPED) | Q(COMPLETED))
+#define GONE_SOURCE (Q(DEAD) | Q(FELL))
 #define ANYTHING (~0u)
 #define WRITE OWNER_WRITE_SYNC
 
@@ -38,6 +40,9 @@ static const Row source_rows[] = {
     /* word         boot      own QEMU                heard                              then          actions                              rule */
     { WORD_OFFERED, NOW,      Q(COMPLETED),           H(READY),                          WORD_GO,      0,                                   "S-go" },
     { WORD_OFFERED, NOW,      ALIVE_SOURCE,           H(ABORT) | H(REFUSED) | H(LOST),   WORD_KEPT,    OWNER_CANCEL | OWNER_CONT,           "S-abort" },
+    { WORD_OFFERED, NOW,      Q(FELL),                H(LOADED),                         WORD_GO,      OWNER_WAIT,                          "S-go-dead" },
+    { WORD_OFFERED, NOW,      Q(FELL),                H(REFUSED) | H(LOST),              WORD_CRASHED, OWNER_DESTROY,                       "S-free" },
+    { WORD_OFFERED, NOW,      Q(FELL),                ANYTHING,                          WORD_OFFERED, OWNER_WAIT,                          "S-again" },
     { WORD_OFFERED, NOW,      Q(DEAD),                ANYTHING,                          WORD_CRASHED, OWNER_DESTROY,                       "S-dead" },
     { WORD_OFFERED, NOW,      Q(RUNNING),             ANYTHING,                          WORD_OFFERED, OWNER_RUN,                           "S-run" },
     { WORD_OFFERED, NOW,      Q(STOPPED)|Q(COMPLETED),ANYTHING,                          WORD_OFFERED, 0,                                   "S-watch" },
@@ -46,12 +51,14 @@ static const Row source_rows[] = {
     { WORD_OFFERED, OLDER,    ANYTHING,               ANYTHING,                          WORD_OFFERED, OWNER_WAIT,                          "S-again" },
     { WORD_GO,      ANY_BOOT, ANYTHING,               H(TAKEN),                          WORD_GONE,    OWNER_DESTROY | OWNER_UNDEFINE,      "S-gone" },
     { WORD_GO,      NOW,      ALIVE_SOURCE,           H(REFUSED),                        WORD_KEPT,    OWNER_CONT,                          "S-refused" },
-    { WORD_GO,      ANY_BOOT, Q(DEAD),                H(REFUSED),                        WORD_CRASHED, OWNER_DESTROY,                       "S-crashed" },
+    { WORD_GO,      ANY_BOOT, GONE_SOURCE,            H(REFUSED),                        WORD_CRASHED, OWNER_DESTROY,                       "S-refused" },
+    { WORD_GO,      ANY_BOOT, ANYTHING,               H(LOST),                           WORD_CRASHED, OWNER_DESTROY,                       "S-lost" },
+    { WORD_GO,      NOW,      ALIVE_SOURCE,           H(ABORT) | H(CANNOT),              WORD_GO,      OWNER_WAIT | OWNER_TAKE_BACK,        "S-takeback" },
     { WORD_GO,      ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_GO,      OWNER_WAIT,                          "S-again" },
     { WORD_KEPT,    ANY_BOOT, Q(STOPPED)|Q(COMPLETED),ANYTHING,                          WORD_KEPT,    OWNER_CONT,                          "S-resume" },
     { WORD_KEPT,    ANY_BOOT, Q(RUNNING),             ANYTHING,                          WORD_KEPT,    OWNER_CANCEL | OWNER_RUN,            "S-cancel" },
     { WORD_KEPT,    ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_KEPT,    OWNER_RUN,                           "S-run" },
-    { WORD_GONE,    ANY_BOOT, Q(DEAD),                H(HERE),                           WORD_KEPT,    0,                                   "S-forced" },
+    { WORD_GONE,    ANY_BOOT, GONE_SOURCE,            H(HERE),                           WORD_KEPT,    0,                                   "S-forced" },
     { WORD_GONE,    ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_GONE,    OWNER_DESTROY | OWNER_UNDEFINE,      "S-kill" },
     { WORD_CRASHED, ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_CRASHED, OWNER_DESTROY,                       "S-kill" },
     { 0 },
@@ -62,14 +69,16 @@ static const Row destination_rows[] = {
     { WORD_PREPARED, OLDER,    ANYTHING,               ANYTHING,                         WORD_LOST,     OWNER_DESTROY,                       "D-lost" },
     { WORD_PREPARED, NOW,      Q(LOADED),              H(GO),                            WORD_TAKEN,    OWNER_CONT,                          "D-take" },
     { WORD_PREPARED, NOW,      Q(LOADED),              H(FINISH),                        WORD_TOLD,     0,                                   "D-tell" },
-    { WORD_PREPARED, NOW,      ANYTHING,               H(ABORT),                         WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
+    { WORD_PREPARED, NOW,      ANYTHING,               H(DROP),                          WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
+    { WORD_PREPARED, NOW,      Q(INCOMING),            H(ABORT),                         WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-timer" },
     { WORD_PREPARED, NOW,      Q(DEAD),                ANYTHING,                         WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-died" },
+    { WORD_PREPARED, NOW,      Q(LOADED),              ANYTHING,                         WORD_PREPARED, OWNER_WAIT,                          "D-loaded" },
     { WORD_PREPARED, NOW,      ANYTHING,               ANYTHING,                         WORD_PREPARED, 0,                                   "D-wait" },
     { WORD_TOLD,     ANY_BOOT, Q(LOADED),              H(ACKNOWLEDGED) | H(HERE),        WORD_TAKEN,    OWNER_CONT,                          "D-told" },
     { WORD_TOLD,     ANY_BOOT, Q(DEAD),                H(ACKNOWLEDGED) | H(HERE),        WORD_TAKEN,    WRITE | OWNER_DEFINE,                "D-told" },
     { WORD_TOLD,     ANY_BOOT, ANYTHING,               H(UNSAID) | H(THERE),             WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
     { WORD_TOLD,     ANY_BOOT, ANYTHING,               ANYTHING,                         WORD_TOLD,     OWNER_WAIT,                          "D-doubt" },
-    { WORD_TAKEN,    ANY_BOOT, Q(LOADED),              H(CONT_FAILED),                   WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
+    { WORD_TAKEN,    ANY_BOOT, Q(LOADED),              H(DROP),                          WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
     { WORD_TAKEN,    ANY_BOOT, Q(LOADED),              ANYTHING,                         WORD_TAKEN,    OWNER_CONT,                          "D-cont" },
     { WORD_TAKEN,    ANY_BOOT, Q(RUNS) | Q(INCOMING),  ANYTHING,                         WORD_TAKEN,    WRITE | OWNER_DEFINE | OWNER_RUN,    "D-define" },
     { WORD_TAKEN,    ANY_BOOT, Q(DEAD),                ANYTHING,                         WORD_TAKEN,    WRITE | OWNER_DEFINE,                "D-define" },

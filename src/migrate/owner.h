@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who may run the guest: the two decision tables of the hand-over, and nothing else.  Pure.  They are asked after every
  * event, message, restart and timer, and may be asked at any time: each row is repeatable.  No row reads silence as an
- * answer.  The rows are those of the stage before the daemons can ask each other: GO travels only with Finish. */
+ * answer. */
 #pragma once
 
 #include <glib.h>
@@ -20,23 +20,26 @@ typedef enum {
     OWNER_QEMU_LOADED,    /* destination: the whole image, paused */
     OWNER_QEMU_RUNS,      /* destination: the guest runs */
     OWNER_QEMU_DEAD,
+    OWNER_QEMU_FELL,      /* source: dead, and seen to be stopped from the migration's STOP to its end */
 } OwnerQemu;
 
 /* What has been heard. */
 typedef enum {
     HEARD_NOTHING,
     HEARD_READY,     /* source: completed, and Perform's caller is still connected (peer-to-peer: about to send Finish) */
-    HEARD_ABORT,     /* source: user, Confirm(cancelled), lost caller; destination: Finish(cancelled), Finish without GO, lost caller */
+    HEARD_ABORT,     /* source: user, Confirm(cancelled), lost caller; destination: Finish(cancelled), silence, its user */
     HEARD_TAKEN,
     HEARD_REFUSED,
     HEARD_LOST,
-    HEARD_GO,        /* destination: GO in Finish */
+    HEARD_GO,        /* destination: the source says that it may run */
+    HEARD_DROP,      /* destination: the source says that it may not; or who speaks for a source that cannot be asked */
+    HEARD_LOADED,    /* source: the destination's QEMU has the whole image */
+    HEARD_CANNOT,    /* source: the destination's QEMU refuses to run it; destination: cont was refused until patience ended */
     HEARD_HERE,      /* a person: the guest does not run there and never will; it may run here */
     HEARD_THERE,     /* a person, on a destination: the guest is the other host's */
     HEARD_FINISH,    /* destination, careful: a stock source's Finish(0), whose answer is yet to arrive there */
     HEARD_ACKNOWLEDGED, /* destination: the kernel of the stock source has the whole answer */
     HEARD_UNSAID,    /* destination: not a byte of the answer has left */
-    HEARD_CONT_FAILED, /* destination: cont was refused until patience ended */
 } OwnerHeard;
 
 typedef enum {
@@ -48,6 +51,7 @@ typedef enum {
     OWNER_UNDEFINE = 1 << 5,     /* remove the definition, if asked */
     OWNER_WAIT = 1 << 6,         /* stay as it is: paused, or down, and in doubt */
     OWNER_RUN = 1 << 7,          /* the guest runs here: leave it alone */
+    OWNER_TAKE_BACK = 1 << 8,    /* ask for it again: say DROP */
 } OwnerAction;
 
 typedef struct {

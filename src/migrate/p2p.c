@@ -51,7 +51,8 @@ AWAITS static gboolean p2p_begin(void *endpoint, PhaseRun *run, GError **error)
     if (!source_begin(p2p->domain, run->params, (unsigned)run->flags, &cookie, &run->xml, error))
         return FALSE;
     p2p->migration = migration_ref(migration_of(p2p->domain));
-    p2p->migration->is_peer_to_peer = TRUE;
+    p2p->migration->is_peer_to_peer = p2p->migration->is_led_here = TRUE;
+    p2p->migration->journal->peer_uri = g_strdup(p2p->dconnuri);
     p2p->migration->notice = g_strdup(p2p->notice);
     phase_run_set_cookie(run, cookie);
     if (p2p->domain->state == DOMAIN_PAUSED)
@@ -59,14 +60,18 @@ AWAITS static gboolean p2p_begin(void *endpoint, PhaseRun *run, GError **error)
     return TRUE;
 }
 
-/* Without the connection nobody can say Finish: while the word is still ours, the attempt ends. */
+/* Without the connection nobody can say Finish: while the word is still ours, the attempt ends, unless the daemons have met by
+ * another road. */
 static void on_peer_lost(Peer *peer, const GError *error, void *data)
 {
     Migration *migration = data;
 
     if (!migration->lost_reason)
         migration->lost_reason = g_strdup(error ? error->message : "the connection has ended");
-    migration_interrupt(migration);
+    if (migration_goes_alone(migration))
+        condition_signal(migration->changed);
+    else
+        migration_interrupt(migration);
 }
 
 AWAITS static gboolean open_peer(P2p *p2p, GError **error)
@@ -280,6 +285,16 @@ static gboolean is_answer(const P2p *p2p, const GError *error)
     return error_domain(error) != FROM_RPC; /* a stock destination kills its guest before it says no */
 }
 
+/* As the other side has told it by another road. */
+static PhaseOutcome outcome_of(const Migration *migration)
+{
+    if (migration_word(migration) == WORD_GONE || migration->answer == HEARD_TAKEN)
+        return PHASE_ARRIVED;
+    if (migration_word(migration) == WORD_KEPT || migration->answer == HEARD_REFUSED)
+        return PHASE_STAYED;
+    return PHASE_UNKNOWN;
+}
+
 AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
 {
     P2p *p2p = endpoint;
@@ -292,6 +307,7 @@ AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
     };
     RemoteDomainMigrateFinish3ParamsRet ret = {0};
     g_autoptr(GError) why = NULL;
+    int64_t patience = -1;
     size_t len = 0;
 
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
@@ -301,8 +317,12 @@ AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
         args.flags |= MIGRATE_PAUSED; /* paused since Prepare: from GO on nobody can, so this is the last word */
     if (!run->is_cancelled)
         run->outcome = PHASE_UNKNOWN;
+    if (run->is_cancelled && p2p->migration->abort_reason)
+        patience = ABORT_MS;
+    else if (!run->is_cancelled && ask_is_possible(p2p->migration))
+        patience = ASK_PATIENCE_MS; /* the daemons go on asking each other */
     if (peer_call(p2p->peer, REMOTE_PROGRAM, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena, &ret,
-                  run->is_cancelled && p2p->migration->abort_reason ? ABORT_MS : -1, &why)) {
+                  patience, &why)) {
         run->outcome = PHASE_ARRIVED;
         phase_run_set_cookie(run, g_bytes_new(ret.cookie_out, ret.cookie_out_len));
         return TRUE;
@@ -310,6 +330,17 @@ AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
     p2p->is_silent = error_is(why, ERROR_OPERATION_TIMEOUT);
     if (is_answer(p2p, why))
         run->outcome = PHASE_STAYED;
+    else if (migration_word(p2p->migration) != WORD_GO || p2p->is_silent || ask_await(p2p->migration))
+        run->outcome = outcome_of(p2p->migration);
+    phase_run_set_cookie(run, NULL); /* ours is no answer */
+    if (run->outcome == PHASE_ARRIVED)
+        return TRUE;
+    if (run->outcome == PHASE_UNKNOWN && migration_word(p2p->migration) == WORD_GO) {
+        g_autofree char *sentence = handover_sentence(p2p->migration);
+
+        return error_set(error, ask_is_possible(p2p->migration) ? ERROR_OPERATION_TIMEOUT : error_code(why), "%s; domain '%s': %s",
+                         why->message, p2p->domain->name, sentence);
+    }
     g_propagate_error(error, g_steal_pointer(&why));
     return FALSE;
 }
@@ -326,7 +357,7 @@ static OwnerHeard heard(const P2p *p2p, const PhaseRun *run)
     case PHASE_UNKNOWN:
         break;
     }
-    return HEARD_NOTHING;
+    return p2p->migration->answer; /* LOST, or none */
 }
 
 AWAITS static gboolean p2p_confirm(void *endpoint, PhaseRun *run, GError **error)
@@ -351,6 +382,10 @@ AWAITS static void p2p_clear(P2p *p2p)
 {
     if (p2p->peer)
         peer_on_lost(p2p->peer, NULL, NULL);
+    if (p2p->migration) {
+        p2p->migration->is_led_here = FALSE;
+        condition_signal(p2p->migration->changed);
+    }
     peer_stream_free(p2p->stream);
     if (p2p->is_silent)
         peer_unref(p2p->peer);

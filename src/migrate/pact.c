@@ -182,13 +182,6 @@ void pact_say(Pact *pact, PactWord word, const void *rest, size_t len)
     write_some(pact);
 }
 
-void pact_say_text(Pact *pact, PactWord word, const char *text)
-{
-    g_autofree char *whole = g_utf8_make_valid(text, -1);
-
-    pact_say(pact, word, whole, MIN(strlen(whole), PACT_REST_MAX));
-}
-
 void pact_ask_lane(Pact *pact, LaneName name)
 {
     uint8_t rest[] = {(uint8_t)name.purpose, (uint8_t)(name.number >> 8), (uint8_t)name.number};

@@ -18,8 +18,8 @@
 typedef enum {
     PACT_PING = 1,    /* nothing; keeps both sides sure of each other */
     PACT_READY = 2,   /* destination: QEMU waits for the stream */
-    PACT_REFUSED = 3, /* destination: it will not come, and its record says so; rest: why */
     PACT_DIAL = 4,    /* source, where the destination dials: one more lane, please; rest: purpose, number (2 bytes) */
+    PACT_TOLD = 5,    /* my record, sealed; rest: migrate/told */
 } PactWord;
 
 /* Pure.  Looks for one whole word at the front: *ret_len is its length with the head, 0 if more bytes are needed.  FALSE:
@@ -39,7 +39,6 @@ Pact *pact_new(int fd, const PactEvents *events, void *data);
 void pact_free(Pact *pact);
 /* Without waiting.  Content with NULL and with a pact that is lost: words are said again by who needs an answer. */
 void pact_say(Pact *pact, PactWord word, const void *rest, size_t len);
-void pact_say_text(Pact *pact, PactWord word, const char *text);
 void pact_ask_lane(Pact *pact, LaneName name);
 gboolean pact_is_lost(const Pact *pact);
 int64_t pact_heard_ms(const Pact *pact); /* clock_now_ms() of the last byte */

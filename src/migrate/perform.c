@@ -19,6 +19,7 @@
 #include "phase/uri.h"
 
 #define CONNECT_TIMEOUT_MS 10000
+#define LISTENER_PATIENCE_MS 2000
 
 /* The run of one Perform; its steps find it through the migration. */
 typedef struct {
@@ -41,9 +42,9 @@ AWAITS static gboolean describe_failure(Migration *migration, GError **error)
     if (migration->is_qemu_dead || !domain->guest)
         return error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain is not running%s%s",
                          migration->stream_error ? ": " : "", migration->stream_error ?: "");
-    if (migration->lost_reason)
+    if (migration->lost_reason && !migration_goes_alone(migration))
         return error_set(error, ERROR_INTERNAL_ERROR, "internal error: %s", migration->lost_reason);
-    if (migration->is_caller_lost)
+    if (migration->is_caller_lost && !migration_goes_alone(migration))
         return error_set(error, ERROR_OPERATION_ABORTED,
                          "operation aborted: job 'migration out': the client that led it has gone");
     qemu_migration_info_clear(&migration->info);
@@ -55,8 +56,10 @@ AWAITS static gboolean describe_failure(Migration *migration, GError **error)
 
 static gboolean is_given_up(const Migration *migration)
 {
-    return migration->is_qemu_dead || !migration->domain->guest || migration->abort_reason || migration->lost_reason ||
-           migration->is_caller_lost || migration->refusal || bundle_is_broken(migration->bundle);
+    gboolean has_lost_leader = migration->lost_reason || migration->is_caller_lost;
+
+    return migration->is_qemu_dead || !migration->domain->guest || migration->abort_reason ||
+           (has_lost_leader && !migration_goes_alone(migration)) || migration->refusal || bundle_is_broken(migration->bundle);
 }
 
 AWAITS gboolean source_check_wanted(Migration *migration, GError **error)
@@ -289,13 +292,53 @@ static const Step perform_steps[] = {
 };
 const StepList perform_list = {"perform", perform_steps};
 
+/* Beside the hand-over, not within it. */
+AWAITS static void sync_task(void *data)
+{
+    g_autoptr(GError) error = NULL;
+
+    await_sleep(ASK_FIRST_MS, NULL);
+    if (!migration_sync(data, &error))
+        log_error("%s", error->message);
+}
+
+/* GO into the void would leave the guest paused for as long as nobody answers; before it, all is still ours to decide. */
+AWAITS static gboolean await_listener(Migration *migration, GError **error)
+{
+    int64_t deadline = clock_now_ms() + LISTENER_PATIENCE_MS;
+
+    while (migration_goes_alone(migration) && pact_is_lost(migration->route.pact)) {
+        g_autoptr(GError) why = NULL;
+
+        ask_start(migration);
+        if (is_given_up(migration))
+            return describe_failure(migration, error);
+        if (clock_now_ms() >= deadline)
+            return error_set(error, ERROR_OPERATION_FAILED,
+                             "operation failed: the memory of domain '%s' has arrived, but the daemon of %s is out of reach (%s), so "
+                             "the guest goes on here",
+                             migration->domain->name, migration->journal->peer, migration->ask.obstacle ?: "its connection has ended");
+        if (!migration_wait(migration, MIN(deadline - clock_now_ms(), ASK_FIRST_MS), &why) && !error_is(why, ERROR_OPERATION_TIMEOUT)) {
+            g_propagate_error(error, g_steal_pointer(&why));
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 AWAITS gboolean source_say_go(Migration *migration, GError **error)
 {
-    if (!handover_hear(migration, is_given_up(migration) ? HEARD_ABORT : HEARD_READY, NULL, error))
-        return FALSE;
     if (migration_word(migration) == WORD_GO)
         return TRUE;
-    return describe_failure(migration, error);
+    if (!await_listener(migration, error))
+        return FALSE;
+    if (!handover_hear(migration, is_given_up(migration) ? HEARD_ABORT : HEARD_READY, NULL, error))
+        return FALSE;
+    if (migration_word(migration) != WORD_GO)
+        return describe_failure(migration, error);
+    ask_start(migration); /* says it */
+    task_spawn("migration-sync", sync_task, migration_ref(migration), (GDestroyNotify)migration_unref);
+    return TRUE;
 }
 
 /* C2: is the other side a ferryd, and does it speak of this attempt? */
@@ -351,6 +394,9 @@ AWAITS static void keep(Migration *migration, const char *cause)
     migration->task = NULL;
     if (owner_word_is_final(migration_word(migration)))
         migration_end(migration, cause);
+    else
+        migration_end_job(migration); /* its QEMU has fallen, and the destination is asked */
+    condition_signal(migration->changed);
     task_unshield();
 }
 
@@ -410,6 +456,19 @@ static Migration *performing(Domain *domain, GError **error)
     return migration_ref(migration);
 }
 
+/* What is left of Perform after a restart: QEMU has its lane, and goes on by itself. */
+AWAITS gboolean source_go_on(Migration *migration, GError **error)
+{
+    gboolean is_sent;
+
+    migration->task = task_current();
+    is_sent = perform_memory(migration, error) && source_say_go(migration, error);
+    migration->task = NULL;
+    if (!is_sent)
+        keep(migration, error && *error ? (*error)->message : "QEMU has given it up");
+    return is_sent;
+}
+
 AWAITS gboolean source_perform(Domain *domain, const Params *params, const SourceRoute *route, const void *cookie_in,
                                size_t cookie_len, GBytes **ret_cookie, GError **error)
 {
@@ -426,6 +485,7 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
     migration->is_carried = !route->uri;
     migration->is_relayed = migration->is_relayed && migration->is_carried;
     migration->channels = migration->is_carried ? 0 : lane_count(LANE_MULTIFD, migration->flags, params);
+    migration->journal->is_carried = migration->is_carried || migration->channels;
     job_set_long(domain, JOB_ALLOWED_MIGRATION_OUT, "domain_migrate_perform3");
     if (params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0))
         migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0);
@@ -442,6 +502,7 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
     fd_clear(&migration->relay_fd); /* QEMU has closed its end; with ours the client sees the end of the stream */
     if (cookie) {
         migration->task = NULL;
+        condition_signal(migration->changed);
         *ret_cookie = cookie;
         return TRUE;
     }

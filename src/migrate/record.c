@@ -28,6 +28,7 @@ struct OwnerRecord {
     int fd;
     char *path;
     OwnerSlot newest;
+    uint64_t synced; /* sequence of the newest slot that is known to be durable */
 };
 
 gboolean owner_word_is_final(OwnerWord word)
@@ -118,8 +119,11 @@ gboolean owner_record_write(OwnerRecord *record, OwnerWord word, OwnerWish wish,
 
 gboolean owner_record_sync(OwnerRecord *record, GError **error)
 {
+    uint64_t sequence = record->newest.sequence; /* a word that is written meanwhile may not be among it */
+
     if (fdatasync(record->fd) < 0)
         return error_errno(error, "cannot sync '%s'", record->path);
+    record->synced = MAX(record->synced, sequence);
     return TRUE;
 }
 
@@ -199,4 +203,9 @@ OwnerWish owner_record_wish(const OwnerRecord *record)
 gboolean owner_record_is_this_boot(const OwnerRecord *record)
 {
     return uuid_equal(&record->newest.boot, boot_id());
+}
+
+gboolean owner_record_is_durable(const OwnerRecord *record)
+{
+    return record->synced == record->newest.sequence;
 }

@@ -62,6 +62,9 @@ gboolean owner_record_is_this_boot(const OwnerRecord *record);
 gboolean owner_record_write(OwnerRecord *record, OwnerWord word, OwnerWish wish, GError **error);
 gboolean owner_record_sync(OwnerRecord *record, GError **error); /* blocks */
 
+/* The newest word has been synced by this process. */
+gboolean owner_record_is_durable(const OwnerRecord *record);
+
 /* The kernel's boot id. */
 const Uuid *boot_id(void);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "domain/registry.h"
@@ -25,7 +26,10 @@ static Migration *adopt(Domain *domain, Journal *journal, OwnerRecord *record)
     migration->is_ended = !is_open;
     migration->is_peer_to_peer = migration->side == SIDE_SOURCE && (migration->flags & MIGRATE_PEER2PEER);
     migration->is_peer_ferry = migration->journal->token != NULL;
+    migration->is_carried = migration->journal->is_carried;
     migration_attach(migration);
+    if (is_open || !migration->journal->is_over)
+        route_recall(migration);
     return migration;
 }
 
@@ -140,7 +144,40 @@ AWAITS static void ask_qemu(Migration *migration)
         migration->status = migration->info.status;
     else
         log_warning("domain '%s': %s", domain->name, error->message);
+    if (migration->status != QEMU_MIGRATION_NONE && !qemu_guest_is_running(domain->guest))
+        migration->stopped_us = clock_now_us(); /* watched again */
 }
+
+/* QEMU sends or receives by itself: nothing of it has ended with the old daemon. */
+static gboolean goes_on(const Migration *migration)
+{
+    return owner_record_is_this_boot(migration->record) && migration_goes_alone(migration) && !migration->is_qemu_dead &&
+           migration->status != QEMU_MIGRATION_NONE && migration->status != QEMU_MIGRATION_FAILED &&
+           migration->status != QEMU_MIGRATION_CANCELLED;
+}
+
+AWAITS static void go_on_task(void *data)
+{
+    Migration *migration = data;
+    g_autoptr(GError) error = NULL;
+
+    if (!source_go_on(migration, &error))
+        log_warning("domain '%s': %s", migration->journal->name, error->message);
+}
+
+/* The attempt is carried on where it was, by the same rows. */
+AWAITS static void go_on(Migration *migration)
+{
+    log_info("domain '%s': its migration goes on", migration->journal->name);
+    migration_begin_job(migration, NULL);
+    if (migration->side == SIDE_SOURCE) {
+        migration->task = task_current(); /* until the new one has it */
+        task_spawn("migration-go-on", go_on_task, migration_ref(migration), (GDestroyNotify)migration_unref);
+        return;
+    }
+    ask_start(migration);
+}
+
 
 AWAITS static void settle(Migration *migration)
 {
@@ -148,9 +185,13 @@ AWAITS static void settle(Migration *migration)
     OwnerWord word = migration_word(migration);
     g_autoptr(GError) error = NULL;
 
-    /* Whoever led it has gone with the old daemon, and nobody can be asked yet. */
+    if ((word == WORD_OFFERED || word == WORD_PREPARED) && goes_on(migration)) {
+        go_on(migration);
+        return;
+    }
+    /* What it was carried by has ended with the old daemon.  Where nobody can be asked, that is the end of it. */
     if ((word == WORD_OFFERED || word == WORD_PREPARED) && owner_record_is_this_boot(migration->record))
-        heard = HEARD_ABORT;
+        heard = word == WORD_OFFERED ? HEARD_ABORT : HEARD_DROP;
     task_shield();
     if (!handover_hear(migration, heard, "the daemon was restarted", &error))
         log_error("domain '%s': %s", migration->journal->name, error->message);
@@ -167,6 +208,8 @@ AWAITS void recover_domain(Domain *domain)
 {
     g_autoptr(Migration) migration = recover_attach(domain) ? migration_ref(domain->migration) : NULL;
 
+    if (migration && migration->is_ended)
+        ask_resume_ended(migration);
     if (!migration || migration->is_ended)
         return;
     log_info("domain '%s': found migration %s open, %s", domain->name, migration->journal->id,

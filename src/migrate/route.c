@@ -50,10 +50,15 @@ void route_init(Route *route)
 
 void route_close(Route *route)
 {
-    g_clear_pointer(&route->call_back, timer_free);
-    g_clear_pointer(&route->race, race_free);
     g_clear_pointer(&route->listener, lane_listener_free);
     g_clear_pointer(&route->pact, pact_free);
+    route_release_lanes(route);
+}
+
+void route_release_lanes(Route *route)
+{
+    g_clear_pointer(&route->call_back, timer_free);
+    g_clear_pointer(&route->race, race_free);
     if (!route->came)
         return;
     g_ptr_array_set_size(route->dialling, 0);
@@ -129,15 +134,6 @@ int64_t route_silence_ms(const Route *route)
     return least;
 }
 
-/* --- the source's search -------------------------------------------------------------------------------------------- */
-
-static void on_change(void *data)
-{
-    Migration *migration = data;
-
-    condition_signal(migration->changed);
-}
-
 static void on_heard(PactWord word, const uint8_t *rest, size_t len, void *data)
 {
     Migration *migration = data;
@@ -146,11 +142,9 @@ static void on_heard(PactWord word, const uint8_t *rest, size_t len, void *data)
         log_debug("domain '%s': QEMU waits on %s", migration->journal->name, migration->journal->peer);
         migration->route.is_ready = TRUE;
         condition_signal(migration->changed);
+    } else if (word == PACT_TOLD) {
+        ask_hear(migration, rest, len);
     }
-    if (word != PACT_REFUSED || migration->refusal)
-        return;
-    migration->refusal = g_utf8_make_valid((const char *)rest, (gssize)len);
-    condition_signal(migration->changed);
 }
 
 static void on_lost(const char *why, void *data)
@@ -158,10 +152,110 @@ static void on_lost(const char *why, void *data)
     Migration *migration = data;
 
     log_debug("domain '%s': the pact lane to %s is lost: %s", migration->journal->name, migration->journal->peer, why);
+    ask_pact_lost(migration);
     condition_signal(migration->changed);
 }
 
 static const PactEvents pact_events = {.heard = on_heard, .lost = on_lost};
+
+/* --- for a restart -------------------------------------------------------------------------------------------------- */
+
+static void append_address(GString *text, const struct sockaddr_storage *address)
+{
+    g_autofree char *host = address_format_host(address);
+
+    g_string_append_printf(text, "%s%s:%u", text->len ? " " : "", host, address_port(address));
+}
+
+void route_note(Migration *migration)
+{
+    Route *route = &migration->route;
+    Journal *journal = migration->journal;
+    gboolean is_dialer = (migration->side == SIDE_SOURCE) != route->is_called_back;
+    GString *reach = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_free(journal->way);
+    journal->way = g_strdup(route->is_called_back ? "called back" : "dialled");
+    if (is_dialer && route->address.ss_family)
+        append_address(reach, &route->address);
+    for (unsigned i = 0; is_dialer && route->addresses && i < route->addresses->len; i++) {
+        const Candidate *candidate = route->addresses->pdata[i];
+
+        if (!candidate->filtered && !address_equal(&candidate->address, &route->address))
+            append_address(reach, &candidate->address);
+    }
+    g_free(journal->reach);
+    journal->reach = reach->len ? g_string_free(reach, FALSE) : (g_string_free(reach, TRUE), NULL);
+    journal->port = !is_dialer && route->listener ? lane_listener_port(route->listener) : 0;
+    if (migration->record && !migration_save(migration, &error))
+        log_warning("%s, continuing", error->message);
+}
+
+static GPtrArray *recalled_addresses(const char *reach)
+{
+    g_auto(GStrv) words = g_strsplit(reach, " ", -1);
+    GPtrArray *addresses = candidates_new();
+
+    for (char **word = words; *word; word++) {
+        char *colon = strrchr(*word, ':');
+        struct sockaddr_storage address;
+        uint64_t port = 0;
+
+        if (!colon)
+            continue;
+        *colon = '\0';
+        if (!address_parse(*word, &address) || !number_parse_u64(colon + 1, UINT16_MAX, &port))
+            continue;
+        address_set_port(&address, (uint16_t)port);
+        candidates_add(addresses, &address, CANDIDATE_PEER, "journal");
+    }
+    return addresses;
+}
+
+static void on_lane_again(LaneName name, int fd, const char *peer, void *data)
+{
+    if (name.purpose == LANE_PACT)
+        ask_meet(data, fd, &pact_events);
+    else
+        close(fd); /* the memory's lanes have ended with the daemon that had them, or are QEMU's */
+}
+
+void route_recall(Migration *migration)
+{
+    const MigrateSettings *settings = migrate_settings();
+    Route *route = &migration->route;
+    const Journal *journal = migration->journal;
+    struct sockaddr_storage address;
+    gboolean is_bound = settings->migration_address && address_parse(settings->migration_address, &address);
+    g_autoptr(GError) error = NULL;
+    HelloTerms terms;
+
+    if (!journal->way || !journal->token)
+        return;
+    route->is_met = TRUE;
+    route->is_called_back = g_str_equal(journal->way, "called back");
+    route->pact_events = &pact_events;
+    if (journal->reach)
+        route->addresses = recalled_addresses(journal->reach);
+    if (!journal->port || !route_terms(migration, &terms, NULL))
+        return;
+    route->listener = lane_listen(is_bound ? &address : NULL, (uint16_t)journal->port, settings->ports, journal->name, &error);
+    if (route->listener)
+        lane_listener_expect(route->listener, &terms, migration->side, on_lane_again, migration);
+    else
+        log_warning("domain '%s': its other host cannot ask at the port that it knows: %s", journal->name, error->message);
+    explicit_bzero(&terms, sizeof terms);
+}
+
+/* --- the source's search -------------------------------------------------------------------------------------------- */
+
+static void on_change(void *data)
+{
+    Migration *migration = data;
+
+    condition_signal(migration->changed);
+}
 
 /* On our own listener, where the destination calls back. */
 static void on_lane(LaneName name, int fd, const char *peer, void *data)
@@ -172,12 +266,14 @@ static void on_lane(LaneName name, int fd, const char *peer, void *data)
 
     if (name.purpose != LANE_PACT) {
         g_array_append_val(route->came, came);
+    } else if (route->is_met && route->is_called_back) { /* it comes again: the newest counts */
+        ask_meet(migration, fd, &pact_events);
     } else if (route->pact || (route->race && race_winner(route->race) >= 0)) {
         close(fd); /* our own way was found meanwhile */
         return;
     } else {
-        route->pact = pact_new(fd, &pact_events, migration);
         route->is_called_back = TRUE;
+        ask_meet(migration, fd, &pact_events);
         g_free(migration->journal->address);
         migration->journal->address = g_strdup_printf("%s, called back", peer);
         log_info("domain '%s' goes to %s, which this host does not reach, but which has called back from %s",
@@ -195,8 +291,7 @@ static void take_winner(Migration *migration)
 
     route->address = winner.address;
     route->is_called_back = FALSE;
-    pact_free(route->pact);
-    route->pact = pact_new(race_steal_fd(route->race), &pact_events, migration);
+    ask_meet(migration, race_steal_fd(route->race), &pact_events);
     g_free(migration->journal->address);
     migration->journal->address = g_strdup_printf("%s:%u", host, address_port(&winner.address));
     log_info("domain '%s' goes to %s by %s (%s), proven in %.1f ms", migration->journal->name, migration->journal->peer,

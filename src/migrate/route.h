@@ -29,6 +29,8 @@ typedef struct {
     struct sockaddr_storage address; /* that won */
     gboolean is_ready;               /* the destination's QEMU waits for the memory */
     gboolean is_called_back;         /* the destination dials, the source listens */
+    gboolean is_met;                 /* a pact lane was proven, whatever became of it */
+    const PactEvents *pact_events;
     GPtrArray *dialling;    /* Greeting: lanes on their way */
     GArray *came;           /* Came: let in on the source's listener, not yet asked for */
     GArray *duplicates;     /* int: of lanes that QEMU has: shutdown() on them is the abort that always works */
@@ -38,6 +40,11 @@ typedef struct {
 void route_init(Route *route);
 /* Closes everything; the addresses stay.  Lanes that QEMU has go on. */
 void route_close(Route *route);
+/* All but what the two daemons need to speak: the pact lane and its listener. */
+void route_release_lanes(Route *route);
+/* Into the journal: how they have met, for a daemon that is restarted; and back, where it listens again. */
+void route_note(Migration *migration);
+void route_recall(Migration *migration);
 void route_clear(Route *route);
 
 /* Where the other side says that it can be reached; it says nothing where its user ordered an address. */

@@ -42,6 +42,12 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
 /* Writes GO if nobody has aborted meanwhile.  Peer-to-peer calls it just before Finish is sent. */
 AWAITS gboolean source_say_go(Migration *migration, GError **error);
 
+/* After a restart, while QEMU still sends: waits for the end of it, and says GO. */
+AWAITS gboolean source_go_on(Migration *migration, GError **error);
+
+/* What the destination says by a road of the daemons': TAKEN, REFUSED, LOST, LOADED, CANNOT.  Obeyed on a task of its own. */
+void source_hear(Migration *migration, OwnerHeard heard, const char *reason);
+
 /* The other side's answer, as a client brings it.  Who does not lead the migration has to bring the answer of a ferryd, which
  * names the attempt. */
 AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t cookie_len, gboolean is_cancelled,

@@ -43,7 +43,7 @@ static void silence_is_never_an_answer(void)
 
 static void source_resumes_after_go_only_on_refused(void)
 {
-    for (int heard = HEARD_NOTHING; heard <= HEARD_CONT_FAILED; heard++) {
+    for (int heard = HEARD_NOTHING; heard <= HEARD_UNSAID; heard++) {
         OwnerVerdict verdict = source(WORD_GO, OWNER_QEMU_COMPLETED, (OwnerHeard)heard);
 
         g_assert_cmpint(!!(verdict.actions & (OWNER_CONT | OWNER_RUN)), ==, heard == HEARD_REFUSED);
@@ -53,7 +53,7 @@ static void source_resumes_after_go_only_on_refused(void)
 static void destination_runs_only_on_go_and_loaded(void)
 {
     for (int qemu = OWNER_QEMU_RUNNING; qemu <= OWNER_QEMU_DEAD; qemu++) {
-        for (int heard = HEARD_NOTHING; heard <= HEARD_CONT_FAILED; heard++) {
+        for (int heard = HEARD_NOTHING; heard <= HEARD_UNSAID; heard++) {
             OwnerVerdict verdict = destination(WORD_PREPARED, (OwnerQemu)qemu, (OwnerHeard)heard);
 
             g_assert_cmpint(verdict.word == WORD_TAKEN, ==, qemu == OWNER_QEMU_LOADED && heard == HEARD_GO);
@@ -75,8 +75,8 @@ static void older_boot_waits_on_the_source_and_is_lost_on_the_destination(void)
 
 static void refused_is_durable_and_never_runs(void)
 {
-    g_assert_true(destination(WORD_PREPARED, OWNER_QEMU_LOADED, HEARD_ABORT).actions & OWNER_WRITE_SYNC);
-    for (int heard = HEARD_NOTHING; heard <= HEARD_CONT_FAILED; heard++) {
+    g_assert_true(destination(WORD_PREPARED, OWNER_QEMU_LOADED, HEARD_DROP).actions & OWNER_WRITE_SYNC);
+    for (int heard = HEARD_NOTHING; heard <= HEARD_UNSAID; heard++) {
         OwnerVerdict verdict = destination(WORD_REFUSED, OWNER_QEMU_LOADED, (OwnerHeard)heard);
 
         g_assert_cmpint(verdict.word, ==, WORD_REFUSED);
@@ -89,7 +89,7 @@ static void told_runs_only_once_acknowledged(void)
 {
     g_assert_cmpint(destination(WORD_PREPARED, OWNER_QEMU_LOADED, HEARD_FINISH).word, ==, WORD_TOLD);
     g_assert_cmpint(destination(WORD_PREPARED, OWNER_QEMU_INCOMING, HEARD_FINISH).word, ==, WORD_PREPARED);
-    for (int heard = HEARD_NOTHING; heard <= HEARD_CONT_FAILED; heard++) {
+    for (int heard = HEARD_NOTHING; heard <= HEARD_UNSAID; heard++) {
         OwnerVerdict verdict = destination(WORD_TOLD, OWNER_QEMU_LOADED, (OwnerHeard)heard);
         gboolean is_ours = heard == HEARD_ACKNOWLEDGED || heard == HEARD_HERE;
         gboolean is_theirs = heard == HEARD_UNSAID || heard == HEARD_THERE;
@@ -129,7 +129,7 @@ static void every_final_word_is_repeatable(void)
 
             if (qemu != OWNER_QEMU_DEAD && is_of_source != (side == SIDE_SOURCE))
                 continue;
-            for (int heard = HEARD_NOTHING; heard <= HEARD_CONT_FAILED; heard++) {
+            for (int heard = HEARD_NOTHING; heard <= HEARD_UNSAID; heard++) {
                 OwnerVerdict once = owner_decide(side, (OwnerWord)word, TRUE, (OwnerQemu)qemu, (OwnerHeard)heard);
                 OwnerVerdict twice = owner_decide(side, once.word, TRUE, (OwnerQemu)qemu, HEARD_NOTHING);
 

@@ -9,6 +9,7 @@
 #include "link/pump.h"
 #include "migrate/address.h"
 #include "migrate/arrive.h"
+#include "migrate/ask.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
 #include "migrate/queue.h"
@@ -549,4 +550,15 @@ AWAITS gboolean service_migration_resolve(Call *call, const FerryMigrationResolv
         return error_set(error, ERROR_INVALID_ARG, "'%s' is no outcome of a migration: say 'here' or 'there'",
                          args->outcome);
     return migrate_resolve(domain, is_here, args->confirm, error);
+}
+
+/* What a daemon says to the other one of a migration where they have no lane, by whatever connection. */
+AWAITS gboolean service_migration_tell(Call *call, const FerryMigrationTellArgs *args, FerryMigrationTellRet *ret, GError **error)
+{
+    GBytes *answer = ask_answer_call(args->word, args->word_len, error);
+
+    if (!answer)
+        return FALSE;
+    return_cookie(call, answer, &ret->word, &ret->word_len);
+    return TRUE;
 }

@@ -105,7 +105,7 @@ def traces(host, guest):
         found.append("a QEMU process")
     listed = host.virsh("list", "--all", "--name").stdout.split()
     if guest.name in listed:
-        found.append(f"a domain, {host.virsh('domstate', guest.name).stdout.strip()}")
+        found.append(f"a domain, {host.virsh('domstate', guest.name, check=False).stdout.strip()}")
     return found
 
 

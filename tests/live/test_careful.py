@@ -9,7 +9,7 @@ from lab.moves import move, traces
 FINISH3_PARAMS = 306
 LEADERS = {"client": [], "p2p": ["--p2p"]}
 IMPATIENT = "keepalive_interval = 1\nkeepalive_count = 2\n"
-DOUBT = "outcome unknown: may run on fedora1"
+DOUBT = "outcome not yet known: may run on fedora1"
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_it_runs_once_the_answer_is_acknowledged(lab, started, leader):
     running.ticks.wait(ours.name, more=10, timeout_s=40)
     assert running.ticks.verdict(since).is_sound
     wait_until(lambda: ours.virsh("domstate", "qemu").stdout.strip() == "running", "it runs")
-    assert "outcome unknown" not in ours.virsh("dominfo", "qemu").stdout
+    assert "outcome not yet known" not in ours.virsh("dominfo", "qemu").stdout
     assert traces(stock, running.guest) == []
 
 

@@ -240,7 +240,7 @@ def test_finish_and_confirm_with_cut_cookies(lab, led):
     fails(lambda: leader.finish(cookie=third[:len(third) // 2] + b"\0"), "was not taken")
     nothing_left(two, running.guest)
     for bad in (b"", b"\0", third[:40] + b"\0", b"\xff" * 100):
-        fails(lambda bad=bad: leader.confirm(cancelled=1, cookie=bad), "outcome unknown")
+        fails(lambda bad=bad: leader.confirm(cancelled=1, cookie=bad), "outcome not yet known")
     leader.vanish()
     one.ferry("migration", "resolve", "qemu", "--here", "--confirm", two.name)
     runs_on(running, one)

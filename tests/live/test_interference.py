@@ -204,7 +204,7 @@ def test_a_source_that_cannot_read_its_journal_does_not_resume(lab, started, wha
     one.start_ferryd()
     for verb in ("resume", "reset"):
         refused = one.virsh(verb, "qemu", check=False)
-        assert refused.returncode == 1 and "outcome unknown" in refused.stderr, f"{verb}: {refused.stderr} {refused.stdout}"
+        assert refused.returncode == 1 and "outcome not yet known" in refused.stderr, f"{verb}: {refused.stderr} {refused.stdout}"
     one.ferry("migration", "resolve", "qemu", "--there")
     leader.vanish()
     runs_on(running, two)

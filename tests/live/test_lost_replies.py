@@ -119,22 +119,18 @@ def test_a_lost_reply_of_finish(lab, started, migrate):
 
 
 def test_a_finish_that_never_arrives(lab, started, migrate):
-    """The destination ends its guest with the connection.  A source that is a stock host is told to go on; ours has said
-    GO, and nobody can prove to it that the destination refused: it waits for a person."""
+    """The destination ends its guest with the connection, and a source that is a stock host is told to go on.  Between two
+    of ours nothing hangs on that call: the guest is there."""
     source, destination = lab.hosts
     running = started(source)
     done = migrate(running.guest, source, destination, "call")
+    if lab.kinds == ("ferryd", "ferryd"):
+        assert done.returncode == 0, done.stderr
+        running.ticks.wait(destination.name, more=10)
+        assert runs(destination, running.guest) and not runs(source, running.guest)
+        return
     assert done.returncode == 1, done.stdout
     assert not runs(destination, running.guest)
-    if lab.kinds == ("ferryd", "ferryd"):
-        assert not runs(source, running.guest)
-        assert "outcome unknown" in done.stderr
-        listed = source.ferry("migration", "list").stdout
-        assert running.guest.name in listed
-        wrong = source.ferry("migration", "resolve", running.guest.name, "--here", "--confirm", "nowhere", check=False)
-        assert wrong.returncode == 1 and "nothing was done" in wrong.stderr
-        host = listed.partition("may run on ")[2].partition(";")[0]
-        source.ferry("migration", "resolve", running.guest.name, "--here", "--confirm", host)
     assert runs(source, running.guest)
     running.ticks.wait(source.name, more=10)
 

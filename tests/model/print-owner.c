@@ -8,6 +8,7 @@
 static const EnumName action_names[] = {
     {"sync", OWNER_WRITE_SYNC}, {"cancel", OWNER_CANCEL},     {"cont", OWNER_CONT}, {"destroy", OWNER_DESTROY},
     {"define", OWNER_DEFINE},   {"undefine", OWNER_UNDEFINE}, {"wait", OWNER_WAIT}, {"run", OWNER_RUN},
+    {"take-back", OWNER_TAKE_BACK},
     {NULL},
 };
 

@@ -1,32 +1,30 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The decision tables of docs/handover.md, section 6, derived from the rules: what a daemon does with (record, same boot?, own QEMU, what it
 has heard).  src/migrate/owner.c must say the same; test_owner_tables.py compares.
-
-THE CODE IS AT STAGE 1 (section 15).  When the daemons can ask each other, make STAGE1 false: the rows of section 6 replace these, and
-HEARD gets their answers (DROP, CANNOT, LOADED, …)."""
-from .messages import M_GO, M_LOST, M_REFUSED, M_TAKEN, send
+"""
+from .messages import M_CANNOT, M_DROP, M_GO, M_LOADED, M_LOST, M_REFUSED, M_TAKEN, has, send
 from .records import *
 from .rules import Model
 from .stock_source import START, destination_steps
 
-STAGE1 = True
-MODEL = Model(stage1=STAGE1, attempts=1, weak=('lost-unsynced',))
+MODEL = Model(attempts=1, weak=('lost-unsynced',))
 MODEL.props = frozenset()
 
 SOURCE_WORDS = {'OFFERED': OFFERED, 'GO': GO, 'KEPT': KEPT, 'GONE': GONE, 'CRASHED': CRASHED}
 DESTINATION_WORDS = {'PREPARED': PREPARED, 'TOLD': None, 'TAKEN': TAKEN, 'REFUSED': REFUSED, 'LOST': LOST}
-HEARD = ('nothing', 'ready', 'abort', 'TAKEN', 'REFUSED', 'LOST', 'GO', 'here', 'there', 'Finish', 'acknowledged', 'unsaid', 'cont failed')
+HEARD = ('nothing', 'ready', 'abort', 'TAKEN', 'REFUSED', 'LOST', 'GO', 'DROP', 'LOADED', 'CANNOT', 'here', 'there', 'Finish', 'acknowledged', 'unsaid')
 
-# What owner.c calls a QEMU's state -> the states of the model that it stands for, with the stream.
-SOURCE_QEMU = {'running': ((RUN, S_NONE), (ACT, OPEN), (DEV, SENT)), 'stopped': ((FST, BROKEN),), 'completed': ((COMP, DONE),), 'dead': ((DEAD, DONE),)}
+# What owner.c calls a QEMU's state -> the states of the model that it stands for, with the stream and whether its daemon has watched since STOP.
+SOURCE_QEMU = {'running': ((RUN, S_NONE, 1), (ACT, OPEN, 1), (DEV, SENT, 1)), 'stopped': ((FST, BROKEN, 1),), 'completed': ((COMP, DONE, 1),),
+               'dead': ((DEAD, DONE, 0),), 'fell': ((DEAD, DONE, 1),)}
 DESTINATION_QEMU = {'incoming': (INC,), 'loaded': (LOADED,), 'runs': (DRUN,), 'dead': (NOQ,)}
 
 # Steps of the model that wait for something that a daemon hears; a failed migration is heard as an abort.  All others need no word.
 TRIGGERS = {
     'S-go': 'ready', 'S-abort': 'abort', 'S-caller-lost': 'abort', 'S-giveup': 'abort', 'S-fail': 'abort', 'S-abort-asks': 'abort',
-    'D-refuse': 'abort', 'D-finish-cancelled': 'abort', 'D-timer': 'abort', 'D-cont fails': 'cont failed',
+    'D-finish-cancelled': 'abort', 'D-timer': 'abort',
 }
-MESSAGES = {'TAKEN': M_TAKEN, 'REFUSED': M_REFUSED, 'LOST': M_LOST, 'GO': M_GO}
+MESSAGES = {'TAKEN': M_TAKEN, 'REFUSED': M_REFUSED, 'LOST': M_LOST, 'GO': M_GO, 'DROP': M_DROP, 'LOADED': M_LOADED, 'CANNOT': M_CANNOT}
 ACTIONS = {'S-resume': 'cont', 'S-cancel': 'cancel', 'S-undefine': 'undefine', 'D-cont': 'cont', 'D-define': 'define'}
 # Not the model's: a person, section 13.
 PERSON = {'here': 'acknowledged', 'there': 'unsaid'}
@@ -34,8 +32,8 @@ PERSON = {'here': 'acknowledged', 'there': 'unsaid'}
 ALIKE = {('TAKEN', 'incoming'): 'runs'}
 
 
-def source_state(word, boot, qemu, stream):
-    return put(MODEL.initial(), satt, 1, sj, SOURCE_WORDS[word], sd, SOURCE_WORDS[word], sreb, boot == 'older', sw, 1, sq, qemu, st, stream, us, 1)
+def source_state(word, boot, qemu, stream, watched):
+    return put(MODEL.initial(), satt, 1, sj, SOURCE_WORDS[word], sd, SOURCE_WORDS[word], sreb, boot == 'older', sw, watched, sq, qemu, st, stream, us, 1)
 
 
 def destination_state(word, boot, qemu):
@@ -51,8 +49,6 @@ def record_steps(side, s, heard):
     if heard in MESSAGES:
         s = send(s, MESSAGES[heard], 1)
     steps = [(label, n) for kind, label, n in rules(s) if n[record] != s[record] and label not in ('S-offer', 'D-prepare')]
-    if side == 'destination' and heard == 'cont failed':
-        steps += [(label, n) for _, label, n in MODEL.fault(s) if label in TRIGGERS]
     answers = [(label, n) for label, n in steps if TRIGGERS.get(label) == heard or label not in at_rest and heard in MESSAGES]
     return answers or [(label, n) for label, n in steps if label not in TRIGGERS and label in at_rest]
 
@@ -69,20 +65,30 @@ def follow(rules, s):
     return done
 
 
+def asks_for_it(s, heard):
+    """After GO: what this word makes of it is DROP, said instead of GO."""
+    if heard in MESSAGES:
+        s = send(s, MESSAGES[heard], 1)
+    return any(not has(s, M_DROP, 1) and has(n, M_DROP, 1) and n[sj] == s[sj] and (kind == 'step' or TRIGGERS.get(label) == heard)
+               for kind, label, n in MODEL.source(s))
+
+
 def source_decision(word, boot, qemu, heard):
     words, actions = set(), set()
-    for state, stream in SOURCE_QEMU[qemu]:
-        s = source_state(word, boot, state, stream)
+    for state, stream, watched in SOURCE_QEMU[qemu]:
+        s = source_state(word, boot, state, stream, watched)
+        if word == 'GO' and asks_for_it(s, heard):
+            actions.add('take-back')
         for n in [n for _, n in record_steps('source', s, heard)] or [s]:
             words.add(n[sj])
             actions |= follow(MODEL.source, n)
             if n[sj] in (OFFERED, KEPT) and boot == 'now' and state in S_RUNS:
                 actions.add('run')
-            if n[sj] == GO and word == 'GO' or n[sj] == OFFERED and boot == 'older':
+            if n[sj] == GO and (word == 'GO' or qemu == 'fell') or n[sj] == OFFERED and (boot == 'older' or qemu == 'fell'):
                 actions.add('wait')
             if any(label == 'S-kill' for _, label, _ in MODEL.source(put(n, sq, COMP))):
                 actions.add('destroy')
-    if word == 'GONE' and qemu == 'dead' and heard == 'here':
+    if word == 'GONE' and qemu in ('dead', 'fell') and heard == 'here':
         return 'KEPT', frozenset()
     assert len(words) == 1, f'{word} {boot} {qemu} {heard}: the rules differ where owner.c cannot'
     return NAMES['sj'][words.pop()], frozenset(actions)
@@ -92,7 +98,7 @@ def is_durable_before_told(word):
     """TAKEN is not told before it is on the disk; REFUSED is written to the disk in the step that makes it."""
     if word == TAKEN:
         return not any(label == 'D-again TAKEN' for _, label, _ in MODEL.dest(put(destination_state('TAKEN', 'now', DRUN), dd, PREPARED)))
-    made = {REFUSED: ('now', 'abort'), LOST: ('older', 'nothing')}.get(word)
+    made = {REFUSED: ('now', 'DROP'), LOST: ('older', 'nothing')}.get(word)
     return bool(made) and all(n[dd] == word for _, n in record_steps('destination', destination_state('PREPARED', made[0], NOQ), made[1]))
 
 
@@ -103,6 +109,8 @@ def word_actions(s):
         actions.add('destroy')
     if s[dj] == TAKEN and s[dq] == DRUN:
         actions.add('run')
+    if s[dj] == PREPARED and s[dq] == LOADED:
+        actions.add('wait')
     if 'cont' not in actions and is_durable_before_told(s[dj]):
         actions.add('sync')
     return frozenset(actions)
@@ -136,10 +144,10 @@ def destination_decision(word, boot, qemu, heard):
 
 def place(s):
     """(side, word, boot, own QEMU) of both daemons in this state; a guest that was started anew is no migration's."""
-    source = {q: name for name, states in SOURCE_QEMU.items() for q, _ in states}
+    source = {(q, watched): name for name, states in SOURCE_QEMU.items() for q, _, watched in states for watched in ((0, 1) if q != DEAD else (watched,))}
     destination = {q: name for name, states in DESTINATION_QEMU.items() for q in states}
-    if s[satt] and s[sq] in source:
-        yield 'source', NAMES['sj'][s[sj]], 'older' if s[sreb] else 'now', source[s[sq]]
+    if s[satt] and (s[sq], s[sw]) in source:
+        yield 'source', NAMES['sj'][s[sj]], 'older' if s[sreb] else 'now', source[s[sq], s[sw]]
     if s[datt] and s[dq] in destination:
         yield 'destination', NAMES['dj'][s[dj]], 'older' if s[dreb] else 'now', destination[s[dq]]
 
