@@ -223,7 +223,7 @@ static void on_race(void *data)
     migration->ask.obstacle = race_count(race) > 0 ? g_strdup(race_entry(race, 0).reason ?: "no answer") : g_strdup("no address is known");
 }
 
-static void dial(Migration *migration)
+static void dial_pact(Migration *migration)
 {
     HelloTerms terms;
 
@@ -327,7 +327,7 @@ static void on_timer(void *data)
     }
     if (!ask->has_heard || pact_is_lost(migration->route.pact)) {
         if (is_dialer(migration))
-            dial(migration);
+            dial_pact(migration);
         if (is_callable(migration) && !migration->route.is_met && !ask->is_calling) {
             ask->is_calling = TRUE;
             task_spawn("migration-ask", call_task, migration_ref(migration), (GDestroyNotify)migration_unref);
