@@ -271,9 +271,9 @@ def test_an_abort_while_it_waits_gets_it_back(lab, started):
     assert_doubt(one)
     one.virsh("domjobabort", "qemu")
     group = os.getpgid(pid)
-    two.kill_daemon()                        # with what it had not read
+    os.kill(pid, signal.SIGKILL)             # with what it had not read
     os.killpg(group, signal.SIGCONT)
-    two.start_ferryd()
+    two.restart_ferryd()
     runs_on(running, one)
     nothing_left(two, running.guest)
     end(process, signal.SIGKILL)
