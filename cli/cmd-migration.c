@@ -62,19 +62,42 @@ static int list(Session *session, const Arguments *arguments)
     return rows ? EXIT_OK : error ? fail(error) : EXIT_BAD;
 }
 
+static const struct {
+    const char *outcome;
+    const char *stake; /* what it costs if that is wrong */
+    const char *result;
+} outcomes[] = {
+    {"here", "If the guest runs on the other host, it will run twice, and its disks will be destroyed.",
+     "it is here"},
+    {"there", "If the guest does not run on the other host, its memory is lost.", "it is there"},
+    {"crashed",
+     "The guest's memory is given up here.  If it runs on the other host and is started here, it "
+     "runs twice, and its disks will be destroyed.",
+     "it is shut off here (crashed), and can be started"},
+};
+
+/* The one that was asked for; -1: none, or several. */
+static int find_outcome(const Arguments *arguments)
+{
+    int found = -1;
+
+    for (int i = 0; i < (int)G_N_ELEMENTS(outcomes); i++) {
+        if (!arguments_has(arguments, outcomes[i].outcome))
+            continue;
+        if (found >= 0)
+            return -1;
+        found = i;
+    }
+    return found;
+}
+
 /* On a terminal the name of the other host is asked for, to be typed by somebody who has looked
- * there; a script that says
- * --here or --there has decided already.  "": not asked; NULL: nothing was typed. */
-static char *ask_host(const char *outcome)
+ * there; a script has decided already.  "": not asked; NULL: nothing was typed. */
+static char *ask_host(const char *stake)
 {
     char line[256] = "";
 
-    if (g_str_equal(outcome, "here"))
-        fputs("If the guest runs on the other host, it will run twice, and its disks will be "
-              "destroyed.\n",
-              stderr);
-    else
-        fputs("If the guest does not run on the other host, its memory is lost.\n", stderr);
+    fprintf(stderr, "%s\n", stake);
     if (!isatty(STDIN_FILENO))
         return g_strdup("");
     fputs("Type the name of the other host to go on: ", stderr);
@@ -96,7 +119,7 @@ static gboolean check_host(const char *typed, const char *host)
 
 static int resolve(Session *session, const Arguments *arguments)
 {
-    const char *outcome = arguments_has(arguments, "here") ? "here" : "there";
+    int outcome = find_outcome(arguments);
     g_autoptr(FerryDomain) domain = NULL;
     FerryMigrationRow *doubt = NULL;
     g_autofree char *text = NULL;
@@ -104,8 +127,8 @@ static int resolve(Session *session, const Arguments *arguments)
     g_autofree char *host = NULL;
     FerryError *error = NULL;
 
-    if (arguments_has(arguments, "here") == arguments_has(arguments, "there"))
-        return complain("say either --here or --there: where the guest is to be");
+    if (outcome < 0)
+        return complain("say one of --here, --there and --crashed: what has become of the guest");
     domain = session_domain(session, arguments);
     if (!domain)
         return EXIT_BAD;
@@ -116,11 +139,11 @@ static int resolve(Session *session, const Arguments *arguments)
     if (text)
         fprintf(stderr, "%s\n", text);
     host = g_strdup(arguments_text(arguments, "confirm"));
-    if ((!host && !(host = ask_host(outcome))) || !check_host(host, other))
+    if ((!host && !(host = ask_host(outcomes[outcome].stake))) || !check_host(host, other))
         return EXIT_BAD;
-    if (!ferry_domain_resolve_migration(domain, outcome, host, &error))
+    if (!ferry_domain_resolve_migration(domain, outcomes[outcome].outcome, host, &error))
         return fail(error);
-    say(session, "Domain '%s' is resolved: it is %s", ferry_domain_name(domain), outcome);
+    say(session, "Domain '%s' is resolved: %s", ferry_domain_name(domain), outcomes[outcome].result);
     return EXIT_OK;
 }
 
@@ -145,6 +168,7 @@ static const Option options[] = {
     {"timeout", OPTION_NUMBER, OPTION_NAMED, "watch: seconds to wait for the end"},
     {"here", OPTION_FLAG, 0, "it does not run on the other host and never will: it goes on here"},
     {"there", OPTION_FLAG, 0, "it is on the other host: what is left of it here ends"},
+    {"crashed", OPTION_FLAG, 0, "neither host has its memory any more: it is shut off here"},
     {"confirm", OPTION_TEXT, OPTION_NAMED, "the name of the other host; asked for on a terminal"},
     JSON_OPTION,
     {NULL},
@@ -156,7 +180,7 @@ const Command command_migration = {
     .summary = "list, watch and resolve migrations, whoever has started them",
     .help = "ferry migration list [GUEST] [--all]\n"
             "ferry migration watch GUEST [--timeout SECONDS]\n"
-            "ferry migration resolve GUEST --here|--there\n\n"
+            "ferry migration resolve GUEST --here|--there|--crashed\n\n"
             "list shows what moves, and what waits for the answer of another host: for whom and since "
             "when; with --all also\n"
             "what has ended, how and why.\n\n"
@@ -165,10 +189,11 @@ const Command command_migration = {
             "the migration (that is `ferry domjobabort`).  If none is under way, it says how the last "
             "one ended.  Exit status:\n"
             "0 the guest has changed hosts, 1 it has not, or there is none, 2 nobody knows yet.\n\n"
-            "When the other host dies at the decisive moment, its guest stays paused here rather "
-            "than risk that it runs\n"
-            "twice.  Only somebody who has looked there can say how it is: resolve.  --here while it "
-            "runs there makes it run twice.",
+            "When the other host is out of reach at the decisive moment, the guest stays paused here "
+            "rather than risk that it runs\n"
+            "twice, and asks until that host answers; then it settles by itself.  Only if it never "
+            "will, somebody who has looked\n"
+            "there can say how it is: resolve.  --here while it runs there makes it run twice.",
     .options = options,
     .run = run,
 };

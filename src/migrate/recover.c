@@ -319,8 +319,24 @@ AWAITS static gboolean bump_epoch(Migration *migration, GError **error)
     return is_written;
 }
 
-AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, const char *confirm, GError **error)
+/* A person speaks for the source. */
+static OwnerHeard heard_by_destination(const Migration *migration, ResolveOutcome outcome)
 {
+    gboolean is_here = outcome == RESOLVE_HERE;
+
+    if (migration_word(migration) == WORD_TOLD)
+        return is_here ? HEARD_HERE : HEARD_THERE;
+    return is_here ? HEARD_GO : HEARD_DROP;
+}
+
+const EnumName resolve_outcome_names[] = {
+    {"here", RESOLVE_HERE}, {"there", RESOLVE_THERE}, {"crashed", RESOLVE_CRASHED}, {NULL}};
+static const EnumName outcome_texts[] = {
+    {"it is here", RESOLVE_HERE}, {"it is there", RESOLVE_THERE}, {"its memory is lost", RESOLVE_CRASHED}, {NULL}};
+
+AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const char *confirm, GError **error)
+{
+    gboolean is_here = outcome == RESOLVE_HERE;
     gboolean is_given = owner_standing(domain) == OWNER_GIVEN; /* also looks the migration up */
     Migration *known = domain->migration;
     g_autoptr(Migration) migration = known ? migration_ref(known) : NULL;
@@ -336,7 +352,7 @@ AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, const char *co
                          domain->name, host, confirm);
     if (is_given && !is_here)
         return TRUE;
-    cause = g_strdup_printf("forced by a person: it is %s", is_here ? "here" : "there");
+    cause = g_strdup_printf("forced by a person: %s", enum_name(outcome_texts, (int)outcome));
     log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", domain->name, "MIGRATION", migration->journal->id),
               "domain '%s': %s", domain->name, cause);
     if (!bump_epoch(migration, error))
@@ -350,7 +366,8 @@ AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, const char *co
         ask_qemu(migration);
     }
     if (migration->side == SIDE_DESTINATION)
-        return dest_settle(migration, is_here ? HEARD_HERE : HEARD_THERE, cause, error) && migration_sync(migration, error);
-    return source_settle(migration, is_here ? (is_given ? HEARD_HERE : HEARD_REFUSED) : HEARD_TAKEN, NULL, cause, error) &&
+        return dest_settle(migration, heard_by_destination(migration, outcome), cause, error) && migration_sync(migration, error);
+    return source_settle(migration, outcome == RESOLVE_HERE ? (is_given ? HEARD_HERE : HEARD_REFUSED)
+                                    : outcome == RESOLVE_THERE ? HEARD_TAKEN : HEARD_LOST, NULL, cause, error) &&
            migration_sync(migration, error);
 }

@@ -17,6 +17,13 @@ AWAITS void recover_orphans(void);
 /* An attempt has ended: every now and then the oldest ones are forgotten. */
 void recover_tidy(void);
 
-/* `ferry migration resolve`: a person knows.  is_here FALSE: it runs on the other host.  Taken down as forced, with the
- * next epoch.  confirm: the name of the other host as the person typed it, "" if he was not asked. */
-AWAITS gboolean migrate_resolve(Domain *domain, gboolean is_here, const char *confirm, GError **error);
+typedef enum {
+    RESOLVE_HERE,    /* it does not run on the other host and never will */
+    RESOLVE_THERE,   /* it is the other host's */
+    RESOLVE_CRASHED, /* neither has its memory: shut off, with its definition, here */
+} ResolveOutcome;
+extern const EnumName resolve_outcome_names[]; /* "here", "there", "crashed" */
+
+/* `ferry migration resolve`: a person knows.  Taken down as forced, with the next epoch.  confirm: the name of the other host
+ * as the person typed it, "" if he was not asked. */
+AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const char *confirm, GError **error);

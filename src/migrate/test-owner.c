@@ -19,14 +19,12 @@ static void go_waits_for_completed(void)
     g_assert_cmpint(source(WORD_OFFERED, OWNER_QEMU_COMPLETED, HEARD_NOTHING).word, ==, WORD_OFFERED);
 }
 
-static void abort_after_go_changes_nothing(void)
+static void abort_after_go_only_asks(void)
 {
-    for (int qemu = OWNER_QEMU_RUNNING; qemu <= OWNER_QEMU_DEAD; qemu++) {
-        OwnerVerdict verdict = source(WORD_GO, (OwnerQemu)qemu, HEARD_ABORT);
-
-        g_assert_cmpint(verdict.word, ==, WORD_GO);
-        g_assert_cmpuint(verdict.actions, ==, OWNER_WAIT);
-    }
+    g_assert_cmpuint(source(WORD_GO, OWNER_QEMU_COMPLETED, HEARD_ABORT).actions, ==, OWNER_WAIT | OWNER_TAKE_BACK);
+    g_assert_cmpuint(source(WORD_GO, OWNER_QEMU_DEAD, HEARD_ABORT).actions, ==, OWNER_WAIT);
+    for (int qemu = OWNER_QEMU_RUNNING; qemu <= OWNER_QEMU_FELL; qemu++)
+        g_assert_cmpint(source(WORD_GO, (OwnerQemu)qemu, HEARD_ABORT).word, ==, WORD_GO);
 }
 
 static void silence_is_never_an_answer(void)
@@ -48,6 +46,24 @@ static void source_resumes_after_go_only_on_refused(void)
 
         g_assert_cmpint(!!(verdict.actions & (OWNER_CONT | OWNER_RUN)), ==, heard == HEARD_REFUSED);
     }
+}
+
+/* The image that it had is lost, and only the destination knows whether that one is whole. */
+static void a_source_that_fell_asks_before_it_gives_up(void)
+{
+    g_assert_cmpint(source(WORD_OFFERED, OWNER_QEMU_FELL, HEARD_NOTHING).word, ==, WORD_OFFERED);
+    g_assert_cmpint(source(WORD_OFFERED, OWNER_QEMU_FELL, HEARD_LOADED).word, ==, WORD_GO);
+    g_assert_cmpint(source(WORD_OFFERED, OWNER_QEMU_FELL, HEARD_REFUSED).word, ==, WORD_CRASHED);
+    g_assert_cmpint(source(WORD_OFFERED, OWNER_QEMU_DEAD, HEARD_LOADED).word, ==, WORD_CRASHED);
+}
+
+static void a_loaded_destination_obeys_its_source_alone(void)
+{
+    g_assert_cmpint(destination(WORD_PREPARED, OWNER_QEMU_INCOMING, HEARD_ABORT).word, ==, WORD_REFUSED);
+    g_assert_cmpint(destination(WORD_PREPARED, OWNER_QEMU_LOADED, HEARD_ABORT).word, ==, WORD_PREPARED);
+    g_assert_cmpint(destination(WORD_PREPARED, OWNER_QEMU_LOADED, HEARD_DROP).word, ==, WORD_REFUSED);
+    g_assert_cmpint(destination(WORD_TAKEN, OWNER_QEMU_LOADED, HEARD_DROP).word, ==, WORD_REFUSED);
+    g_assert_cmpint(destination(WORD_TAKEN, OWNER_QEMU_RUNS, HEARD_DROP).word, ==, WORD_TAKEN);
 }
 
 static void destination_runs_only_on_go_and_loaded(void)
@@ -157,7 +173,9 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/migrate/owner/go-waits-for-completed", go_waits_for_completed);
-    g_test_add_func("/migrate/owner/abort-after-go-changes-nothing", abort_after_go_changes_nothing);
+    g_test_add_func("/migrate/owner/abort-after-go-only-asks", abort_after_go_only_asks);
+    g_test_add_func("/migrate/owner/a-source-that-fell-asks", a_source_that_fell_asks_before_it_gives_up);
+    g_test_add_func("/migrate/owner/a-loaded-destination-obeys-its-source", a_loaded_destination_obeys_its_source_alone);
     g_test_add_func("/migrate/owner/silence-is-never-an-answer", silence_is_never_an_answer);
     g_test_add_func("/migrate/owner/source-resumes-after-go-only-on-refused", source_resumes_after_go_only_on_refused);
     g_test_add_func("/migrate/owner/destination-runs-only-on-go-and-loaded", destination_runs_only_on_go_and_loaded);

@@ -12,7 +12,7 @@ static const EnumName wire_words[] = {
     {"\x06", WORD_PREPARED}, {"\x07", WORD_TAKEN}, {"\x08", WORD_REFUSED}, {"\x09", WORD_LOST}, {NULL},
 };
 
-static void seal(const uint8_t *token, const void *text, size_t len, uint8_t ret_mac[HELLO_MAC_BYTES])
+void told_mac(const uint8_t token[HELLO_TOKEN_BYTES], const void *text, size_t len, uint8_t ret_mac[HELLO_MAC_BYTES])
 {
     uint8_t key[HELLO_MAC_BYTES];
 
@@ -53,7 +53,7 @@ GBytes *told_seal(const Told *told, const uint8_t token[HELLO_TOKEN_BYTES], cons
     memcpy(bytes + 52, nonce, TOLD_NONCE_BYTES);
     put_number(bytes + 68, 2, reason);
     memcpy(bytes + TOLD_HEAD_BYTES, told->reason, reason);
-    seal(token, bytes, len, bytes + len);
+    told_mac(token, bytes, len, bytes + len);
     return g_bytes_new(bytes, len + HELLO_MAC_BYTES);
 }
 
@@ -80,7 +80,7 @@ gboolean told_open(const void *sealed, size_t len, const uint8_t token[HELLO_TOK
 
     if (!is_well_formed(bytes, len))
         return FALSE;
-    seal(token, bytes, len - HELLO_MAC_BYTES, mac);
+    told_mac(token, bytes, len - HELLO_MAC_BYTES, mac);
     code[0] = (char)bytes[49];
     code[1] = '\0';
     if (!hello_is_same(mac, bytes + len - HELLO_MAC_BYTES, HELLO_MAC_BYTES) || !enum_find(wire_words, code, &word) ||

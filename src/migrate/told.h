@@ -40,6 +40,8 @@ typedef struct {
 
 /* nonce: fresh random bytes. */
 GBytes *told_seal(const Told *told, const uint8_t token[HELLO_TOKEN_BYTES], const uint8_t nonce[TOLD_NONCE_BYTES]);
+/* The last bytes of a sealed word, over all before them. */
+void told_mac(const uint8_t token[HELLO_TOKEN_BYTES], const void *text, size_t len, uint8_t ret_mac[HELLO_MAC_BYTES]);
 /* Which attempt these bytes claim to speak of, before anything is believed. */
 gboolean told_attempt(const void *bytes, size_t len, uint8_t ret_attempt[HELLO_ATTEMPT_BYTES]);
 /* FALSE: not sealed by who knows the token, or malformed. */

@@ -542,14 +542,14 @@ AWAITS gboolean service_domain_migrate_get_max_downtime(Call *call, const Remote
 AWAITS gboolean service_migration_resolve(Call *call, const FerryMigrationResolveArgs *args, void *ret, GError **error)
 {
     g_autoptr(Domain) domain = service_find(&args->dom, error);
-    gboolean is_here = g_str_equal(args->outcome, "here");
+    int outcome = 0;
 
     if (!domain)
         return FALSE;
-    if (!is_here && !g_str_equal(args->outcome, "there"))
-        return error_set(error, ERROR_INVALID_ARG, "'%s' is no outcome of a migration: say 'here' or 'there'",
+    if (!enum_find(resolve_outcome_names, args->outcome, &outcome))
+        return error_set(error, ERROR_INVALID_ARG, "'%s' is no outcome of a migration: say 'here', 'there' or 'crashed'",
                          args->outcome);
-    return migrate_resolve(domain, is_here, args->confirm, error);
+    return migrate_resolve(domain, (ResolveOutcome)outcome, args->confirm, error);
 }
 
 /* What a daemon says to the other one of a migration where they have no lane, by whatever connection. */
