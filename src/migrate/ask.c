@@ -452,11 +452,18 @@ static GBytes *answer_from_disk(const char *id, const void *bytes, size_t len, G
 {
     g_autofree char *dir = migrate_dir();
     g_autofree char *path = g_strdup_printf("%s/%s.owner", dir, id);
-    g_autoptr(Journal) journal = journal_load(dir, id, error);
-    g_autoptr(OwnerRecord) record = journal ? owner_record_open(path, error) : NULL;
+    g_autoptr(Journal) journal = NULL;
+    g_autoptr(OwnerRecord) record = NULL;
     GBytes *answer;
     Told told;
 
+    if (!journal_exists(dir, id)) {
+        error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: no migration %s is known on host '%s'", id,
+                  migrate_settings()->host_name);
+        return NULL;
+    }
+    journal = journal_load(dir, id, error);
+    record = journal ? owner_record_open(path, error) : NULL;
     if (!record)
         return NULL;
     if (!read_word(journal, bytes, len, &told)) {
