@@ -135,6 +135,9 @@ AWAITS gboolean domain_give_images(Domain *domain, GError **error);
 void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_detail,
                         gboolean keep);
 
+/* At start-up: files that an earlier daemon did not come round to return.  statuses: of StoredStatus *. */
+void domain_return_leftovers(const GPtrArray *statuses);
+
 /* Sets and remembers (status file) without an event; events are the caller's. */
 void domain_set_state(Domain *domain, DomainState state, int reason);
 /* What the next STOP and RESUME of QEMU mean.  -1: back to paused (user or unknown) and running

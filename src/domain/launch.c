@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "domain/event.h"
+#include "domain/given.h"
 #include "domain/image-use.h"
 #include "domain/registry.h"
 #include "domain/report.h"
@@ -71,18 +72,27 @@ static GArray *list_boot_files(const GuestDef *def)
     return files;
 }
 
-static AWAITS void give_back_files(void *data)
+/* Of those that are returned.  The caller frees it, not what it borrows. */
+static char **paths_of(const GArray *files)
 {
-    const GArray *files = data;
+    GPtrArray *paths = g_ptr_array_new();
+
+    for (unsigned i = 0; i < files->len; i++)
+        if (g_array_index(files, GuestFile, i).is_returned)
+            g_ptr_array_add(paths, g_array_index(files, GuestFile, i).path);
+    g_ptr_array_add(paths, NULL);
+    return (char **)g_ptr_array_free(paths, FALSE);
+}
+
+static AWAITS void give_back_files(char *const *paths)
+{
     const QemuEnv *env = registry_settings()->qemu;
 
-    for (unsigned i = 0; i < files->len; i++) {
-        const GuestFile *file = &g_array_index(files, GuestFile, i);
+    for (; *paths; paths++) {
         g_autoptr(GError) error = NULL;
 
-        if (file->is_returned && !image_give_back(file->path, &env->user, env->state_dir, &error))
-            log_warning("'%s' could not be given back to its owner: %s", file->path,
-                        error->message);
+        if (!image_give_back(*paths, &env->user, env->state_dir, &error))
+            log_warning("'%s' could not be given back to its owner: %s", *paths, error->message);
     }
 }
 
@@ -97,7 +107,8 @@ static AWAITS gboolean give_files(GArray *files, GError **error)
         if (image_give(file->path, &env->user, env->state_dir, error))
             continue;
         g_array_set_size(files, i);
-        give_back_files(files);
+        g_autofree char **given = paths_of(files);
+        give_back_files(given);
         return FALSE;
     }
     return TRUE;
@@ -111,14 +122,68 @@ AWAITS gboolean domain_give_images(Domain *domain, GError **error)
     return domain->has_images;
 }
 
-/* On a task of its own: a file server that hangs must not hold up the news that the guest has
- * ended. */
-static void return_files(GArray *files)
+static AWAITS void return_body(void *data)
 {
-    if (files->len)
-        task_spawn("give-back-files", give_back_files, files, (GDestroyNotify)g_array_unref);
-    else
-        g_array_unref(files);
+    Given *given = data;
+
+    give_back_files(given->paths);
+    given_note_drop(g_steal_pointer(&given->note));
+}
+
+/* On a task of its own: a file server that hangs must not hold up the news that the guest has
+ * ended.  Takes given. */
+static void return_files(Given *given)
+{
+    task_spawn("give-back-files", return_body, given, (GDestroyNotify)given_free);
+}
+
+void domain_return_leftovers(const GPtrArray *statuses)
+{
+    GPtrArray *owed = given_list(statuses);
+
+    g_ptr_array_set_free_func(owed, NULL);
+    for (unsigned i = 0; i < owed->len; i++)
+        return_files(owed->pdata[i]);
+    g_ptr_array_unref(owed);
+}
+
+static GArray *list_all(const GuestDef *def, gboolean with_images, gboolean with_boot_files)
+{
+    GArray *files = with_images ? list_images(def) : new_list();
+    GArray *boot_files = list_boot_files(def);
+
+    if (with_boot_files) {
+        g_array_append_vals(files, boot_files->data, boot_files->len);
+        g_array_set_clear_func(boot_files, NULL); /* their paths are the list's now */
+    }
+    g_array_unref(boot_files);
+    return files;
+}
+
+/* A note of the files that this start will give away, until its status speaks of them. */
+static char *note_start(const Domain *domain, gboolean is_incoming)
+{
+    g_autoptr(GArray) files = list_all(domain->live, !is_incoming, TRUE);
+    g_autofree char **paths = paths_of(files);
+
+    return given_note(&domain->uuid, 0, (const char *const *)paths);
+}
+
+/* What the guest that has ended had got; noted before its status goes.  NULL: nothing. */
+static Given *note_end_of(const Domain *domain, pid_t pid, ShutoffReason reason)
+{
+    g_autoptr(GArray) files = domain->live ? list_all(domain->live, domain->has_images && reason != SHUTOFF_MIGRATED,
+                                                      domain->has_boot_files)
+                                           : new_list();
+    g_autofree char **paths = paths_of(files);
+    Given *given;
+
+    if (!*paths)
+        return NULL;
+    given = g_new0(Given, 1);
+    given->note = given_note(&domain->uuid, pid, (const char *const *)paths);
+    given->paths = g_strdupv(paths);
+    return given;
 }
 
 /* --- locks --- */
@@ -188,6 +253,7 @@ AWAITS gboolean domain_launch(Domain *domain, const LaunchSpec *spec, GError **e
     domain_expect(domain, -1, -1);
     domain_set_state(domain, DOMAIN_PAUSED, PAUSED_STARTING_UP);
 
+    char *note = note_start(domain, spec->is_incoming);
     const gboolean ok = start_qemu(domain, spec->is_incoming, error);
 
     domain->is_starting = FALSE;
@@ -197,8 +263,10 @@ AWAITS gboolean domain_launch(Domain *domain, const LaunchSpec *spec, GError **e
         if (domain->guest)
             domain_kill(domain, SHUTOFF_FAILED, TRUE, NULL);
         domain_close_guest(domain, SHUTOFF_FAILED, -1, FALSE);
+        given_note_drop(note);
         return FALSE;
     }
+    given_note_drop(note);
     if (spec->is_incoming)
         domain_set_state(domain, DOMAIN_PAUSED, PAUSED_MIGRATION);
     if (spec->started_detail >= 0)
@@ -302,12 +370,12 @@ void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_
     g_autoptr(Domain) hold = domain_ref(domain);
     g_autoptr(QemuGuest) guest = g_steal_pointer(&domain->guest);
 
+    Given *given = note_end_of(domain, guest ? qemu_guest_pid(guest) : 0, reason);
+
     g_clear_pointer(&domain->reports, qemu_guest_unsubscribe);
     store_remove_folder(domain);
-    if (domain->live && domain->has_images && reason != SHUTOFF_MIGRATED)
-        return_files(list_images(domain->live));
-    if (domain->live && domain->has_boot_files)
-        return_files(list_boot_files(domain->live));
+    if (given)
+        return_files(given);
     domain->has_images = domain->has_boot_files = FALSE;
     image_uses_drop(domain);
     domain->is_incoming = domain->is_powering_off = domain->wants_restart = FALSE;

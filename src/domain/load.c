@@ -213,6 +213,7 @@ AWAITS gboolean load_domains(GError **error)
     g_autoptr(GHashTable) running = g_hash_table_new(NULL, NULL);
     g_autoptr(GError) cause = NULL;
 
+    domain_return_leftovers(statuses);
     *recovery = (Recovery){.pending = 1, .all_done = await_ref(all_done)};
     for (unsigned i = 0; i < statuses->len; i++) {
         StoredStatus *status = statuses->pdata[i];

@@ -113,6 +113,16 @@ def boot_time():
         return next(int(line.split()[1]) for line in stat if line.startswith("btime"))
 
 
+def given_image(lab, name):
+    """One that belongs to QEMU's user, as the start of a guest leaves it."""
+    image = lab.shared / name
+    image.write_bytes(bytes(4096))
+    os.chown(image, 64056, 64056)
+    for name, value in (("dac", "+0:+0"), ("ref_dac", "1"), ("timestamp_dac", str(boot_time()))):
+        os.setxattr(image, f"trusted.libvirt.security.{name}", value.encode())
+    return image
+
+
 def old(path):
     os.utime(path, (1, 1))
     return path
@@ -135,13 +145,9 @@ def test_what_lies_about_is_found_and_its_command_removes_it(lab):
     one = lab.hosts[0]
     state, run = one.folder / "var/lib/ferry", one.folder / "run/ferry"
     stranger = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
-    image = lab.shared / "it's an image.raw"
-    image.write_bytes(bytes(4096))
+    image = given_image(lab, "it's an image.raw")
     disk = f'<disk type="file"><driver name="qemu" type="raw"/><source file="{image}"/><target dev="vda" bus="virtio"/></disk>'
     one.virsh("define", Guest(lab, name="idle", devices=disk).path())
-    os.chown(image, 64056, 64056)
-    for name, value in (("dac", "+0:+0"), ("ref_dac", "1"), ("timestamp_dac", str(boot_time()))):
-        os.setxattr(image, f"trusted.libvirt.security.{name}", value.encode())
     nonce = image.with_name(".ferry-" + "0" * 32 + "-" + "1" * 16)
     planted = {
         "run folder": run / stranger,
@@ -225,6 +231,18 @@ def test_records_of_a_newer_ferryd_are_not_guessed(lab, started):
     running.ticks.wait(more=10)
     one.ferry("migration", "watch", "qemu", "--timeout", "20", check=False)
     assert doctor(one)[1] == []
+
+
+def test_files_of_a_start_that_was_cut_off_are_returned(lab):
+    """The daemon ended after it had given an image to QEMU's user, and before the guest's status spoke of it."""
+    one = lab.hosts[0]
+    assert_well(one)
+    image = given_image(lab, "cut off.raw")
+    one.kill_daemon()
+    (one.folder / "run/ferry/given-0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0-0-1").write_bytes(bytes(image) + b"\0")
+    one.restart_ferryd()
+    wait_until(lambda: os.stat(image).st_uid == 0, "the image was returned", 10)
+    wait_until(lambda: not list((one.folder / "run/ferry").glob("given-*")), "the note has gone", 5)
 
 
 def asking(host):
