@@ -124,6 +124,8 @@ static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
         return;
     }
     end->keep = end->keep || migration_word(migration) == WORD_TAKEN || migration_word(migration) == WORD_TOLD;
+    if (migration_word(migration) == WORD_TAKEN)
+        domain->has_images = TRUE; /* a daemon that was killed meanwhile has not written it down */
     if (migration_word(migration) == WORD_PREPARED) {
         end->shutoff_reason = SHUTOFF_FAILED;
         if (!migration->task)

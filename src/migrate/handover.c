@@ -160,6 +160,18 @@ static gboolean write_word(Migration *migration, const OwnerVerdict *verdict, co
     return TRUE;
 }
 
+/* What the source was given it still holds; from `cont` on it is ours to give back.  A daemon that was killed before it had
+ * written that down hears of it here. */
+static void own_images(Migration *migration)
+{
+    Domain *domain = migration->domain;
+
+    if (!domain->guest || domain->has_images)
+        return;
+    domain->has_images = TRUE;
+    domain_save_status(domain);
+}
+
 AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char *cause, GError **error)
 {
     OwnerVerdict verdict;
@@ -184,6 +196,8 @@ AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char
         source_undefine(migration);
     if (verdict.actions & OWNER_DEFINE)
         dest_define(migration);
+    if (verdict.actions & OWNER_RUN && migration->side == SIDE_DESTINATION)
+        own_images(migration);
     if (verdict.actions & OWNER_TAKE_BACK)
         migration->is_wanted_back = TRUE;
     if (verdict.actions & OWNER_WAIT) {

@@ -14,6 +14,7 @@
 #include "migrate/source.h"
 #include "model/guest-def.h"
 #include "phase/flags.h"
+#include "qemu/socket.h"
 
 #define TIDY_EVERY 50 /* ended attempts: reading the history takes some milliseconds per hundred */
 
@@ -204,18 +205,32 @@ AWAITS static void settle(Migration *migration)
     task_unshield();
 }
 
+/* Sockets for lanes of which the old daemon held the other end. */
+static void clear_lanes(Domain *domain)
+{
+    if (!domain->guest || migration_of(domain))
+        return;
+    qemu_socket_unlisten(domain->guest);
+    qemu_socket_clear_place(domain->guest);
+}
+
+AWAITS static void recover_open(Domain *domain, Migration *migration)
+{
+    log_info("domain '%s': found migration %s open, %s", domain->name, migration->journal->id,
+             enum_name(owner_word_names, migration_word(migration)));
+    ask_qemu(migration);
+    settle(migration);
+}
+
 AWAITS void recover_domain(Domain *domain)
 {
     g_autoptr(Migration) migration = recover_attach(domain) ? migration_ref(domain->migration) : NULL;
 
     if (migration && migration->is_ended)
         ask_resume_ended(migration);
-    if (!migration || migration->is_ended)
-        return;
-    log_info("domain '%s': found migration %s open, %s", domain->name, migration->journal->id,
-             enum_name(owner_word_names, migration_word(migration)));
-    ask_qemu(migration);
-    settle(migration);
+    else if (migration)
+        recover_open(domain, migration);
+    clear_lanes(domain);
 }
 
 /* An older attempt whose end could not be written decides nothing about a guest that has moved on since. */

@@ -33,6 +33,7 @@ struct QemuGuest {
     gboolean is_monitor_lost;
     gboolean is_lost; /* both, and told */
     gboolean is_running;
+    gboolean is_swept;
     gboolean is_unmet; /* found again, and has not answered yet */
 
     char *emulator;
@@ -55,7 +56,7 @@ QemuGuest *guest_new(const QemuEnv *env, const GuestDef *def);
 gboolean guest_watch(QemuGuest *guest, pid_t pid, guint64 start_time, GError **error);
 /* Takes fd; subscribes before the first byte is read. */
 void guest_open_monitor(QemuGuest *guest, int fd);
-/* Removes what the guest has left in the file system.  Only when its process is gone. */
+/* Removes what the guest has left in the file system, once.  Only when its process is gone. */
 void guest_sweep(QemuGuest *guest);
 /* Asks for the ptys and writes them into def. */
 AWAITS gboolean guest_learn_ptys(QemuGuest *guest, GuestDef *def, GError **error);

@@ -144,8 +144,10 @@ AWAITS gboolean qemu_guest_kill(QemuGuest *guest, gboolean is_hard, int64_t grac
     g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
     gboolean has_ended;
 
-    if (guest->has_ended || !guest->process)
+    if (guest->has_ended || !guest->process) {
+        guest_sweep(guest);
         return TRUE;
+    }
     task_shield();
     has_ended = FALSE;
     if (!is_hard)
@@ -159,8 +161,10 @@ AWAITS gboolean qemu_guest_kill(QemuGuest *guest, gboolean is_hard, int64_t grac
         has_ended = wait_for_end(guest, hard_ms);
     }
     task_unshield();
-    if (has_ended)
+    if (has_ended) { /* whoever waited may start it again, before its monitor was read to the end */
+        guest_sweep(guest);
         return TRUE;
+    }
     return error_set(error, ERROR_SYSTEM_ERROR,
                      "failed to terminate process %d with SIGKILL: it does not end, probably "
                      "because storage hangs",

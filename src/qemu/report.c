@@ -200,6 +200,9 @@ static void on_event(Monitor *monitor, const MonitorEvent *event, void *data)
 
 void guest_sweep(QemuGuest *guest)
 {
+    if (guest->is_swept) /* what stands there now is its successor's */
+        return;
+    guest->is_swept = TRUE;
     for (unsigned i = 0; i < guest->sockets->len; i++)
         descriptors_remove_socket(g_ptr_array_index(guest->sockets, i));
     qemu_socket_unlisten(guest);

@@ -245,6 +245,34 @@ def test_files_of_a_start_that_was_cut_off_are_returned(lab):
     wait_until(lambda: not list((one.folder / "run/ferry").glob("given-*")), "the note has gone", 5)
 
 
+def test_an_arrival_that_was_cut_off_gives_its_image_back_in_the_end(lab, started):
+    """The daemon was killed after `cont`, before the status said whose the image is: its record says it.  Sockets of lanes, of which
+    it held the other end, go at once."""
+    one, two = lab.hosts
+    image = given_image(lab, "taken.raw")
+    os.chown(image, 0, 0)
+    disk = f'<disk type="file"><driver name="qemu" type="raw"/><source file="{image}"/><target dev="vda" bus="virtio"/></disk>'
+    running = started(one, devices=disk)
+    assert move(one, two, "--p2p").wait(30) == 0
+    running.ticks.wait(two.name, more=5)
+    wait_until(lambda: not listed(two), "it has ended there too", 10)
+    folder = two.folder / f"run/ferry/{running.guest.uuid}"
+    wait_until(lambda: json.loads((folder / "status").read_text())["has_images"] == 1, "the image is noted", 10)
+    two.kill_daemon()
+    for path, changes in ((folder / "status", {"has_images": 0}),
+                          (two.folder / f"var/lib/ferry/migrations/{listed(one, '--all')[0]['attempt']}.json", {"ended_ms": 0})):
+        path.write_text(json.dumps(dict(json.loads(path.read_text()), **changes)))
+    (folder / "lanes").mkdir()
+    for left in ("lanes.sock", "lanes/in"):
+        (folder / left).touch()
+    two.restart_ferryd()
+    assert not list(folder.glob("lanes*"))
+    assert os.stat(image).st_uid == 64056
+    two.virsh("destroy", "qemu")
+    wait_until(lambda: os.stat(image).st_uid == 0, "the image was returned", 10)
+    assert_well(two)
+
+
 def asking(host):
     """Emulators that are being asked what they can do."""
     return [pid for pid, argv in host.qemus() if any(word.startswith("none,") for word in argv)]
