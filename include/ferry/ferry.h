@@ -499,7 +499,7 @@ typedef struct {
     int64_t started_ms;   /* since the epoch, as are all here; 0: not known */
     int64_t since_ms;     /* when the word was written: of one that waits, since when */
     int64_t ended_ms;     /* 0: it is open */
-    const char *heard;    /* the last answer of the other host; NULL: none */
+    const char *heard;    /* the other host's word, as it last said; NULL: it has not */
     int64_t heard_ms;
     const char *sentence; /* where the guest is, or for whom it waits, for people */
     const char *cause;    /* why it failed; NULL: not said */

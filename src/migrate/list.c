@@ -90,6 +90,10 @@ static MigrationRow *row_of_open(const Migration *migration, const char *dir)
     MigrationRow *row = row_new(migration->journal, dir);
     const gboolean is_waiting = handover_is_in_doubt(migration);
 
+    if (migration->ask.peer_word != WORD_NONE) {
+        row->heard = g_strdup(enum_name(owner_word_names, migration->ask.peer_word));
+        row->heard_ms = migration->ask.heard_wall_ms;
+    }
     row->state = is_waiting ? MIGRATION_WAITING : MIGRATION_ACTIVE;
     row->word = enum_name(owner_word_names, migration_word(migration));
     row->phase = g_strdup(migration->journal->phase);

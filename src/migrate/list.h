@@ -31,7 +31,7 @@ typedef struct {
     int64_t started_ms; /* wall clock, as are all here; 0: not known */
     int64_t since_ms;   /* the word's time: of one that waits, since when */
     int64_t ended_ms;
-    char *heard;        /* the last answer of the other host; NULL: none */
+    char *heard;        /* the other host's word, as it last said; NULL: it has not */
     int64_t heard_ms;
     char *sentence;     /* where the guest is, or for whom it waits */
     char *cause;        /* NULL: none */
