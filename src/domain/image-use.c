@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The rule is QEMU's: who writes to an image wants no other writer and no reader; `share-rw` of a disk
- * (<shareable/>) lifts that, for raw images, on both sides; a qcow2 image cannot be shared by writers,
- * whatever the disk says, as each QEMU keeps its metadata in memory. */
+/* The rule is QEMU's: who writes to an image wants no other writer and no reader; `share-rw` of a
+ * disk
+ * (<shareable/>) lifts that, for raw images, on both sides; a qcow2 image cannot be shared by
+ * writers, whatever the disk says, as each QEMU keeps its metadata in memory. */
 #include "domain/image-use.h"
 
 #include "base/error.h"
@@ -28,23 +29,28 @@ char *image_uses_explain(const ImageUse *ours, const ImageUse *theirs, const cha
     g_autofree char *whose =
         their_name ? g_strdup_printf("disk '%s' of guest '%s'", theirs->target, their_name)
                    : g_strdup_printf("disk '%s' of the same guest", theirs->target);
-    g_autofree char *elsewhere =
-        g_str_equal(ours->path, theirs->path) ? g_strdup("") : g_strdup_printf(" (there as '%s')", theirs->path);
-    g_autofree char *other =
-        their_name ? g_strdup_printf("shut guest '%s' down", their_name) : g_strdup("give each disk an image of its own");
+    g_autofree char *elsewhere = g_str_equal(ours->path, theirs->path)
+                                     ? g_strdup("")
+                                     : g_strdup_printf(" (there as '%s')", theirs->path);
+    g_autofree char *other = their_name ? g_strdup_printf("shut guest '%s' down", their_name)
+                                        : g_strdup("give each disk an image of its own");
 
     if (theirs->is_base)
-        return g_strdup_printf("image '%s', which disk '%s' would write to, is the base of %s%s: %s, or put an overlay of "
-                               "this disk's own on the image (`qemu-img create -f qcow2 -b '%s' -F FORMAT NEW`)",
-                               ours->path, ours->target, whose, elsewhere, other, ours->path);
+        return g_strdup_printf(
+            "image '%s', which disk '%s' would write to, is the base of %s%s: %s, or put an "
+            "overlay of "
+            "this disk's own on the image (`qemu-img create -f qcow2 -b '%s' -F FORMAT NEW`)",
+            ours->path, ours->target, whose, elsewhere, other, ours->path);
     if (ours->is_base)
-        return g_strdup_printf("image '%s', which disk '%s' is based on, is written to by %s%s: %s", ours->path, ours->target,
-                               whose, elsewhere, other);
+        return g_strdup_printf("image '%s', which disk '%s' is based on, is written to by %s%s: %s",
+                               ours->path, ours->target, whose, elsewhere, other);
     if (ours->is_shareable_in_vain || theirs->is_shareable_in_vain)
-        return g_strdup_printf("image '%s' of disk '%s' is in use by %s%s: %s; <shareable/> does not help here, only raw "
+        return g_strdup_printf("image '%s' of disk '%s' is in use by %s%s: %s; <shareable/> does "
+                               "not help here, only raw "
                                "images can be shared by writers",
                                ours->path, ours->target, whose, elsewhere, other);
-    return g_strdup_printf("image '%s' of disk '%s' is in use by %s%s: %s, or mark the disk <shareable/> (raw images) or "
+    return g_strdup_printf("image '%s' of disk '%s' is in use by %s%s: %s, or mark the disk "
+                           "<shareable/> (raw images) or "
                            "<readonly/> in both definitions",
                            ours->path, ours->target, whose, elsewhere, other);
 }
@@ -73,7 +79,8 @@ static void link_disk(GArray *chain, const GuestDisk *disk)
 
     image_chain_link(chain, disk->file, disk->format == GUEST_IMAGE_QCOW2, below && !below->file);
     for (; below && below->file; below = below->next)
-        image_chain_link(chain, below->file, below->format == GUEST_IMAGE_QCOW2, below->next && !below->next->file);
+        image_chain_link(chain, below->file, below->format == GUEST_IMAGE_QCOW2,
+                         below->next && !below->next->file);
 }
 
 AWAITS GArray *image_uses_read(const GuestDef *def, GError **error)
@@ -112,7 +119,8 @@ AWAITS GArray *image_uses_read(const GuestDef *def, GError **error)
 
 /* --- who uses what --- */
 
-static gboolean check_pair(const ImageUse *ours, const ImageUse *theirs, const char *their_name, GError **error)
+static gboolean check_pair(const ImageUse *ours, const ImageUse *theirs, const char *their_name,
+                           GError **error)
 {
     g_autofree char *why = NULL;
 
@@ -122,11 +130,13 @@ static gboolean check_pair(const ImageUse *ours, const ImageUse *theirs, const c
     return error_set(error, ERROR_RESOURCE_BUSY, "resource busy: %s", why);
 }
 
-static gboolean check_all(const GArray *ours, const GArray *theirs, const char *their_name, GError **error)
+static gboolean check_all(const GArray *ours, const GArray *theirs, const char *their_name,
+                          GError **error)
 {
     for (unsigned i = 0; i < ours->len; i++)
         for (unsigned j = 0; j < (their_name ? theirs->len : i); j++)
-            if (!check_pair(&g_array_index(ours, ImageUse, i), &g_array_index(theirs, ImageUse, j), their_name, error))
+            if (!check_pair(&g_array_index(ours, ImageUse, i), &g_array_index(theirs, ImageUse, j),
+                            their_name, error))
                 return FALSE;
     return TRUE;
 }
@@ -138,7 +148,8 @@ gboolean image_uses_check(const GArray *uses, const Domain *self, GError **error
     for (unsigned i = 0; i < all->len; i++) {
         const Domain *other = all->pdata[i];
 
-        if (other != self && other->image_uses && !check_all(uses, other->image_uses, other->name, error))
+        if (other != self && other->image_uses &&
+            !check_all(uses, other->image_uses, other->name, error))
             return FALSE;
     }
     return check_all(uses, uses, NULL, error);
@@ -162,7 +173,8 @@ static AWAITS void note(void *data)
     g_autoptr(GArray) uses = domain->live ? image_uses_read(domain->live, &error) : NULL;
 
     if (error)
-        log_warning("domain '%s': %s, continuing with QEMU's own locks alone", domain->name, error->message);
+        log_warning("domain '%s': %s, continuing with QEMU's own locks alone", domain->name,
+                    error->message);
     if (!uses || !domain_is_active(domain) || domain->image_uses)
         return;
     domain->image_uses = g_steal_pointer(&uses);

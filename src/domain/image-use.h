@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which images the guests of this host use, and which two uses go together.  QEMU's own locks say the
- * same later and less clearly; this is asked before anything is touched. */
+/* Which images the guests of this host use, and which two uses go together.  QEMU's own locks say
+ * the same later and less clearly; this is asked before anything is touched. */
 #pragma once
 
 #include <glib.h>
@@ -25,14 +25,14 @@ typedef struct {
 GArray *image_uses_new(void);
 /* May both be open at once?  Both only read, or both shareable.  Pure. */
 gboolean image_uses_agree(const ImageUse *a, const ImageUse *b);
-/* The sentence why not, and what to do; ours is the guest that is to be started, NULL for theirs: the
- * same guest.  The caller frees it.  Pure. */
+/* The sentence why not, and what to do; ours is the guest that is to be started, NULL for theirs:
+ * the same guest.  The caller frees it.  Pure. */
 char *image_uses_explain(const ImageUse *ours, const ImageUse *theirs, const char *their_name);
 
 /* What the guest would use.  A new array; NULL if a file server hangs. */
 AWAITS GArray *image_uses_read(const GuestDef *def, GError **error);
-/* FALSE if a guest of this host (another than self, which may be NULL) uses one of them, or two of them
- * are the same. */
+/* FALSE if a guest of this host (another than self, which may be NULL) uses one of them, or two of
+ * them are the same. */
 gboolean image_uses_check(const GArray *uses, const Domain *self, GError **error);
 /* Reads, checks and keeps those of domain->live, until image_uses_drop. */
 AWAITS gboolean image_uses_claim(Domain *domain, GError **error);

@@ -11,6 +11,7 @@
 #include "domain/event.h"
 #include "domain/given.h"
 #include "domain/image-use.h"
+#include "domain/lease.h"
 #include "domain/registry.h"
 #include "domain/report.h"
 #include "domain/store.h"
@@ -224,7 +225,8 @@ static AWAITS gboolean start_qemu(Domain *domain, gboolean is_incoming, GError *
 
     g_autoptr(GArray) boot_files = list_boot_files(domain->live);
 
-    if (!image_uses_claim(domain, error) || !give_files(boot_files, error))
+    if (!image_uses_claim(domain, error) || (!is_incoming && !lease_take(domain, error)) ||
+        !give_files(boot_files, error))
         return FALSE;
     domain->has_boot_files = TRUE;
     if (!is_incoming && !domain_give_images(domain, error))
@@ -378,6 +380,7 @@ void domain_close_guest(Domain *domain, ShutoffReason reason, int stopped_event_
         return_files(given);
     domain->has_images = domain->has_boot_files = FALSE;
     image_uses_drop(domain);
+    lease_settle(&domain->uuid, domain->name, LEASE_RELEASE, NULL);
     domain->is_incoming = domain->is_powering_off = domain->wants_restart = FALSE;
     domain->planned_end = -1;
     registry_release_id(domain);

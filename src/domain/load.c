@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "domain/domain.h"
 #include "domain/image-use.h"
+#include "domain/lease.h"
 #include "domain/registry.h"
 #include "domain/report.h"
 #include "domain/store.h"
@@ -252,7 +253,8 @@ static AWAITS void autostart(void *data)
     Domain *domain = data;
     g_autoptr(GError) error = NULL;
 
-    if (owner_gate_check(domain, OWNER_VERB_AUTOSTART, &error) && domain_start(domain, 0, &error))
+    if (lease_wait_until_entered(-1, &error) &&
+        owner_gate_check(domain, OWNER_VERB_AUTOSTART, &error) && domain_start(domain, 0, &error))
         return;
     log_write(LOG_LEVEL_ERROR, LOG_FIELDS("DOMAIN", domain->name),
               "autostart of domain '%s' failed: %s", domain->name, error->message);

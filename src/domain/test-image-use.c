@@ -17,6 +17,7 @@ static ImageUse use(int kind, const char *path)
 
 static void test_rule(void)
 {
+    /* clang-format off */
     static const gboolean agree[5][5] = {
         /*               WRITES READS  BASE   SHARES SHARES_QCOW2 */
         [WRITES]       = {FALSE, FALSE, FALSE, FALSE, FALSE},
@@ -25,6 +26,7 @@ static void test_rule(void)
         [SHARES]       = {FALSE, FALSE, FALSE, TRUE,  FALSE},
         [SHARES_QCOW2] = {FALSE, FALSE, FALSE, FALSE, FALSE},
     };
+    /* clang-format on */
 
     for (int a = 0; a < 5; a++)
         for (int b = 0; b < 5; b++) {
@@ -45,9 +47,12 @@ static void assert_says(int ours, int theirs, const char *path, const char *name
 
 static void test_words(void)
 {
-    assert_says(WRITES, WRITES, "/a", "web", "image '/a' of disk 'vda' is in use by disk 'vda' of guest 'web': shut guest 'web' down");
+    assert_says(
+        WRITES, WRITES, "/a", "web",
+        "image '/a' of disk 'vda' is in use by disk 'vda' of guest 'web': shut guest 'web' down");
     assert_says(WRITES, WRITES, "/link", "web", "guest 'web' (there as '/link')");
-    assert_says(WRITES, WRITES, "/a", NULL, "of the same guest: give each disk an image of its own");
+    assert_says(WRITES, WRITES, "/a", NULL,
+                "of the same guest: give each disk an image of its own");
     assert_says(WRITES, BASE, "/a", "web", "is the base of disk 'vda' of guest 'web'");
     assert_says(BASE, WRITES, "/a", "web", "which disk 'vda' is based on, is written to by");
     assert_says(SHARES_QCOW2, SHARES_QCOW2, "/a", "web", "only raw images can be shared");

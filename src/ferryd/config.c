@@ -125,6 +125,20 @@ static const ConfigRow rows[] = {
     LIST(shared_dirs, "",
          "Folders that every host of a migration sees alike, though their file system does not show it."),
 
+    TITLE("Leases"),
+    CHOICE(lock_manager, "none", "none sanlock",
+           "sanlock: a guest runs only on the host that its lease names, whatever becomes of the hosts; every\n"
+           "host that may run the guests needs it.  Not related to stock's lock_manager: the leases are ferryd's own."),
+    STRING(lease_dir, "/var/lib/ferry/leases",
+           "Folder of the lockspace and of one lease for each guest (1 MiB each), on storage that all hosts share.\n"
+           "(disk_lease_dir in stock's qemu-sanlock.conf; leases are always made by themselves, as with\n"
+           "auto_disk_leases = 1, and no guest runs without one, as with require_lease_for_disks = 1)"),
+    NUMBER(lease_host_id, "0", 0, 2000,
+           "This host's number in the lockspace, from 1, another one on each host (host_id in stock's file)."),
+    NUMBER(lease_io_timeout, "0", 0, 60,
+           "Seconds after which sanlock counts an access to the leases as failed; 0: its own 10.  The same on all\n"
+           "hosts.  A host that cannot renew its lease is counted as dead after 8 times this and a minute."),
+
     TITLE("Migration"),
     STRING(migration_host, "",
            "Address or name under which other hosts reach this one, tried before all others; empty: worked out\n"
@@ -383,6 +397,10 @@ gboolean config_check(const Config *config, GError **error)
     if (config->migration_networks_only && !*config->migration_networks)
         return error_set(error, ERROR_CONF_SYNTAX,
                          "migration_networks_only is on, but migration_networks names none");
+    if (g_str_equal(config->lock_manager, "sanlock") && (config->lease_host_id < 1 || *config->lease_dir != '/'))
+        return error_set(error, ERROR_CONF_SYNTAX,
+                         "lock_manager is sanlock, but lease_host_id or lease_dir is missing: give this host a number that no "
+                         "other host has, and the path of a folder that all of them share");
     if (!fallback_parse((const char *const *)config->fallback, &fallbacks, error))
         return FALSE;
     for (char **entry = config->network_map; *entry; entry++) {

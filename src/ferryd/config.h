@@ -29,6 +29,8 @@ typedef struct {
     char **emulator_dirs;
     char **network_map;
     char **shared_dirs;
+    char *lock_manager, *lease_dir;
+    int64_t lease_host_id, lease_io_timeout;
 
     char *migration_host, *migration_address;
     char **migration_networks;

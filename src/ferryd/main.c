@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "client/peer.h"
+#include "domain/lease.h"
 #include "domain/load.h"
 #include "domain/registry.h"
 #include "ferryd/config.h"
@@ -56,6 +57,7 @@ typedef struct {
     QemuEnv qemu;
     DomainSettings domains;
     MigrateSettings migrate;
+    LeaseSettings leases;
     ServiceSettings service;
 } Daemon;
 
@@ -238,6 +240,12 @@ static gboolean init_rooms(Daemon *daemon, GError **error)
                                         .node = daemon->node,
                                         .host_uuid = daemon->host_uuid,
                                         .is_session = daemon->paths->is_session};
+    daemon->leases = (LeaseSettings){.helper = daemon->paths->lease_helper,
+                                     .dir = config->lease_dir,
+                                     .host_name = daemon->host_name,
+                                     .host_id = (unsigned)config->lease_host_id,
+                                     .io_timeout_s = (unsigned)config->lease_io_timeout};
+    lease_init(g_str_equal(config->lock_manager, "sanlock") ? &daemon->leases : NULL);
     registry_init(&daemon->domains);
     if (!migrate_init(&daemon->migrate, error))
         return FALSE;
@@ -350,6 +358,7 @@ static AWAITS void start_up(void *data)
                     daemon->paths->run_dir);
     notify_send("READY=1");
     probe_prefill(daemon->qemu.probes);
+    lease_enter();
     load_autostart();
 }
 

@@ -59,6 +59,7 @@ Paths *paths_new(const char *root, gboolean is_session)
     paths->socket_ro = g_build_filename(paths->run_dir, "ferry-sock-ro", NULL);
     paths->exec_helper = find_helper("exec/ferry-exec", "ferry-exec");
     paths->kvm_helper = find_helper("host/ferry-kvm-probe", "ferry-kvm-probe");
+    paths->lease_helper = find_helper("host/ferry-lease", "ferry-lease");
     return paths;
 }
 
@@ -76,6 +77,7 @@ void paths_free(Paths *paths)
     g_free(paths->compat_socket_ro);
     g_free(paths->exec_helper);
     g_free(paths->kvm_helper);
+    g_free(paths->lease_helper);
     g_free(paths);
 }
 

@@ -11,7 +11,7 @@ typedef struct {
     char *state_dir, *run_dir, *log_dir;
     char *socket, *socket_ro;               /* ferry's own */
     char *compat_socket, *compat_socket_ro; /* where stock clients look; _ro NULL in a session */
-    char *exec_helper, *kvm_helper;         /* programs that belong to the daemon */
+    char *exec_helper, *kvm_helper, *lease_helper; /* programs that belong to the daemon */
 } Paths;
 
 /* root: "" or the folder given by --root.  Pure but for environment, uid and the place of our own

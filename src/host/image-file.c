@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which files an image is made of.  Only the header of a qcow2 image is read here, and of it only the
- * name of the file below: for every start, qemu-img would be a process too many. */
+/* Which files an image is made of.  Only the header of a qcow2 image is read here, and of it only
+ * the name of the file below: for every start, qemu-img would be a process too many. */
 #include "host/image-file.h"
 
 #include <errno.h>
@@ -76,7 +76,8 @@ gboolean qcow2_header_parse(const uint8_t *header, size_t len, uint64_t *ret_off
     memcpy(&size, header + 16, sizeof size);
     offset = GUINT64_FROM_BE(offset);
     size = GUINT32_FROM_BE(size);
-    if (offset == 0 || offset > INT64_MAX - BACKING_NAME_MAX || size == 0 || size > BACKING_NAME_MAX)
+    if (offset == 0 || offset > INT64_MAX - BACKING_NAME_MAX || size == 0 ||
+        size > BACKING_NAME_MAX)
         return FALSE;
     *ret_offset = offset;
     *ret_len = size;
@@ -115,8 +116,9 @@ static char *read_backing(const char *path)
     return qcow2_backing_path(path, name);
 }
 
-/* What lies below may have another format than it has a name for: a raw image that begins like a qcow2
- * one.  Then a file too many is looked at, which only the word of the image above can tell. */
+/* What lies below may have another format than it has a name for: a raw image that begins like a
+ * qcow2 one.  Then a file too many is looked at, which only the word of the image above can tell.
+ */
 static gboolean looks_like_qcow2(const char *path)
 {
     auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -200,7 +202,8 @@ AWAITS GArray *image_files_look_up(GPtrArray *chains, GError **error)
     g_autoptr(Work) work = NULL;
 
     look_up->chains = chains;
-    work = work_new("the files that the guest's images are made of", look_up_work, look_up, look_up_free);
+    work = work_new("the files that the guest's images are made of", look_up_work, look_up,
+                    look_up_free);
     if (!work_run(work, LOOK_TIMEOUT_MS, error)) {
         g_prefix_error(error, "cannot look at the guest's images: ");
         return NULL;

@@ -50,6 +50,6 @@ gboolean qcow2_header_parse(const uint8_t *header, size_t len, uint64_t *ret_off
 char *qcow2_backing_path(const char *path, const char *name);
 
 /* Which of the paths somebody else than the process own holds locked, who that is and what to do:
- * "image 'PATH' is locked by process 123 (qemu-img) of this host: end that".  NULL: none of them is.
- * The caller frees it. */
+ * "image 'PATH' is locked by process 123 (qemu-img) of this host: end that".  NULL: none of them
+ * is. The caller frees it. */
 AWAITS char *image_lock_describe(const char *const *paths, pid_t own, GError **error);

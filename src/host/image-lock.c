@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who holds the lock that QEMU has been refused.  QEMU's locks belong to open files, not to processes,
- * so the kernel tells that there is one but not whose: for that the open files of this host are
- * walked.  What is not found among them is another host's. */
+/* Who holds the lock that QEMU has been refused.  QEMU's locks belong to open files, not to
+ * processes, so the kernel tells that there is one but not whose: for that the open files of this
+ * host are walked.  What is not found among them is another host's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -70,7 +70,8 @@ static char *find_holder(const struct stat *image, pid_t own)
         if (!g_ascii_isdigit(*pid) || atoi(pid) == own || !process_holds(pid, image))
             continue;
         name = file_read(path, 64, NULL, NULL);
-        return g_strdup_printf("process %s (%s)", pid, name ? g_strchomp(name) : "which has ended meanwhile");
+        return g_strdup_printf("process %s (%s)", pid,
+                               name ? g_strchomp(name) : "which has ended meanwhile");
     }
     return NULL;
 }
@@ -99,16 +100,18 @@ static gboolean look_work(void *data, GError **error)
             continue;
         holder = find_holder(&status, look->own);
         if (holder) {
-            look->sentence = g_strdup_printf("image '%s' is locked by %s of this host: end that", *path, holder);
+            look->sentence =
+                g_strdup_printf("image '%s' is locked by %s of this host: end that", *path, holder);
             return TRUE;
         }
         if (!foreign && !process_holds(own, &status))
             foreign = *path;
     }
     if (foreign)
-        look->sentence = g_strdup_printf("image '%s' is locked, and by no process of this host: find the host that uses it "
-                                         "(`fuser -v '%s'` there) and end that",
-                                         foreign, foreign);
+        look->sentence = g_strdup_printf(
+            "image '%s' is locked, and by no process of this host: find the host that uses it "
+            "(`fuser -v '%s'` there) and end that",
+            foreign, foreign);
     return TRUE;
 }
 

@@ -41,10 +41,14 @@ static void test_names(void)
     static const struct {
         const char *name, *path;
     } cases[] = {
-        {"base.img", "/images/base.img"}, {"/other/base.img", "/other/base.img"},
-        {"../base", "/images/../base"},   {"file:base.img", "/images/base.img"},
-        {"nbd://host/x", NULL},           {"json:{\"driver\":\"raw\"}", NULL},
-        {"", NULL},                       {"./a:b", "/images/./a:b"},
+        {"base.img", "/images/base.img"},
+        {"/other/base.img", "/other/base.img"},
+        {"../base", "/images/../base"},
+        {"file:base.img", "/images/base.img"},
+        {"nbd://host/x", NULL},
+        {"json:{\"driver\":\"raw\"}", NULL},
+        {"", NULL},
+        {"./a:b", "/images/./a:b"},
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
