@@ -10,6 +10,7 @@
 #include "migrate/candidate.h"
 #include "migrate/check.h"
 #include "migrate/handover.h"
+#include "migrate/lease.h"
 #include "migrate/queue.h"
 #include "migrate/source.h"
 #include "model/guest-def.h"
@@ -161,12 +162,24 @@ AWAITS static void begin_unlisten(Migration *migration)
     route_close(&migration->route);
 }
 
+/* Before Prepare can come: the destination joins it there. */
+AWAITS static gboolean begin_lease(Migration *migration, GError **error)
+{
+    return migrate_lease_share(migration, error);
+}
+
+AWAITS static void begin_unlease(Migration *migration)
+{
+    migrate_lease_unshare(migration);
+}
+
 static const Step begin_steps[] = {
     /* name      run           undo            */
     {"job",    begin_job,    begin_end_job},
     {"check",  begin_check,  begin_uncheck},
     {"queue",  begin_queue,  begin_unqueue},
     {"listen", begin_listen, begin_unlisten},
+    {"lease",  begin_lease,  begin_unlease},
     {"record", begin_record, begin_keep},
     {NULL},
 };

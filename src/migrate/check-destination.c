@@ -231,6 +231,7 @@ const Check check_destination[] = {
     { "network", check_networks,          TRUE  },
     { "guest",   check_files,             TRUE  },
     { "storage", check_storage_opens,     TRUE  },
+    { "storage", check_storage_lease,     FALSE }, /* a migration joins it */
     { "storage", check_storage_free,      TRUE  },
     { "storage", check_storage_same,      TRUE  },
     { "route",   check_route_listen,      FALSE }, /* a migration binds the port itself */

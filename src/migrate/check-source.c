@@ -72,6 +72,7 @@ const Check check_source[] = {
     { "guest",   check_state,          TRUE  },
     { "route",   check_route_tell,     FALSE },
     { "storage", check_storage_source, TRUE  },
+    { "storage", check_storage_lease,  FALSE }, /* a migration shares it */
     { "guest",   check_devices,        TRUE  },
     { NULL },
 };

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "domain/image-use.h"
+#include "domain/lease.h"
 #include "host/image.h"
 #include "migrate/check.h"
 #include "migrate/proof.h"
@@ -222,6 +223,25 @@ AWAITS void check_storage_opens(CheckScene *scene, GPtrArray *rows)
         if (disk->file)
             open_disk(scene, disk, rows);
     }
+}
+
+/* --- both: the guest's lease --- */
+
+/* Both hosts keep leases, or none does: a host that keeps none could not be kept from running the guest. */
+AWAITS void check_storage_lease(CheckScene *scene, GPtrArray *rows)
+{
+    const char *theirs = scene->peer ? params_get_string(scene->peer, CHECK_FACT_LEASES) : NULL;
+    GError *why = NULL;
+
+    params_add_string(scene->facts, CHECK_FACT_LEASES, lease_is_on() ? "sanlock" : "none");
+    if (theirs && g_str_equal(theirs, "sanlock") != lease_is_on())
+        check_rows_add(rows, SECTION, "lease", CHECK_BLOCKER,
+                       "lock_manager is %s at the source and %s here; set it alike in ferryd.conf, with the same lease_dir",
+                       theirs, lease_is_on() ? "sanlock" : "none");
+    else if (lease_is_on() && !lease_wait_until_entered(0, &why))
+        check_rows_add_error(rows, SECTION, "lease", CHECK_BLOCKER, why);
+    else if (lease_is_on())
+        check_rows_add(rows, SECTION, "lease", CHECK_OK, "sanlock has let this host into the lockspace");
 }
 
 /* --- the destination: does another guest use them? --- */

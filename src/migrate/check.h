@@ -49,6 +49,7 @@ typedef struct CheckScene {
 #define CHECK_FACT_FERRYD     "ferryd_version"
 #define CHECK_FACT_CPU        "cpu_flags"    /* with blanks between */
 #define CHECK_FACT_CPU_VENDOR "cpu_vendor"
+#define CHECK_FACT_LEASES     "lock_manager" /* "none", "sanlock" */
 #define CHECK_FACT_PROOF      "proof"        /* repeated; cookie_proof_format */
 #define CHECK_FACT_PROVES     "proves"       /* bool: proofs were laid where that is possible */
 #define CHECK_FACT_ADDRESS    "address"      /* repeated; "LITERAL ORIGIN", usable ones, best first */
@@ -86,6 +87,7 @@ AWAITS gboolean check_pass(const Check *table, CheckScene *scene, GError **error
 /* check-storage.c */
 AWAITS void check_storage_source(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_storage_opens(CheckScene *scene, GPtrArray *rows);
+AWAITS void check_storage_lease(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_storage_free(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_storage_same(CheckScene *scene, GPtrArray *rows);
 /* check-route.c */

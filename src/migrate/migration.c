@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "migrate/check.h"
 #include "migrate/lane-kind.h"
+#include "migrate/lease.h"
 #include "migrate/queue.h"
 #include "migrate/recover.h"
 #include "migrate/reserve.h"
@@ -236,6 +237,7 @@ void migration_end(Migration *migration, const char *cause)
     reserve_drop(migration);
     fd_clear(&migration->relay_fd);
     migration_end_job(migration);
+    migrate_lease_settle(migration);
     recover_tidy();
     log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id),
               "migration of domain '%s' %s %s ended: %s%s%s", migration->journal->name,

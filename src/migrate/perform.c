@@ -12,6 +12,7 @@
 #include "migrate/check.h"
 #include "migrate/handover.h"
 #include "migrate/lane-kind.h"
+#include "migrate/lease.h"
 #include "migrate/numbers.h"
 #include "migrate/source.h"
 #include "phase/fallback.h"
@@ -279,8 +280,14 @@ AWAITS static gboolean perform_go(Migration *migration, GError **error)
     return source_say_go(migration, error);
 }
 
+AWAITS static gboolean perform_lease(Migration *migration, GError **error)
+{
+    return migrate_lease_check(migration, error);
+}
+
 static const Step perform_steps[] = {
     /* name       run              undo               */
+    {"lease",   perform_lease,   NULL},
     {"connect", perform_connect, perform_disconnect},
     {"setup",   perform_setup,   NULL},
     {"ready",   perform_ready,   NULL},

@@ -19,6 +19,7 @@
 #include "migrate/dest.h"
 #include "migrate/handover.h"
 #include "migrate/lane-kind.h"
+#include "migrate/lease.h"
 #include "migrate/queue.h"
 #include "migrate/reserve.h"
 #include "migrate/step.h"
@@ -155,6 +156,16 @@ AWAITS static void prepare_refuse(Migration *migration)
         handover_hear(migration, HEARD_ABORT, NULL, NULL);
 }
 
+AWAITS static gboolean prepare_lease(Migration *migration, GError **error)
+{
+    return migrate_lease_share(migration, error);
+}
+
+AWAITS static void prepare_unlease(Migration *migration)
+{
+    migrate_lease_unshare(migration);
+}
+
 /* A ferryd's guest is started when the source has shown that it can come here. */
 AWAITS static gboolean prepare_guest(Migration *migration, GError **error)
 {
@@ -175,6 +186,7 @@ static const Step prepare_steps[] = {
     {"queue",  prepare_queue,   prepare_unqueue},
     {"memory", prepare_reserve, prepare_unreserve},
     {"job",    prepare_job,     prepare_end_job},
+    {"lease",  prepare_lease,   prepare_unlease},
     {"listen", prepare_listen,  prepare_unlisten},
     {"record", prepare_record,  prepare_refuse},
     {"guest",  prepare_guest,   prepare_end_guest},

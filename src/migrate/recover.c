@@ -11,6 +11,7 @@
 #include "domain/registry.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
+#include "migrate/lease.h"
 #include "migrate/source.h"
 #include "model/guest-def.h"
 #include "phase/flags.h"
@@ -226,10 +227,12 @@ AWAITS void recover_domain(Domain *domain)
 {
     g_autoptr(Migration) migration = recover_attach(domain) ? migration_ref(domain->migration) : NULL;
 
-    if (migration && migration->is_ended)
+    if (migration && migration->is_ended) {
         ask_resume_ended(migration);
-    else if (migration)
+        migrate_lease_settle(migration); /* the old daemon may have ended before the lease knew */
+    } else if (migration) {
         recover_open(domain, migration);
+    }
     clear_lanes(domain);
 }
 
@@ -367,6 +370,8 @@ AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const ch
                          domain->name, host, confirm);
     if (is_given && !is_here)
         return TRUE;
+    if (is_here && !migrate_lease_take(domain, error))
+        return FALSE;
     cause = g_strdup_printf("forced by a person: %s", enum_name(outcome_texts, (int)outcome));
     log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", domain->name, "MIGRATION", migration->journal->id),
               "domain '%s': %s", domain->name, cause);

@@ -31,7 +31,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "guest")]
 from faults import cells, judge, places
 from lab.lab import Unavailable, require
 
-PROGRAMS = ("src/ferryd/ferryd", "src/exec/ferry-exec", "src/host/ferry-kvm-probe", "cli/ferry", "tests/guest/ferry-test-guest",
+PROGRAMS = ("src/ferryd/ferryd", "src/exec/ferry-exec", "src/host/ferry-kvm-probe", "src/host/ferry-lease", "cli/ferry", "tests/guest/ferry-test-guest",
             "tests/faults/durable.so")
 PIECE = 12          # cells that a worker takes at once
 SIGNS = {"stayed": ".", "moved": ".", "anew": ".", "crashed": "c", "explained": "e", "missed": "M", "waits": "W", "harmed": "H"}

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Leases through sanlock: the guest's lease names who may run it, over starts, migrations and dead hosts."""
+import os
+import re
+import signal
+
+import pytest
+from conftest import make_lab
+from lab.lab import wait_until
+from lab.moves import Guest, assert_moved, assert_stayed, move
+
+
+def rows(lab, number):
+    return {"lock_manager": "sanlock", "lease_dir": str(lab.shared / "leases"), "lease_host_id": str(number), "lease_io_timeout": "1"}
+
+
+@pytest.fixture(scope="module")
+def lab():
+    lab = make_lab([None, None, None])
+    try:
+        (lab.shared / "leases").mkdir()
+        for host in lab.hosts:
+            host.start_sanlock()
+            host.start_ferryd(config=rows(lab, host.number))
+        for host in lab.hosts:      # all at once: sanlock takes three seconds for each
+            wait_until(lambda: f"this host is number {host.number} of the lockspace" in host.log(), "the lockspace")
+    except BaseException:
+        lab.close()
+        raise
+    yield lab
+    lab.close()
+
+
+def lease(lab, guest):
+    """The numbers of the hosts that the guest's lease names, and its generation."""
+    raw = (lab.shared / "leases" / f"{guest.uuid}.lease").read_bytes()
+    text = re.search(rb"ferry 1 epoch=(\d+) attempt=(\S*) hosts=([^\0]*)", raw)
+    if not text:
+        return [], 0
+    return [int(one.split(b"/")[0]) for one in text[3].split(b",") if one], int(text[1])
+
+
+def held_by(lab, guest, *numbers):
+    wait_until(lambda: lease(lab, guest)[0] == [*numbers], f"the lease to name {numbers}, not {lease(lab, guest)}", 10)
+
+
+def argv(source, *words):
+    return [source.lab.ferry, "-c", source.socket_uri, "migrate", *words]
+
+
+@pytest.fixture
+def paused(lab):
+    """paused(host, name): a guest that does nothing; gone after the test."""
+    made = []
+
+    def start(host, name):
+        guest = Guest(lab, name=name, memory_mib=16)
+        host.virsh("create", "--paused", guest.path())
+        made.append(name)
+        return guest
+
+    yield start
+    for name in made:
+        for host in lab.hosts:
+            host.virsh("destroy", name, check=False)
+
+
+def test_a_lease_follows_the_guest_and_keeps_others_out(lab, started):
+    one, two, three = lab.hosts
+    running = started(one, name="leased")
+    guest = running.guest
+    held_by(lab, guest, 1)
+    before = lease(lab, guest)[1]
+    said = two.virsh("create", guest.path(), check=False).stderr
+    assert "the guest's lease belongs to host 'fedora1' (number 1), which sanlock " in said, said
+    for source, destination, way in ((one, two, ["--p2p"]), (two, one, []), (one, two, ["--p2p", "--tunnelled"])):
+        since = running.ticks.mark()
+        result = move(running.ticks, source, argv(source, "--live", *way, "leased", destination.tcp_uri), destination)
+        assert_moved(result, running.ticks, guest, source, destination)
+        held_by(lab, guest, destination.number)
+        assert running.ticks.verdict(since).is_sound
+    assert lease(lab, guest)[1] > before
+    for other in (one, three):
+        assert "belongs to host 'fedora2'" in other.virsh("create", guest.path(), check=False).stderr
+    two.virsh("destroy", "leased")
+    held_by(lab, guest)
+    three.virsh("create", "--paused", guest.path())
+    held_by(lab, guest, 3)
+    three.virsh("destroy", "leased")
+
+
+def test_a_migration_that_fails_leaves_the_lease_at_its_source(lab, started):
+    one, two, _ = lab.hosts
+    running = started(one, name="staying")
+    kernel = running.guest.kernel
+    two.run(["mount", "--bind", "/etc/hostname", kernel])       # QEMU there does not find what it needs
+    try:
+        for way in (["--p2p"], []):
+            result = move(running.ticks, one, argv(one, "--live", *way, "staying", two.tcp_uri))
+            assert_stayed(result, running.ticks, running.guest, one, two)
+            held_by(lab, running.guest, 1)
+    finally:
+        two.run(["umount", kernel])
+    result = move(running.ticks, one, argv(one, "--live", "staying", two.tcp_uri), two)
+    assert_moved(result, running.ticks, running.guest, one, two)
+    held_by(lab, running.guest, 2)
+
+
+def test_only_proof_of_death_frees_a_lease(lab, paused):
+    """A host that is silent is not dead; one that has left the lockspace, which needs that nothing runs there, is."""
+    one, two, three = lab.hosts
+    guest = paused(two, "lost")
+    held_by(lab, guest, 2)
+    seen = two.log().count("is number 2 of the lockspace")
+    two.kill_daemon()
+    for pid, _ in two.qemus():
+        os.kill(pid, signal.SIGKILL)
+    assert "belongs to host 'fedora2'" in three.virsh("create", "--paused", guest.path(), check=False).stderr
+    # What an administrator does who has looked: "nothing that sanlock guards runs here any more".
+    two.run(["sanlock", "client", "set_config", "-s", "ferry", "-u", "0"])
+    two.run(["sanlock", "client", "rem_lockspace", "-s", f"ferry:2:{lab.shared}/leases/ferry.lockspace:0"])
+    wait_until(lambda: three.virsh("create", "--paused", guest.path(), check=False).returncode == 0, "the lease", 30)
+    held_by(lab, guest, 3)
+    # The daemon comes back, enters again and finds that the guest that it knew is not its own any more.
+    two.start_ferryd(config=rows(lab, 2))
+    wait_until(lambda: two.log().count("is number 2 of the lockspace") == seen + 1, "the lockspace")
+    assert lease(lab, guest)[0] == [3]
+
+
+def test_a_host_that_comes_back_lets_go_of_what_it_ran(lab, paused):
+    one, two, three = lab.hosts
+    guest = paused(two, "rebooted")
+    held_by(lab, guest, 2)
+    two.power_off()
+    assert "belongs to host 'fedora2'" in three.virsh("create", "--paused", guest.path(), check=False).stderr
+    two.power_on()
+    two.start_sanlock()
+    two.start_ferryd(config=rows(lab, 2))
+    held_by(lab, guest)
+    three.virsh("create", "--paused", guest.path())
+    held_by(lab, guest, 3)
+    three.virsh("destroy", guest.name)
+
+
+def test_a_guest_whose_lease_was_taken_is_ended(lab, paused):
+    one, two, three = lab.hosts
+    guest = paused(two, "fenced")
+    held_by(lab, guest, 2)
+    helper, folder = lab.ferryd.parent.parent / "host/ferry-lease", lab.shared / "leases"
+    old = three.run([helper, "read", folder, guest.uuid]).stdout.split("\n")[0].removeprefix("value ")
+    assert "swapped yes" in three.run([helper, "swap", folder, guest.uuid, old, old.replace("2/fedora2", "3/fedora3")]).stdout
+    two.restart_ferryd()
+    wait_until(lambda: not two.qemus(), "the end of the guest")
+    assert "is ended here: resource busy: host 'fedora3' has taken the guest's lease" in two.log()
+
+
+def test_a_person_needs_the_same_proof(lab, started):
+    one, two, three = lab.hosts
+    running = started(one, name="resolved")
+    one.virsh("define", running.guest.path())
+    result = move(running.ticks, one, argv(one, "--live", "--p2p", "resolved", two.tcp_uri), two)
+    assert result.status == 0, result.output
+    held_by(lab, running.guest, 2)
+    done = one.ferry("migration", "resolve", "resolved", "--here", "--confirm", "fedora2", check=False)
+    assert done.returncode and "nothing was done: resource busy: the guest's lease belongs to host 'fedora2'" in done.stderr, done.stderr
+    two.virsh("destroy", "resolved")
+    held_by(lab, running.guest)
+    one.ferry("migration", "resolve", "resolved", "--here", "--confirm", "fedora2")
+    held_by(lab, running.guest, 1)
+
+
+def test_without_sanlock_nothing_starts_and_what_runs_goes_on(lab, paused):
+    one, _, _ = lab.hosts
+    guest = paused(one, "going")
+    held_by(lab, guest, 1)
+    one.stop_daemon("sanlock", signal.SIGKILL)
+    said = one.virsh("create", "--paused", Guest(lab, name="other").path(), check=False).stderr
+    assert "sanlock does not answer" in said, said
+    assert one.virsh("domstate", "going").stdout.strip() == "paused"
+    one.virsh("destroy", "going")                   # nobody waits for the lease
+    one.start_sanlock()
+    held_by(lab, guest)                             # and it is let go as soon as there is sanlock again
+
+
+def test_both_hosts_keep_leases_or_none_does(lab, started):
+    one, two, _ = lab.hosts
+    two.stop_daemon()
+    two.start_ferryd()
+    running = started(one, name="alone")
+    rehearsal = one.ferry("migrate", "--check", "alone", two.tcp_uri, check=False).stdout
+    assert "lock_manager is sanlock at the source and none here" in " ".join(rehearsal.split()), rehearsal
+    result = move(running.ticks, one, argv(one, "--live", "--p2p", "alone", two.tcp_uri))
+    assert "the destination has not joined the guest's lease" in result.output, result.output
+    assert_stayed(result, running.ticks, running.guest, one, two)
+    one.virsh("destroy", "alone")
+    other = started(two, name="without")
+    result = move(other.ticks, two, argv(two, "--live", "without", one.tcp_uri))
+    assert "the source does not share the guest's lease with this host" in result.output, result.output
+    assert_stayed(result, other.ticks, other.guest, two, one)
+    two.virsh("destroy", "without")
