@@ -254,15 +254,6 @@ static gboolean settle_away(const LeaseRequest *request, LeaseValue *value, GErr
     return TRUE;
 }
 
-static gboolean settle_nobody(const LeaseRequest *request, LeaseValue *value, GError **error)
-{
-    if (is_of_attempt(value, request)) {
-        value->count = 0;
-        value->attempt[0] = '\0';
-    }
-    return TRUE;
-}
-
 /* Named beside another host it stays: the attempt's final word says whose it is. */
 static gboolean release(const LeaseRequest *request, LeaseValue *value, GError **error)
 {
@@ -278,11 +269,9 @@ gboolean lease_decide(const LeaseValue *now, const LeaseRequest *request, LeaseV
 {
     static gboolean (*const rules[])(const LeaseRequest *request, LeaseValue *value,
                                      GError **error) = {
-        [LEASE_TAKE] = take,           [LEASE_KEEP] = keep,
-        [LEASE_SHARE] = share,         [LEASE_JOIN] = join,
-        [LEASE_JOINED] = check_joined, [LEASE_HERE] = settle_here,
-        [LEASE_AWAY] = settle_away,    [LEASE_NOBODY] = settle_nobody,
-        [LEASE_RELEASE] = release,
+        [LEASE_TAKE] = take,        [LEASE_KEEP] = keep,           [LEASE_SHARE] = share,
+        [LEASE_JOIN] = join,        [LEASE_JOINED] = check_joined, [LEASE_HERE] = settle_here,
+        [LEASE_AWAY] = settle_away, [LEASE_RELEASE] = release,
     };
     LeaseValue next = *now;
 

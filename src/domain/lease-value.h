@@ -55,8 +55,7 @@ typedef enum {
     LEASE_JOIN,    /* destination, in Prepare */
     LEASE_JOINED,  /* source, before the memory goes: has it? */
     LEASE_HERE,    /* final words: it is this host's alone */
-    LEASE_AWAY,    /* it is not this host's */
-    LEASE_NOBODY,  /* it is shut off, and its image lost */
+    LEASE_AWAY,    /* it is not this host's, or its image is lost */
     LEASE_RELEASE, /* it has been shut off here */
 } LeaseOp;
 

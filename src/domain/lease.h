@@ -36,6 +36,6 @@ AWAITS gboolean lease_take(const Domain *domain, GError **error);
 /* Source in Begin, destination in Prepare (LEASE_JOIN), source before the memory goes
  * (LEASE_JOINED). */
 AWAITS gboolean lease_share(const Domain *domain, LeaseOp op, const char *attempt, GError **error);
-/* At the final word (LEASE_HERE, _AWAY, _NOBODY) and when a guest has ended (LEASE_RELEASE): nobody
+/* At the final word (LEASE_HERE, _AWAY) and when a guest has ended (LEASE_RELEASE): nobody
  * waits; it is tried until it works. */
 void lease_settle(const Uuid *uuid, const char *name, LeaseOp op, const char *attempt);

@@ -110,7 +110,6 @@ static const Case cases[] = {
     {LEASE_HERE,    "2",  "b", NULL,            "2 b"},  /* others are at it by now */
     {LEASE_AWAY,    "12", "a", NULL,            "2 a"},
     {LEASE_AWAY,    "12", "b", NULL,            "12 b"},
-    {LEASE_NOBODY,  "12", "a", NULL,            " "},
     {LEASE_RELEASE, "1",  "",  NULL,            " "},
     {LEASE_RELEASE, "12", "a", NULL,            "12 a"},
     {LEASE_RELEASE, "2",  "",  NULL,            "2 "},

@@ -11,8 +11,9 @@ typedef struct {
     LeaseOp op;
 } Settlement;
 
+/* Nobody speaks for the other host: each takes out itself alone, after CRASHED too, which may be a person's word. */
 static const Settlement settlements[] = {
-    {WORD_KEPT, LEASE_HERE},    {WORD_GONE, LEASE_AWAY}, {WORD_CRASHED, LEASE_NOBODY},
+    {WORD_KEPT, LEASE_HERE},    {WORD_GONE, LEASE_AWAY}, {WORD_CRASHED, LEASE_AWAY},
     {WORD_TAKEN, LEASE_HERE}, {WORD_REFUSED, LEASE_AWAY}, {WORD_LOST, LEASE_AWAY},
 };
 

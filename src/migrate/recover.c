@@ -352,25 +352,36 @@ const EnumName resolve_outcome_names[] = {
 static const EnumName outcome_texts[] = {
     {"it is here", RESOLVE_HERE}, {"it is there", RESOLVE_THERE}, {"its memory is lost", RESOLVE_CRASHED}, {NULL}};
 
+static gboolean check_resolvable(Domain *domain, gboolean *ret_is_given, GError **error)
+{
+    const Migration *migration;
+
+    *ret_is_given = owner_standing(domain) == OWNER_GIVEN; /* also looks the migration up */
+    migration = domain->migration;
+    return (migration && !migration->task && (handover_is_in_doubt(migration) || *ret_is_given)) ||
+           error_set(error, ERROR_OPERATION_INVALID,
+                     "Requested operation is not valid: nothing is to be resolved: domain '%s' waits for no other host",
+                     domain->name);
+}
+
 AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const char *confirm, GError **error)
 {
-    gboolean is_here = outcome == RESOLVE_HERE;
-    gboolean is_given = owner_standing(domain) == OWNER_GIVEN; /* also looks the migration up */
-    Migration *known = domain->migration;
-    g_autoptr(Migration) migration = known ? migration_ref(known) : NULL;
-    const char *host = migration ? migration->journal->given_to ?: migration->journal->peer : NULL;
+    const gboolean is_here = outcome == RESOLVE_HERE;
+    g_autoptr(Migration) migration = NULL;
     g_autofree char *cause = NULL;
+    gboolean is_given;
+    const char *host;
 
-    if (!migration || migration->task || !(handover_is_in_doubt(migration) || is_given))
-        return error_set(error, ERROR_OPERATION_INVALID,
-                         "Requested operation is not valid: nothing is to be resolved: domain '%s' waits for no other host",
-                         domain->name);
+    if (!check_resolvable(domain, &is_given, error))
+        return FALSE;
+    migration = migration_ref(domain->migration);
+    host = migration->journal->given_to ?: migration->journal->peer;
     if (*confirm && host && g_ascii_strcasecmp(confirm, host) != 0)
         return error_set(error, ERROR_INVALID_ARG, "nothing was done: the other host of domain '%s' is '%s', not '%s'",
                          domain->name, host, confirm);
     if (is_given && !is_here)
         return TRUE;
-    if (is_here && !migrate_lease_take(domain, error))
+    if (is_here && (!migrate_lease_take(domain, error) || !check_resolvable(domain, &is_given, error)))
         return FALSE;
     cause = g_strdup_printf("forced by a person: %s", enum_name(outcome_texts, (int)outcome));
     log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", domain->name, "MIGRATION", migration->journal->id),
