@@ -22,10 +22,5 @@ char *time_text(gint64 wall_ms)
 
 char *doubt_text(const FerryMigrationRow *doubt)
 {
-    g_autofree char *since = doubt ? time_text(doubt->since_ms) : NULL;
-
-    if (!doubt)
-        return NULL;
-    return g_strdup_printf("waits for %s%s%s: %s", doubt->peer ?: "the other host",
-                           *since ? " since " : "", since, doubt->sentence);
+    return doubt ? g_strdup(doubt->sentence) : NULL;
 }

@@ -7,7 +7,7 @@
 /* The open migration of the guest that waits for the other host; NULL: nothing waits, or it is no ferryd.
  * Free with ferry_migration_rows_free. */
 FerryMigrationRow *doubt_of(FerryDomain *domain);
-/* "waits for fedora2 since …" and the host's own sentence; the caller frees it.  NULL of NULL. */
+/* The host's own sentence, which says for whom and since when; the caller frees it.  NULL of NULL. */
 char *doubt_text(const FerryMigrationRow *doubt);
 
 /* "2026-11-23 11:34:24" in local time; "" of 0.  The caller frees it. */

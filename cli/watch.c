@@ -138,7 +138,7 @@ static int tell(Watch *watch, const Arguments *arguments, const FerryMigrationRo
         complain("domain '%s' %s%s%s (%s)", row->name, row->sentence, row->cause ? ": " : "",
                  row->cause ?: "", ended);
     else if (row->state == FERRY_MIGRATION_WAITING)
-        complain("outcome not yet known: domain '%s' %s", row->name, row->sentence);
+        complain("domain '%s': %s", row->name, row->sentence);
     else
         complain("the migration of domain '%s' has not ended yet: it is %s", row->name,
                  row->sentence);

@@ -256,12 +256,18 @@ void handover_enter_doubt(Migration *migration, const char *why)
               "domain '%s': %s%s%s", migration->journal->name, sentence, why ? ": " : "", why ?: "");
 }
 
+static char *time_text(int64_t wall_ms)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(wall_ms / 1000);
+
+    return g_date_time_format(time, "%Y-%m-%d %H:%M:%S");
+}
+
 /* "since 11:02:03, last answer 11:02:05 (no route to host)" */
 static char *asking(const Migration *migration)
 {
     const Ask *ask = &migration->ask;
-    g_autoptr(GDateTime) since = g_date_time_new_from_unix_local((ask->since_wall_ms ?: clock_wall_ms()) / 1000);
-    g_autofree char *when = g_date_time_format(since, "%Y-%m-%d %H:%M:%S");
+    g_autofree char *when = time_text(ask->since_wall_ms ?: clock_wall_ms());
 
     return g_strdup_printf("asking it since %s%s%s%s", when, ask->obstacle ? " (" : "", ask->obstacle ?: "", ask->obstacle ? ")" : "");
 }
@@ -270,17 +276,18 @@ char *handover_sentence(const Migration *migration)
 {
     const char *host = migration->journal->peer ?: "the other host";
     const char *name = migration->journal->name;
+    g_autofree char *word_since = migration->record ? time_text(owner_record_written_ms(migration->record)) : NULL;
     g_autofree char *since = NULL;
 
     if (migration->side == SIDE_DESTINATION && migration_word(migration) == WORD_TOLD)
-        return g_strdup_printf("outcome not yet known: may run on %s; it has not acknowledged that the guest is here; look there, "
-                               "then `ferry migration resolve %s --here` if it does not run there and never will, "
+        return g_strdup_printf("outcome not yet known: may run on %s; it has not acknowledged that the guest is here, since %s; look "
+                               "there, then `ferry migration resolve %s --here` if it does not run there and never will, "
                                "`--there` if it does",
-                               host, name);
+                               host, word_since, name);
     if (!ask_is_possible(migration))
-        return g_strdup_printf("outcome not yet known: may run on %s, which cannot be asked; look there, then `ferry migration "
-                               "resolve %s --there` if it does, `--here` if it does not and never will",
-                               host, name);
+        return g_strdup_printf("outcome not yet known: may run on %s, which cannot be asked, since %s; look there, then `ferry "
+                               "migration resolve %s --there` if it does, `--here` if it does not and never will",
+                               host, word_since, name);
     since = asking(migration);
     if (migration->side == SIDE_DESTINATION)
         return g_strdup_printf("outcome not yet known: paused here with all its memory, until %s says whether it may run; %s; it "

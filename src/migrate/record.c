@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -198,6 +199,14 @@ OwnerWord owner_record_word(const OwnerRecord *record)
 OwnerWish owner_record_wish(const OwnerRecord *record)
 {
     return record->newest.wish;
+}
+
+/* The file has its place already, so nothing but a word touches it. */
+int64_t owner_record_written_ms(const OwnerRecord *record)
+{
+    struct stat status;
+
+    return fstat(record->fd, &status) == 0 ? (int64_t)status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1000000 : 0;
 }
 
 gboolean owner_record_is_this_boot(const OwnerRecord *record)

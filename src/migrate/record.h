@@ -55,6 +55,8 @@ void owner_record_free(OwnerRecord *record);
 
 OwnerWord owner_record_word(const OwnerRecord *record);
 OwnerWish owner_record_wish(const OwnerRecord *record);
+/* Wall clock; 0: not known. */
+int64_t owner_record_written_ms(const OwnerRecord *record);
 /* false: an older boot wrote the newest slot, so a later word may be missing. */
 gboolean owner_record_is_this_boot(const OwnerRecord *record);
 
