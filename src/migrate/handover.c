@@ -9,6 +9,7 @@
 #include "domain/event.h"
 #include "domain/state.h"
 #include "loop/loop.h"
+#include "migrate/again.h"
 #include "migrate/dest.h"
 #include "migrate/fault.h"
 #include "migrate/source.h"
@@ -134,9 +135,10 @@ AWAITS static void cont(Migration *migration)
         g_free(migration->stream_error);
         migration->stream_error = g_strdup(error->message);
     }
-    if (!is_destination || !migration->is_peer_ferry) {
-        domain_add_message(domain, "%s a migration, but not resumed: %s", is_destination ? "here after" : "kept here after", error->message);
-    }
+    if (!is_destination)
+        again_resume(domain, error->message);
+    else if (!migration->is_peer_ferry)
+        domain_add_message(domain, "here after a migration, but not resumed: %s", error->message);
 }
 
 static gboolean write_word(Migration *migration, const OwnerVerdict *verdict, const char *cause, GError **error)

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "domain/registry.h"
+#include "migrate/again.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
 #include "migrate/lease.h"
@@ -230,6 +231,7 @@ AWAITS void recover_domain(Domain *domain)
     if (migration && migration->is_ended) {
         ask_resume_ended(migration);
         migrate_lease_settle(migration); /* the old daemon may have ended before the lease knew */
+        again_resume_found(domain);
     } else if (migration) {
         recover_open(domain, migration);
     }

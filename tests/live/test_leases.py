@@ -44,6 +44,17 @@ def held_by(lab, guest, *numbers):
     wait_until(lambda: lease(lab, guest)[0] == [*numbers], f"the lease to name {numbers}, not {lease(lab, guest)}", 10)
 
 
+def blackout(source, destination):
+    """From the last STOP at the source to the RESUME at the destination, as QEMU's events tell it: two times of their logs."""
+    stop = [line[:23] for line in source.log().splitlines() if '"event":"STOP"' in line or '"event": "STOP"' in line][-1]
+    resume = [line[:23] for line in destination.log().splitlines() if '"event":"RESUME"' in line or '"event": "RESUME"' in line][-1]
+    return stop, resume
+
+
+def lease_changes(*hosts):
+    return sorted(line[:23] for host in hosts for line in host.log().splitlines() if " debug lease " in line and " becomes " in line)
+
+
 def argv(source, *words):
     return [source.lab.ferry, "-c", source.socket_uri, "migrate", *words]
 
@@ -79,6 +90,10 @@ def test_a_lease_follows_the_guest_and_keeps_others_out(lab, started):
         assert_moved(result, running.ticks, guest, source, destination)
         held_by(lab, guest, destination.number)
         assert running.ticks.verdict(since).is_sound
+        stop, resume = blackout(source, destination)
+        wait_until(lambda: any(at > resume for at in lease_changes(destination)), "the destination's word that it is settled")
+        changes = lease_changes(*lab.hosts)
+        assert any(at < stop for at in changes) and [at for at in changes if stop <= at <= resume] == []
     assert lease(lab, guest)[1] > before
     for other in (one, three):
         assert "belongs to host 'fedora2'" in other.virsh("create", guest.path(), check=False).stderr

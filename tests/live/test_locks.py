@@ -152,19 +152,21 @@ def test_prepare_and_the_rehearsal_say_who_uses_it(lab, started, paused):
 
 
 def test_a_held_lock_keeps_the_guest_at_its_source(lab, started):
-    """The destination's `cont` is refused, so is the source's at first: it is tried again until the holder has gone."""
+    """The destination's `cont` is refused, so is the source's: it is tried until the holder has gone, by a new daemon too."""
     one, two = lab.hosts
     path = image(lab, "held.raw")
     running = started(one, name="held", devices=disk(path))
     since = running.ticks.mark()
     with locked(one, path) as release:
-        seen = len(one.log())
-        ask = one.popen([lab.ferry, "-c", one.socket_uri, "migrate", "--p2p", "held", two.tcp_uri],
-                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        wait_until(lambda: "Failed to get" in one.log()[seen:].partition('"execute":"cont"')[2], "the source's refused cont", 30)
+        done = one.run(["virsh", "-c", one.socket_uri, "migrate", "--live", "--p2p", "held", two.tcp_uri], check=False)
+        assert done.returncode and f"image '{path}' is locked, and by no process of this host" in done.stderr, done.stderr
+        wait_until(lambda: "and cannot go on yet" in one.ferry("domstate", "--reason", "held").stdout +
+                   one.virsh("dominfo", "held").stdout, "the word that it is tried on")
+        assert one.virsh("domstate", "held").stdout.strip() == "paused"
+        assert f"image '{path}' is locked by process" in one.log() and "(python3) of this host: end that" in one.log()
+        one.restart_ferryd()
+        assert one.virsh("domstate", "--reason", "held").stdout.strip() == "paused (migrating)"
         release()
-        said = ask.communicate(timeout=30)[0]
-    assert ask.returncode and f"image '{path}' is locked, and by no process of this host" in said, said
     running.ticks.wait(one.name, more=10)
     wait_until(lambda: one.virsh("domstate", "held").stdout.strip() == "running", "the guest to go on")
     wait_until(lambda: not two.qemus(), "the end of QEMU at the destination")
