@@ -104,23 +104,46 @@ static gboolean is_any_starting(void)
     return FALSE;
 }
 
-/* The process of ours that holds it and is in no guest's use; NULL: none. */
-static const OwnProcess *stray_holder(const Doctor *doctor, const char *tap)
+/* Who holds what: each tap (by name) or socket (by inode) of a process of ours, to its OwnProcess.  Off the floor. */
+static GHashTable *tap_holders(const GPtrArray *processes)
 {
-    for (unsigned i = 0; i < doctor->processes->len; i++) {
-        const OwnProcess *process = doctor->processes->pdata[i];
+    GHashTable *holders = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (unsigned i = 0; i < processes->len; i++) {
+        OwnProcess *process = processes->pdata[i];
         g_autoptr(GHashTable) taps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        GHashTableIter iter;
+        gpointer tap;
 
         process_holds(PROC, process->pid, taps, NULL);
-        if (g_hash_table_contains(taps, tap))
-            return process;
+        g_hash_table_iter_init(&iter, taps);
+        while (g_hash_table_iter_next(&iter, &tap, NULL))
+            g_hash_table_insert(holders, g_strdup(tap), process);
     }
-    return NULL;
+    return holders;
 }
 
-static void add_tap(Doctor *doctor, const char *tap, const char *guest, gboolean is_held_by_us)
+static GHashTable *socket_holders(const GPtrArray *processes)
 {
-    const OwnProcess *holder = guest || is_held_by_us ? NULL : stray_holder(doctor, tap);
+    GHashTable *holders = g_hash_table_new(NULL, NULL);
+
+    for (unsigned i = 0; i < processes->len; i++) {
+        OwnProcess *process = processes->pdata[i];
+        g_autoptr(GHashTable) inodes = g_hash_table_new(NULL, NULL);
+        GHashTableIter iter;
+        gpointer inode;
+
+        process_holds(PROC, process->pid, NULL, inodes);
+        g_hash_table_iter_init(&iter, inodes);
+        while (g_hash_table_iter_next(&iter, &inode, NULL))
+            g_hash_table_insert(holders, inode, process);
+    }
+    return holders;
+}
+
+static AWAITS void add_tap(Doctor *doctor, const char *tap, const char *guest, gboolean is_held_by_us, const OwnProcess *holder)
+{
+    gboolean is_held = FALSE;
     g_autofree char *what = g_strdup_printf("tap %s", tap);
     Finding *finding;
 
@@ -136,28 +159,36 @@ static void add_tap(Doctor *doctor, const char *tap, const char *guest, gboolean
         finding = findings_add(doctor->findings, FINDING_LEFTOVER, what, "is held by QEMU process %s, and goes with it", pid);
         finding->guest = g_strdup(holder->name);
         finding->command = finding_command("kill", pid, NULL);
-    } else if (!process_any_holds_tap(PROC, tap)) {
+    } else {
+        off_floor {
+            is_held = process_any_holds_tap(PROC, tap);
+        }
+        if (is_held) /* by another program: libvirtd names its taps so as well */
+            return;
         finding = findings_add(doctor->findings, FINDING_PERSON, what,
                                "is there without a process that holds it: somebody made it to stay; ferryd makes none of that kind");
         finding->command = finding_command("ip link delete", tap, NULL);
-    } /* else another program's: libvirtd names its taps so as well */
+    }
 }
 
 AWAITS void look_taps(Doctor *doctor)
 {
     g_autoptr(GPtrArray) taps = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GHashTable) ours = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) holders = NULL;
     g_autoptr(GHashTable) used = NULL;
 
     off_floor {
         netlink_dump_links(take_tap, taps);
         process_holds(PROC, 0, ours, NULL);
+        holders = tap_holders(doctor->processes);
     }
     if (is_any_starting()) /* its taps are ours until QEMU has them, and are named when it has */
         return;
     used = used_taps();
     for (unsigned i = 0; i < taps->len; i++)
-        add_tap(doctor, taps->pdata[i], g_hash_table_lookup(used, taps->pdata[i]), g_hash_table_contains(ours, taps->pdata[i]));
+        add_tap(doctor, taps->pdata[i], g_hash_table_lookup(used, taps->pdata[i]), g_hash_table_contains(ours, taps->pdata[i]),
+                g_hash_table_lookup(holders, taps->pdata[i]));
 }
 
 /* --- ports --- */
@@ -185,26 +216,21 @@ AWAITS void look_ports(Doctor *doctor)
     const PortRange range = migrate_settings()->ports;
     g_autoptr(GHashTable) listening = NULL;
     g_autoptr(GHashTable) ours = g_hash_table_new(NULL, NULL);
+    g_autoptr(GHashTable) holders = NULL;
     unsigned busy = 0;
 
     off_floor {
         listening = process_listening(PROC);
         process_holds(PROC, 0, NULL, ours);
+        holders = socket_holders(doctor->processes);
     }
     for (unsigned port = range.first; port <= range.last; port++) {
         const void *inode = g_hash_table_lookup(listening, GUINT_TO_POINTER(port));
+        const OwnProcess *holder = inode ? g_hash_table_lookup(holders, inode) : NULL;
 
         busy += inode != NULL;
-        if (inode && g_hash_table_contains(ours, inode))
-            add_port(doctor, port, NULL);
-        for (unsigned i = 0; inode && i < doctor->processes->len; i++) {
-            const OwnProcess *process = doctor->processes->pdata[i];
-            g_autoptr(GHashTable) inodes = g_hash_table_new(NULL, NULL);
-
-            process_holds(PROC, process->pid, NULL, inodes);
-            if (g_hash_table_contains(inodes, inode))
-                add_port(doctor, port, process);
-        }
+        if (inode && (holder || g_hash_table_contains(ours, inode)))
+            add_port(doctor, port, holder);
     }
     if (busy == (unsigned)(range.last - range.first) + 1)
         findings_add(doctor->findings, FINDING_PERSON, "migration ports",

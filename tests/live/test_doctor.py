@@ -184,20 +184,26 @@ def test_what_lies_about_is_found_and_its_command_removes_it(lab):
 def test_a_qemu_without_a_registry_entry(lab, started):
     """Its status was lost: nobody ends it, but it is named, and so are its tap and its folder."""
     one = lab.hosts[0]
-    started(one)
+    one.ip("link", "add", "bridge0", "type", "bridge")
+    started(one, devices='<interface type="bridge"><source bridge="bridge0"/><model type="virtio"/></interface>')
+    assert "vnet0" in [row["what"].split()[-1] for row in doctor(one, "--all")[1] if row["class"] == "used"]
+    one.ip("tuntap", "add", "dev", "vnet9", "mode", "tap")
     one.kill_daemon()
-    (pid, _), = one.qemus()
     folder, = (one.folder / "run/ferry").glob("*-*-*-*-*")
     (folder / "status").write_text("{}")
     one.restart_ferryd()
     old(folder)
     assert "qemu" not in one.virsh("list", "--all", "--name").stdout
     status, findings = doctor(one)
-    assert status == 1 and {row["class"] for row in findings} == {"person"}
+    assert status == 1 and {row["what"]: row["class"] for row in findings if "process" not in row["what"]} == {
+        "run folder": "person", "tap vnet0": "leftover", "tap vnet9": "person"}
+    taps = {row["what"]: row for row in findings if row["what"].startswith("tap")}
     process, = (row for row in findings if row["what"].startswith("QEMU process"))
     assert process["guest"] == "qemu" and "does not manage it" in process["cause"]
     one.run(["sh", "-c", process["command"]])
     wait_until(lambda: not one.qemus(), "it has gone", 10)
+    assert taps["tap vnet0"]["command"] == process["command"]
+    one.run(["sh", "-c", taps["tap vnet9"]["command"]])
     old(folder)
     _, (left,) = doctor(one)
     assert left["what"] == "run folder" and left["class"] == "leftover"
