@@ -15,6 +15,9 @@
 
 #define LOOK_TIMEOUT_MS  (20 * 1000)
 #define BACKING_NAME_MAX 1023 /* by the format */
+#define HEADER_V2        72
+#define HEADER_V3        104
+#define BACKING_FORMAT   0xe2792acaU
 
 gboolean image_identity_equal(const ImageIdentity *a, const ImageIdentity *b)
 {
@@ -64,23 +67,47 @@ GArray *image_files_new(void)
 
 /* --- qcow2 --- */
 
-gboolean qcow2_header_parse(const uint8_t *header, size_t len, uint64_t *ret_offset,
-                            uint32_t *ret_len)
+static uint32_t get_u32(const uint8_t *at)
+{
+    uint32_t value;
+
+    memcpy(&value, at, sizeof value);
+    return GUINT32_FROM_BE(value);
+}
+
+/* Behind the header lie extensions: type, length, and as many bytes, filled up to eight. */
+static gboolean says_qcow2(const uint8_t *header, size_t len)
+{
+    const uint32_t version = get_u32(header + 4);
+    size_t at = version < 3 ? HEADER_V2 : len >= HEADER_V3 ? get_u32(header + HEADER_V3 - 4) : len;
+
+    while (at < len && len - at >= 8) {
+        const uint32_t type = get_u32(header + at), size = get_u32(header + at + 4);
+
+        at += 8;
+        if (type == 0 || size > len - at)
+            return FALSE;
+        if (type == BACKING_FORMAT)
+            return size == strlen("qcow2") && memcmp(header + at, "qcow2", size) == 0;
+        at += (size + 7) & ~(size_t)7;
+    }
+    return FALSE;
+}
+
+gboolean qcow2_header_parse(const uint8_t *header, size_t len, Qcow2Backing *ret_backing)
 {
     uint64_t offset;
     uint32_t size;
 
-    if (len < QCOW2_HEADER_BYTES || memcmp(header, "QFI\xfb", 4) != 0)
+    if (len < HEADER_V2 || memcmp(header, "QFI\xfb", 4) != 0)
         return FALSE;
     memcpy(&offset, header + 8, sizeof offset);
-    memcpy(&size, header + 16, sizeof size);
     offset = GUINT64_FROM_BE(offset);
-    size = GUINT32_FROM_BE(size);
+    size = get_u32(header + 16);
     if (offset == 0 || offset > INT64_MAX - BACKING_NAME_MAX || size == 0 ||
         size > BACKING_NAME_MAX)
         return FALSE;
-    *ret_offset = offset;
-    *ret_len = size;
+    *ret_backing = (Qcow2Backing){offset, size, says_qcow2(header, len)};
     return TRUE;
 }
 
@@ -100,32 +127,34 @@ char *qcow2_backing_path(const char *path, const char *name)
     return g_build_filename(folder, name, NULL);
 }
 
-static char *read_backing(const char *path)
+int image_open(const char *path)
 {
-    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    uint8_t header[QCOW2_HEADER_BYTES];
-    char name[BACKING_NAME_MAX + 1];
-    uint64_t offset;
-    uint32_t len;
+    auto_fd int place = open(path, O_PATH | O_CLOEXEC);
+    struct stat status;
 
-    if (fd < 0 || pread(fd, header, sizeof header, 0) != sizeof header ||
-        !qcow2_header_parse(header, sizeof header, &offset, &len) ||
-        pread(fd, name, len, (off_t)offset) != (ssize_t)len)
-        return NULL;
-    name[len] = '\0';
-    return qcow2_backing_path(path, name);
+    if (place < 0 || fstat(place, &status) < 0 ||
+        (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)))
+        return -1;
+    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", place);
+    return open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
-/* What lies below may have another format than it has a name for: a raw image that begins like a
- * qcow2 one.  Then a file too many is looked at, which only the word of the image above can tell.
- */
-static gboolean looks_like_qcow2(const char *path)
+/* The file below; NULL: none.  What that file holds tells nothing of its format: a guest may have
+ * written it. */
+static char *read_backing(const char *path, gboolean *ret_is_qcow2)
 {
-    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    char magic[4];
+    auto_fd int fd = image_open(path);
+    uint8_t header[QCOW2_HEADER_MAX];
+    char name[BACKING_NAME_MAX + 1];
+    Qcow2Backing backing;
+    const ssize_t len = fd < 0 ? -1 : pread(fd, header, sizeof header, 0);
 
-    return fd >= 0 && pread(fd, magic, sizeof magic, 0) == sizeof magic &&
-           memcmp(magic, "QFI\xfb", 4) == 0;
+    if (len < 0 || !qcow2_header_parse(header, (size_t)len, &backing) ||
+        pread(fd, name, backing.name_len, (off_t)backing.name_offset) != (ssize_t)backing.name_len)
+        return NULL;
+    name[backing.name_len] = '\0';
+    *ret_is_qcow2 = backing.is_qcow2;
+    return qcow2_backing_path(path, name);
 }
 
 /* --- the look-up, on a worker --- */
@@ -169,6 +198,7 @@ static void note(GArray *files, const char *path, unsigned chain, unsigned layer
 static void follow(GArray *files, const GArray *chain, unsigned number)
 {
     g_autofree char *below = NULL;
+    gboolean is_qcow2 = FALSE;
     unsigned layer = 0;
 
     for (; layer < chain->len; layer++) {
@@ -176,13 +206,13 @@ static void follow(GArray *files, const GArray *chain, unsigned number)
 
         note(files, link->path, number, layer);
         g_free(below);
-        below = link->is_qcow2 && !link->ends_chain ? read_backing(link->path) : NULL;
+        below = link->is_qcow2 && !link->ends_chain ? read_backing(link->path, &is_qcow2) : NULL;
     }
     for (; below && layer < IMAGE_CHAIN_MAX; layer++) {
         g_autofree char *path = g_steal_pointer(&below);
 
         note(files, path, number, layer);
-        below = looks_like_qcow2(path) ? read_backing(path) : NULL;
+        below = is_qcow2 ? read_backing(path, &is_qcow2) : NULL;
     }
 }
 

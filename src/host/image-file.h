@@ -42,12 +42,23 @@ GArray *image_chains_add(GPtrArray *chains);
 void image_chain_link(GArray *chain, const char *path, gboolean is_qcow2, gboolean ends_chain);
 GArray *image_files_new(void);
 
-/* The name of the file below, out of the beginning of a qcow2 image: NULL if it has none, or one
- * that is no local file.  Relative to the folder of path; the caller frees it.  Pure. */
-#define QCOW2_HEADER_BYTES 24
-gboolean qcow2_header_parse(const uint8_t *header, size_t len, uint64_t *ret_offset,
-                            uint32_t *ret_len);
+/* What the beginning of a qcow2 image says of the file below; FALSE: there is none, or it is none.
+ * Pure. */
+#define QCOW2_HEADER_MAX 4096
+typedef struct {
+    uint64_t name_offset;
+    uint32_t name_len;
+    gboolean
+        is_qcow2; /* the file below, by the word of this one; never by what that one looks like */
+} Qcow2Backing;
+gboolean qcow2_header_parse(const uint8_t *header, size_t len, Qcow2Backing *ret_backing);
+/* Where that file is: relative to the folder of path.  NULL: no local file.  The caller frees it.
+ */
 char *qcow2_backing_path(const char *path, const char *name);
+
+/* For reading; -1 unless it is what an image can be: the mere opening of some devices does
+ * something.  On workers. */
+int image_open(const char *path);
 
 /* Which of the paths somebody else than the process own holds locked, who that is and what to do:
  * "image 'PATH' is locked by process 123 (qemu-img) of this host: end that".  NULL: none of them

@@ -78,7 +78,7 @@ static char *find_holder(const struct stat *image, pid_t own)
 
 static gboolean is_locked(const char *path, struct stat *ret_status)
 {
-    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    auto_fd int fd = image_open(path);
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
     return fd >= 0 && fstat(fd, ret_status) == 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 &&

@@ -113,7 +113,8 @@ def test_an_image_in_use_is_refused_under_every_name(lab, paused):
 def test_those_who_share_agree_and_a_base_is_read_by_many(lab, paused):
     one, _ = lab.hosts
     shared, base = image(lab, "shared.raw"), image(lab, "base.raw")
-    over = [image(lab, f"over{number}.qcow2", "qcow2", base) for number in (1, 2)]
+    middle = image(lab, "middle.qcow2", "qcow2", base)
+    over = [image(lab, "over1.qcow2", "qcow2", base), image(lab, "over2.qcow2", "qcow2", middle)]
     paused(one, "first", disk(shared, more="<shareable/>"))
     paused(one, "second", disk(shared, more="<shareable/>"))
     assert "guest 'first'" in refused(one, Guest(lab, name="third", devices=disk(shared)))
@@ -122,8 +123,10 @@ def test_those_who_share_agree_and_a_base_is_read_by_many(lab, paused):
     said = refused(one, Guest(lab, name="writer", devices=disk(base)))
     assert f"image '{base}', which disk 'vda' would write to, is the base of disk 'vda' of guest 'overlay0'" in said, said
     assert "qemu-img create" in said
+    one.virsh("destroy", "overlay0")
+    assert "is the base of disk 'vda' of guest 'overlay1'" in refused(one, Guest(lab, name="writer", devices=disk(base)))
     paused(one, "reader", disk(base, more="<readonly/>"))
-    vain = disk(over[0], more="<shareable/>")
+    vain = disk(over[1], more="<shareable/>")
     assert "only raw images can be shared" in refused(one, Guest(lab, name="vain", devices=vain))
 
 
