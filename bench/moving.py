@@ -33,6 +33,7 @@ class Sample:
     downtime_ms: float      # downtime by QEMU: stopped here until running there
     commands: int
     bytes: int = 0
+    loaded_ms: float = 0.0  # from the whole image at the destination until it runs there
     cpu_ms: float = 0.0     # of the daemons on both sides
 
     @property
@@ -46,7 +47,8 @@ def sample(source, destination, began, ended, verdict, cpu_ms=0.0):
     return Sample(before_ms=(setup - began) * 1000, qemu_ms=(completed - setup) * 1000, after_ms=(ended - completed) * 1000,
                   wall_ms=(ended - began) * 1000, arrivals_ms=verdict.downtime_ms,
                   downtime_ms=(destination.resumed(began) - source.stopped(began)) * 1000,
-                  commands=source.commands_between(began, ended + 1) + destination.commands_between(began, ended + 1), cpu_ms=cpu_ms)
+                  commands=source.commands_between(began, ended + 1) + destination.commands_between(began, ended + 1), cpu_ms=cpu_ms,
+                  loaded_ms=(destination.resumed(began) - destination.state("completed", began)) * 1000)
 
 
 def check(verdict):
@@ -54,7 +56,7 @@ def check(verdict):
         raise RuntimeError(f"the guest was harmed: {verdict.complaint()}")
 
 
-def bare(memory_mib, append, _mode):
+def bare(memory_mib, append, _mode, **hardware):
     """Yields one sample after another, for as long as it is asked."""
     append = f"tick={TICK_MS} {append}"
     with contextlib.ExitStack() as stack:
@@ -65,7 +67,7 @@ def bare(memory_mib, append, _mode):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             return stack.enter_context(qemu.Qemu(folder, *trace.words(folder / "trace"), memory_mib=memory_mib, kernel=guest.image(),
-                                                 append=append, incoming=incoming))
+                                                 append=append, incoming=incoming, **hardware))
 
         ticks = stack.enter_context(Ticks(TICK_MS, {name: work / name / "serial.sock" for name in "ab"}))
         source = start("a", False)
@@ -93,14 +95,14 @@ def cpu_s(host, daemon):
     return total / CLOCK_TICKS
 
 
-def managed(daemon, client, memory_mib, append, mode=(), dress=lambda lab: None):
+def managed(daemon, client, memory_mib, append, mode=(), dress=lambda lab: None, **hardware):
     """The same back and forth between two hosts of the lab, so that both have been source and destination."""
     with Lab() as lab:
         dress(lab)
         emulator = trace.install(lab.shared / "bin")
         for host in lab.hosts:
             host.start_daemon(daemon, **({"config": {"emulator_dirs": f"/usr/bin {emulator.parent}", "log_level": "info"}} if daemon == "ferryd" else {}))
-        running = moves.Guest(lab, memory_mib=memory_mib, tick_ms=TICK_MS, append=append, emulator=emulator)
+        running = moves.Guest(lab, memory_mib=memory_mib, tick_ms=TICK_MS, append=append, emulator=emulator, **hardware)
         with running.ticks() as ticks:
             lab.hosts[0].virsh("create", running.path())
             ticks.wait(lab.hosts[0].name, more=30, timeout_s=90)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """make bench: bare QEMU, stock virsh with libvirtd, and Ferry, side by side in one run.
 
-run.py [--build DIR] [--rounds N] [--only move|lanes|routes|tunnel|daemon|strangers] [--stacks bare,stock,ferry] [--json FILE]
+run.py [--build DIR] [--rounds N] [--only move|handover|recovery|lanes|routes|tunnel|daemon|strangers] [--stacks bare,stock,ferry] [--json FILE]
 
 Not a test: the numbers are printed beside each other with their ratios, nothing fails for being slow.
 All values are medians of the rounds.
@@ -23,12 +23,15 @@ sys.path[:0] = [str(TOP / "tests"), str(TOP / "tests/guest"), str(TOP / "bench")
 
 import daemons      # noqa: E402
 import disturbed    # noqa: E402
+import handover     # noqa: E402
 import lanes        # noqa: E402
 import moving       # noqa: E402
+import recovery     # noqa: E402
 import routes       # noqa: E402
 
 STACKS = {"bare": None, "stock": ("libvirtd", "virsh"), "ferry": ("ferryd", "ferry")}
 TITLES = {"bare": "bare QEMU", "stock": "stock", "ferry": "Ferry"}
+KINDS = ("move", "handover", "recovery", "lanes", "routes", "tunnel", "daemon", "strangers")
 collected = {}
 
 
@@ -85,6 +88,51 @@ def bench_moves(columns, rounds):
         collected[title] = {stack: [dataclasses.asdict(one) for one in found] for stack, found in samples.items()}
         table(f"{title}, live, {rounds} rounds", [(label, {stack: moving.median(found, name) for stack, found in samples.items() if found}, "{:.1f}")
                                                   for label, name in rows], columns, [("Ferry/stock", "ferry", "stock"), ("Ferry/bare", "ferry", "bare")])
+
+
+def bench_handover(columns, rounds):
+    rounds = max(rounds, 11)
+    samples, complaints = moving.side_by_side(handover.stacks(columns, STACKS), rounds)
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    collected["handover"] = {f"{way} {stack}": [dataclasses.asdict(one) for one in found] for (way, stack), found in samples.items()}
+    trip = handover.round_trip_ms()
+    for way in handover.WAYS:
+        spreads = {(stack, name): handover.spread([getattr(one, name) for one in found]) for stack in columns for name in ("downtime_ms", "loaded_ms")
+                   if (found := samples.get((way if stack != "bare" else "", stack)))}
+        rows = []
+        for label, name in (("stopped to running", "downtime_ms"), ("loaded to running", "loaded_ms")):
+            for what in ("median", "worst"):
+                rows.append((f"{label}, {what}", {stack: getattr(spreads[stack, name], what) for stack in columns if (stack, name) in spreads}, "{:.2f}"))
+        table(f"The hand-over, {way}, {handover.MEMORY_MIB} MiB, idle, {rounds} rounds, ms", rows, columns, [("Ferry/stock", "ferry", "stock")])
+        if {("bare", "downtime_ms"), ("ferry", "downtime_ms")} <= set(spreads):
+            more = spreads["ferry", "downtime_ms"].median - spreads["bare", "downtime_ms"].median
+            print(f"  Ferry over bare QEMU: {more:+.2f} ms; the goal is a round trip ({trip:.2f} ms) and 2 ms: {'met' if more <= trip + 2 else 'missed'}")
+
+
+def bench_recovery(columns, rounds):
+    columns = [name for name in columns if name != "bare"]
+    found = {}
+    for stack in columns:
+        try:
+            found[stack] = recovery.killed(STACKS[stack][0], max(rounds, 5))
+        except Exception as problem:
+            print(f"{TITLES[stack]}: {problem}", file=sys.stderr)
+    collected["recovery"] = found
+    rows = []
+    for index, label in enumerate(("first answer", "state of every guest")):
+        for what in ("median", "worst"):
+            rows.append((f"{label}, {what}", {stack: getattr(handover.spread([one[index] for one in times]), what) for stack, times in found.items()}, "{:.0f}"))
+    table(f"A killed daemon started again, {recovery.GUESTS} guests, {max(rounds, 5)} rounds, ms (goal: 1000)", rows, columns, [("Ferry/stock", "ferry", "stock")])
+    if "ferry" not in columns:
+        return
+    print("\nThe link cut in the hand-over, from its return to settled (goal: 2000 ms)")
+    collected["cut"] = {}
+    for way, mode in handover.WAYS.items():
+        for cut_s in recovery.CUTS_S:
+            settled = recovery.cut(cut_s, mode)
+            collected["cut"][f"{way} {cut_s} s"] = settled
+            print(f"  {way:18} after {cut_s:3} s: {'waits for a person' if settled is None else f'{settled:.0f} ms'}", flush=True)
 
 
 def bench_tunnel(columns, rounds):
@@ -185,7 +233,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=str(TOP / "build"))
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--only", action="append", choices=("move", "lanes", "routes", "tunnel", "daemon", "strangers"))
+    parser.add_argument("--only", action="append", choices=KINDS)
     parser.add_argument("--stacks", default="bare,stock,ferry")
     parser.add_argument("--json")
     arguments = parser.parse_args()
@@ -196,11 +244,15 @@ def main():
             return 1
         os.execv(sudo, [sudo, sys.executable, *sys.argv])
     os.environ["FERRY_BUILD"] = str(pathlib.Path(arguments.build).resolve())
-    only = arguments.only or ["move", "lanes", "routes", "tunnel", "daemon", "strangers"]
+    only = arguments.only or KINDS
     columns = available(arguments.stacks.split(","))
     print(machine())
     if "move" in only:
         bench_moves(columns, arguments.rounds)
+    if "handover" in only:
+        bench_handover(columns, arguments.rounds)
+    if "recovery" in only:
+        bench_recovery(columns, arguments.rounds)
     if "lanes" in only:
         bench_lanes(columns, arguments.rounds)
     if "routes" in only and "ferry" in columns:

@@ -74,9 +74,9 @@ def holding(host):
 class Crowd:
     """with Crowd(guests=200, hosts=3) as crowd: crowd.start(); crowd.move_all()"""
 
-    def __init__(self, guests, hosts=3, modes=MODES, config=None, build=None, tick_ms=TICK_MS, say=lambda text: None):
+    def __init__(self, guests, hosts=3, modes=MODES, config=None, build=None, tick_ms=TICK_MS, daemon="ferryd", say=lambda text: None):
         self.count, self.tick_ms, self.say, self.modes = guests, tick_ms, say, list(modes)
-        self.config = {"log_level": "info", **(config or {})}
+        self.config, self.daemon = {"log_level": "info", **(config or {})}, daemon
         self.lab = Lab(hosts=hosts, client=True, build=build)
         self.rounds = 0
 
@@ -85,7 +85,7 @@ class Crowd:
         self._stack.enter_context(self.lab)
         try:
             for host in self.lab.hosts:
-                host.start_ferryd(self.config)
+                host.start_daemon(self.daemon, **({"config": self.config} if self.daemon == "ferryd" else {}))
             self.guests = [Guest(self.lab, name=f"many-{number:03}", memory_mib=MEMORY_MIB, tick_ms=self.tick_ms, append="set=1 check=50",
                                  machine="pc", devices="<controller type='usb' model='none'/>", listens=False)
                            for number in range(self.count)]
