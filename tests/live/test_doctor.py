@@ -230,6 +230,12 @@ def test_records_of_a_newer_ferryd_are_not_guessed(lab, started):
     status, findings = doctor(one)
     record, = (row for row in findings if row["what"] == "record of a migration")
     assert record["class"] == "person" and "does not know its field 'promised'" in record["cause"]
+    waiting, = (row for row in findings if row["class"] == "waits")
+    sentence = listed(one)[0]["sentence"]
+    assert (waiting["guest"], waiting["cause"]) == ("qemu", sentence) and listed(one)[0]["state"] == "waiting"
+    assert ", since 2" in sentence and sentence in one.virsh("dominfo", "qemu").stdout
+    watcher = watch(one, "--timeout", "1")
+    assert watcher.wait(20) == 2 and watcher.stdout.read().count(sentence) == 2     # as it begins to wait, and in the end
     assert path.with_suffix(".owner").read_bytes() == word
     one.kill_daemon()
     path.write_text(json.dumps(journal))
