@@ -91,7 +91,7 @@ static AWAITS char *ask_helper(const char *const *words, int64_t timeout_ms, GEr
         const char *complaint =
             result.complaint && *result.complaint ? result.complaint : "ferry-lease has failed";
 
-        error_set(error, ERROR_OPERATION_FAILED, "operation failed: %s", complaint);
+        error_set(error, ERROR_OPERATION_FAILED, "no lease can be had: %s", complaint);
         return NULL;
     }
     return g_steal_pointer(&result.output);
@@ -201,9 +201,10 @@ AWAITS gboolean lease_wait_until_entered(int64_t timeout_ms, GError **error)
         if (!condition_wait(entering, timeout_ms < 0 ? -1 : deadline_ms - clock_now_ms(), NULL))
             break;
     return !settings || is_in ||
-           error_set(error, ERROR_OPERATION_FAILED, "operation failed: no lease can be had: %s",
+           error_set(error, ERROR_OPERATION_FAILED, "operation failed: %s",
                      why_not_in
-                         ?: "sanlock has not let this host into the lockspace yet; after a crash "
+                         ?: "no lease can be had: sanlock has not let this host into the lockspace "
+                            "yet; after a crash "
                             "that takes it some minutes (`sanlock client status`)");
 }
 

@@ -18,6 +18,7 @@
 #define CANCEL_PATIENCE_MS 50
 #define CANCEL_LOOK_MS 10000
 #define CONT_PATIENCE_MS 5000
+#define KEPT_PATIENCE_MS 1000 /* then it is tried on behind the answer: again.c */
 #define CONT_RETRY_MS 100
 
 static gboolean is_migrating(QemuMigrationStatus status)
@@ -88,7 +89,8 @@ AWAITS static void cancel_stream(Migration *migration)
 AWAITS static gboolean resume(Migration *migration, RunningReason reason, GError **error)
 {
     Domain *domain = migration->domain;
-    int64_t deadline = clock_now_ms() + (migration->is_cont_refused ? 0 : CONT_PATIENCE_MS);
+    const int64_t patience_ms = migration->side == SIDE_SOURCE ? KEPT_PATIENCE_MS : CONT_PATIENCE_MS;
+    int64_t deadline = clock_now_ms() + (migration->is_cont_refused ? 0 : patience_ms);
 
     while (!migration->is_qemu_dead && domain->guest) {
         g_autoptr(GError) why = NULL;

@@ -169,6 +169,25 @@ def test_a_guest_whose_lease_was_taken_is_ended(lab, paused):
     assert "is ended here: resource busy: host 'fedora3' has taken the guest's lease" in two.log()
 
 
+def test_a_daemon_that_dies_before_the_lease_knows_settles_it_later(lab, started):
+    one, two, three = lab.hosts
+    running = started(one, name="unsettled")
+    result = move(running.ticks, one, argv(one, "--live", "--p2p", "unsettled", two.tcp_uri), two)
+    assert result.status == 0, result.output
+    held_by(lab, running.guest, 2)
+    # As it stands between the two words: both are named, under the attempt's id.
+    pattern = r"'(ferry 1 epoch=\d+ attempt=[0-9a-f]+ hosts=1/fedora1,2/fedora2)' becomes"
+    wait_until(lambda: re.search(pattern, two.log()), "the destination's note of its own word")
+    shared = re.findall(pattern, two.log())[-1]
+    helper, folder = lab.ferryd.parent.parent / "host/ferry-lease", lab.shared / "leases"
+    now = three.run([helper, "read", folder, running.guest.uuid]).stdout.split("\n")[0].removeprefix("value ")
+    assert "swapped yes" in three.run([helper, "swap", folder, running.guest.uuid, now, shared]).stdout
+    assert "belongs to host" in three.virsh("create", running.guest.path(), check=False).stderr
+    two.restart_ferryd(signal.SIGKILL)
+    held_by(lab, running.guest, 2)
+    running.ticks.wait(two.name, more=10)
+
+
 def test_a_person_needs_the_same_proof(lab, started):
     one, two, three = lab.hosts
     running = started(one, name="resolved")
