@@ -275,8 +275,8 @@ AWAITS static gboolean perform_memory(Migration *migration, GError **error)
 
 AWAITS static gboolean perform_go(Migration *migration, GError **error)
 {
-    if (migration->is_peer_to_peer)
-        return TRUE; /* just before Finish is sent */
+    if (migration->is_peer_to_peer && !migration_goes_alone(migration))
+        return TRUE; /* just before Finish is sent, which alone can carry it */
     return source_say_go(migration, error);
 }
 
@@ -302,10 +302,11 @@ const StepList perform_list = {"perform", perform_steps};
 /* Beside the hand-over, not within it. */
 AWAITS static void sync_task(void *data)
 {
+    Migration *migration = data;
     g_autoptr(GError) error = NULL;
 
     await_sleep(ASK_FIRST_MS, NULL);
-    if (!migration_sync(data, &error))
+    if (!migration->is_ended && !migration_sync(migration, &error))
         log_error("%s", error->message);
 }
 

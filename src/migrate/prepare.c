@@ -273,6 +273,7 @@ static Migration *new_migration(const DestPrepare *request, Domain *domain, cons
     migration->is_carried = request->is_tunnelled;
     migration->is_peer_to_peer = !!(request->flags & MIGRATE_PEER2PEER);
     migration->channels = migration->is_carried ? 0 : lane_count(LANE_MULTIFD, request->flags, request->params);
+    journal->is_carried = migration->is_carried || migration->channels;
     migration_make_bundle(migration);
     return migration;
 }
