@@ -140,6 +140,25 @@ def test_the_sources_daemon_dies(lab, moving, request):
 
 
 @pytest.mark.limit(150)
+def test_an_upgrade_on_both_sides(lab, moving, request):
+    """New binaries, two restarts: what QEMU carries goes on; what the daemons carry stays at home, and says so."""
+    running, process = moving
+    one, two = lab.hosts
+    since = len(one.log())
+    two.restart_ferryd()
+    if "p2p" in request.node.name:
+        one.restart_ferryd()
+    process.communicate(timeout=60)
+    if "tunnelled" in request.node.name:
+        assert_at_home(lab, running)
+        assert "ended: KEPT" in one.log()[since:]
+        can_move(lab, running)
+        return
+    assert_arrived(lab, running)
+    can_move(lab, running, back=True)
+
+
+@pytest.mark.limit(150)
 def test_the_guest_dies(lab, moving):
     running, process = moving
     one, two = lab.hosts
