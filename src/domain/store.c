@@ -399,9 +399,8 @@ gboolean store_take_charge(const Domain *domain)
     return TRUE;
 }
 
-void store_remove_folder(const Domain *domain)
+static void remove_folder(const char *path)
 {
-    g_autofree char *path = domain_run_dir(domain);
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
 
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
@@ -411,6 +410,13 @@ void store_remove_folder(const Domain *domain)
     }
     if (dir)
         rmdir(path);
+}
+
+void store_remove_folder(const Domain *domain)
+{
+    g_autofree char *path = domain_run_dir(domain);
+
+    remove_folder(path);
 }
 
 static StoredStatus *read_status(const char *path)
@@ -438,8 +444,12 @@ GPtrArray *store_read_statuses(void)
         g_autofree char *path = status_path(&uuid);
         g_autofree char *note = start_note_path(&uuid);
         const gboolean is_known = access(path, F_OK) == 0;
-        if (!is_known)
+        if (!is_known) {
+            g_autofree char *folder = g_path_get_dirname(path);
+
             note_end(note);
+            remove_folder(folder);
+        }
         StoredStatus *status = is_known ? read_status(path) : NULL;
         if (status)
             g_ptr_array_add(list, status);

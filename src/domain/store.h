@@ -54,8 +54,8 @@ AWAITS gboolean store_write_status(const Domain *domain, GError **error);
 gboolean store_take_charge(const Domain *domain);
 /* run_dir/UUID: status, monitor, whatever sockets.  It is root's folder, so it is small. */
 void store_remove_folder(const Domain *domain);
-/* All of this boot.  A guest whose start its daemon did not live to see never ran: it is ended.  A
- * status that cannot be read is logged and left alone. */
+/* All of this boot.  A guest whose start its daemon did not live to see never ran: it is ended, and
+ * its folder goes.  A status that cannot be read is logged and left alone. */
 GPtrArray *store_read_statuses(void);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoredStatus, status_free)

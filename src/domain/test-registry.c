@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain/registry.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -203,6 +204,31 @@ static void test_status(void)
     guest_def_free(status.live);
 }
 
+/* Its daemon was killed between the folder and the status. */
+static void test_half_started(void)
+{
+    g_autofree char *run_dir = g_dir_make_tmp("ferry-store-XXXXXX", NULL);
+    const QemuEnv own_env = {.run_dir = run_dir, .state_dir = run_dir};
+    const DomainSettings own = {.qemu = &own_env};
+    g_autofree char *folder =
+        g_build_filename(run_dir, "00000000-0000-0000-0000-000000000001", NULL);
+    static const char *const names[] = {"starting", "monitor.sock", "status.new"};
+
+    registry_init(&own);
+    g_assert_cmpint(g_mkdir(folder, 0700), ==, 0);
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = g_build_filename(folder, names[i], NULL);
+
+        g_assert_true(g_file_set_contents(path, "", 0, NULL));
+    }
+    g_autoptr(GPtrArray) statuses = store_read_statuses();
+    g_assert_cmpuint(statuses->len, ==, 0);
+    g_assert_false(g_file_test(folder, G_FILE_TEST_EXISTS));
+    registry_clear();
+    registry_init(&settings);
+    g_assert_cmpint(g_rmdir(run_dir), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -214,5 +240,6 @@ int main(int argc, char **argv)
     g_test_add_func("/domain/event/a-handler-may-unsubscribe-another", test_bus);
     g_test_add_func("/domain/store/file-names-fit-any-name", test_paths);
     g_test_add_func("/domain/store/a-status-comes-back-and-a-cut-one-does-not", test_status);
+    g_test_add_func("/domain/store/what-was-never-started-leaves-no-folder", test_half_started);
     return g_test_run();
 }
