@@ -15,8 +15,7 @@ from faults.places import BLINK_S, CONNECTION_S, LOCK_S, PORTS, Place, end, held
 from lab.lab import wait_until
 from lab.moves import Guest
 
-CLIENT_S = 30           # ferry's own patience with a silent link is 35 s
-FERRY_CUT_S = 60
+CLIENT_S = 60           # ferry's own patience with a silent link is 35 s, that of the lane between the daemons 30 s
 REACH_S = 6
 NOTICE_S = 0.05         # until a daemon has noticed that somebody has died
 ABORT = "domain_abort_job"
@@ -163,7 +162,8 @@ class Witness:
         told = {}
         for host in self.place.hosts:
             reason = host.ferry("domstate", "--reason", self.guest.name, check=False)
-            match = re.search(f".*({WAITS}).*", reason.stdout + reason.stderr)
+            listed = [line for line in host.ferry("migration", "list", check=False).stdout.splitlines() if self.guest.name in line]
+            match = re.search(f".*({WAITS}).*", "\n".join([reason.stdout, reason.stderr, *listed]))
             told[host] = match.group(0).strip() if match else ""
         return told
 
@@ -294,11 +294,10 @@ class Court:
                 host = self.pending[path][0]
                 self._reach(host, path, point)
                 self._strike(host, path, fault)
-            limit_s = FERRY_CUT_S if (cell.mode, cell.fault) == ("ferry", "cut") else CLIENT_S
             try:
-                result.output, _ = self.client.communicate(timeout=limit_s)
+                result.output, _ = self.client.communicate(timeout=CLIENT_S)
             except subprocess.TimeoutExpired:
-                raise Harm(f"the client still waits after {limit_s} s") from None
+                raise Harm(f"the client still waits after {CLIENT_S} s") from None
             result.status = self.client.returncode
         finally:
             if self.client.poll() is None:
