@@ -47,11 +47,14 @@ faults:
 	@scripts/install-deps --tests
 	@$(PYTHON) tests/faults/run.py $(FAULTS)
 
-# What takes long: every run of the hand-over's model that docs/handover.md states, then its mutants in full.  Goes on where it was.
+# What takes long: every run of the hand-over's model that docs/handover.md states, then its mutants in full, then kills at random
+# moments.  Goes on where it was.  SOAK="--count 5000 --seed x" and the like: see tests/soak/run.py.
 soak:
-	@test -d $(BUILD) || mkdir $(BUILD)
+	@scripts/install-deps --tests
+	@$(MAKE) build
 	@cd tests && $(PYTHON) -m model --runs all --state $(abspath $(BUILD))/model-runs.json && \
 		$(PYTHON) -m model --mutants --state $(abspath $(BUILD))/model-mutants.json
+	@$(PYTHON) tests/soak/run.py --build $(BUILD) $(SOAK)
 
 fuzz:
 	@scripts/install-deps --fuzz

@@ -185,6 +185,7 @@ def main():
         if "unit" in only:
             meson_tests(tally, folder, "meson test")
         if "pytest" in only:
+            run(tally, "build of build-faults", [PYTHON, str(TOP / "tests/faults/run.py"), "--make-only"], 1200)
             pytest(tally, folder, extra)
     for name, what, sanitizers, environment in SANITIZED:
         sanitized = TOP / f"build-{name}"

@@ -136,7 +136,7 @@ LOADED, GIVEN = "perform/go", "destination/PREPARED.D-take"
 
 
 def merge_self(cell, points):
-    if cell.fault == "fail" and (cell.point.endswith(".actions") or not is_row(cell.point) and cell.place == "after"):
+    if cell.fault == "fail" and (cell.point.endswith(".actions") or cell.place == "after"):
         return ""
     return None
 
@@ -227,7 +227,7 @@ def merge_second_faults(cell, points):
 
 
 RULES = (
-    (merge_self, "The actions of a row cannot fail by order, and a step's failure is the same before and after: nothing is tried."),
+    (merge_self, "The actions of a row cannot fail by order, and what fails fails before it has done anything: nothing is tried."),
     (merge_once, "The way back and the last phase are moments of the stream, not points: one cell in each mode; a tunnel has no way back."),
     (merge_nobody_yet, "Before Prepare is sent there is no other side: all of Begin is tried at its end."),
     (merge_no_qemu, "Before the destination's QEMU is there it cannot be killed."),

@@ -24,6 +24,8 @@ PERSON_S = 3            # after which "outcome unknown" is a question to a perso
 ABORT_S = 10
 REPLAY_S = 0.3          # a call that waits for what stands still
 SETTLE_TICKS = 3
+CRASHED = ("shut off (crashed)",)
+REBOOTED = ("shut off (crashed)", "shut off (unknown)")     # as every guest that was not started again
 HARMED = r"ticks (missing|doubled|out of order)|: ERROR page"      # see tests/conftest.py
 WAITS = r"outcome (unknown|not yet known)|waiting for its answer|granted to"
 PASSED = re.compile(r"fault point (\S+)")
@@ -66,6 +68,8 @@ class Witness:
         self.guest = Guest(place, name=name, memory_mib=memory_mib, append=append, devices=devices)
         self.ticks = self.guest.ticks(place.hosts).__enter__()
         self.here = self.source = place.hosts[0]
+        self.dead_states = CRASHED
+        self.patience = place.patience
 
     def close(self):
         self.ticks.__exit__(None, None, None)
@@ -78,14 +82,14 @@ class Witness:
     def qemus(self, host):
         return [pid for pid, words in host.qemus() if any(word.startswith(f"guest={self.guest.name},") for word in words)]
 
-    def wait_for_one(self, since, may_crash, patience_s=SETTLE_S):
+    def wait_for_one(self, since, may_crash):
         began = time.monotonic()
         while True:
             outcome, complaint = self.look(since, may_crash)
             if outcome:
                 return outcome
             waited = time.monotonic() - began
-            if waited > patience_s or waited > PERSON_S and self._asks_a_person():
+            if waited > SETTLE_S * self.patience or waited > PERSON_S * self.patience and self._asks_a_person():
                 break
             time.sleep(0.05)
         told = self.explanations()
@@ -140,8 +144,10 @@ class Witness:
         if not may_crash:
             return "", f"no QEMU is left; {shown}"
         holders = [host for host, state in states.items() if state]
-        if len(holders) != 1 or states[holders[0]] != "shut off (crashed)":
+        if len(holders) != 1 or states[holders[0]] not in self.dead_states:
             return "", f"no QEMU is left, and it is not crashed on exactly one side; {shown}"
+        if any(self.explanations().values()):
+            return "", f"no QEMU is left, and somebody waits; {shown}"
         there = self.place.other(holders[0])
         if self._left(there) or any(host.listening(*PORTS) for host in self.place.hosts):
             return "", "no QEMU is left, but files or ports are"
@@ -277,6 +283,7 @@ class Court:
     def _play(self, cell, result):
         source, destination = self.source, self.destination = self.here, self.place.other(self.here)
         self.witness.source = source
+        self.witness.dead_states = REBOOTED if any(fault.startswith("reboot") for _, _, fault in cell.strikes) else CRASHED
         self.cut_for_good, self.helpers, self.pending = None, contextlib.ExitStack(), {}
         self.mode = cell.mode
         self.offsets = {host: self._log_size(host) for host in self.place.hosts}
@@ -320,7 +327,7 @@ class Court:
 
     def _reach(self, host, path, point):
         hit = path.with_name(path.name + ".hit")
-        deadline = time.monotonic() + REACH_S
+        deadline = time.monotonic() + REACH_S * self.place.patience
         ended = None
         while not hit.exists():
             now = time.monotonic()
@@ -494,7 +501,7 @@ class Court:
 
     def _settle_without_link(self, cell, since):
         """Either it has settled as far as it can without the other side, or it explains itself and a person resolves it."""
-        deadline = time.monotonic() + SETTLE_S
+        deadline = time.monotonic() + SETTLE_S * self.place.patience
         told = {}
         while time.monotonic() < deadline:
             told = self.witness.explanations()

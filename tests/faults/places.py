@@ -22,9 +22,11 @@ STATE = "var/lib/ferry"
 
 
 class Place(Lab):
-    def __init__(self, build, times=SHORT, **more):
+    """patience: how many times longer than usual things may take, on a busy machine."""
+
+    def __init__(self, build, times=SHORT, patience=1, **more):
         super().__init__(hosts=2, build=build, **more)
-        self.build, self.times = pathlib.Path(build).resolve(), times
+        self.build, self.times, self.patience = pathlib.Path(build).resolve(), times, patience
         self.baseline, self.witnesses = {}, []
 
     def __enter__(self):

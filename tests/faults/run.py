@@ -66,11 +66,11 @@ class Record:
 
 # ---- workers ----
 
-def work(jobs, results, build, times):
+def work(jobs, results, build, more):
     """One of several side by side: takes the next piece until there is none."""
     signal.signal(signal.SIGINT, lambda *_: None)       # not SIG_IGN: clients would inherit it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with judge.Court(build, times=times) as court:
+    with judge.Court(build, **more) as court:
         while True:
             piece = jobs.get()
             if piece is None:
@@ -89,14 +89,14 @@ def work(jobs, results, build, times):
                 results.put(row)
 
 
-def run_all(pieces, count, build, jobs, take_row, times=places.SHORT):
+def run_all(pieces, count, build, jobs, take_row, **more):
     """Hands every piece to a worker and every row to take_row.  Interrupted, it ends the labs first."""
     context = multiprocessing.get_context("fork")
     todo, results = context.Queue(), context.Queue()
     jobs = max(1, min(jobs, len(pieces)))
     for piece in pieces + [None] * jobs:
         todo.put(piece)
-    workers = [context.Process(target=work, args=(todo, results, build, times)) for _ in range(jobs)]
+    workers = [context.Process(target=work, args=(todo, results, build, more)) for _ in range(jobs)]
     for worker in workers:
         worker.start()
     done = False
@@ -239,6 +239,7 @@ def main():
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--sample", action="store_true")
     parser.add_argument("--real-times", action="store_true", help="with the time constants of the default configuration")
+    parser.add_argument("--patience", type=float, default=1, help="how many times longer than usual things may take")
     parser.add_argument("--list", action="store_true", help="show the cells, and which may end crashed")
     parser.add_argument("--record", type=pathlib.Path)
     parser.add_argument("--show", action="store_true", help="show what is recorded")
@@ -286,7 +287,7 @@ def main():
         ids = [("cell", cell.id) for cell in todo]
         try:
             run_all([ids[at:at + PIECE] for at in range(0, len(ids), PIECE)], len(ids), build, arguments.jobs, take,
-                    places.REAL if arguments.real_times else places.SHORT)
+                    times=places.REAL if arguments.real_times else places.SHORT, patience=arguments.patience)
         except KeyboardInterrupt:
             print("\ninterrupted; the same command goes on", flush=True)
     rows = [record.rows[cell.id] for cell in chosen if cell.id in record.rows]
