@@ -2,16 +2,15 @@
 """Plays one cell between two daemons and says, from outside, how it ended."""
 import contextlib
 import os
-import pathlib
 import re
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass
 
 from faults import cells
 from faults.places import BLINK_S, CONNECTION_S, LOCK_S, PORTS, Place, end, held, strike
+from faults.replay import OldAttempt
 from lab.lab import wait_until
 from lab.moves import Guest
 
@@ -22,7 +21,6 @@ ABORT = "domain_abort_job"
 SETTLE_S = 12
 PERSON_S = 3            # after which "outcome unknown" is a question to a person
 ABORT_S = 10
-REPLAY_S = 0.3          # a call that waits for what stands still
 SETTLE_TICKS = 3
 CRASHED = ("shut off (crashed)",)
 REBOOTED = ("shut off (crashed)", "shut off (unknown)")     # as every guest that was not started again
@@ -238,7 +236,9 @@ class Court:
             place.witnesses.append(self.witness)
             self.witness.begin()
             self.place = place
-            self._migrate_by_hand()
+            self.old = OldAttempt(place, self.witness.guest)
+            self.witness.here = place.hosts[1]
+            self.ticks.wait(self.here.name, more=SETTLE_TICKS)
         except BaseException:
             self.leave()
             place.close()
@@ -381,7 +381,7 @@ class Court:
             time.sleep(LOCK_S)
             self.helpers.close()
         elif fault == "replay":
-            self._replay()
+            self.old.say_again()
         elif fault in ("reboot-this", "reboot-other"):
             self._reboot(host if fault == "reboot-this" else other, path)
         self._release(path)
@@ -453,33 +453,6 @@ class Court:
 
     def _set_downtime(self, host, milliseconds):
         host.virsh("qemu-monitor-command", self.guest.name, "--hmp", f"migrate_set_parameter downtime-limit {milliseconds}")
-
-    def _migrate_by_hand(self):
-        """The attempt whose messages come once more later on."""
-        sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "live")]
-        from test_owner import LIVE, PERSIST, UNDEFINE, Leader
-
-        old = Leader(self.place, self.guest.name, LIVE | PERSIST | UNDEFINE)
-        old.cookies = []
-        for phase in (old.begin, old.prepare, old.perform, old.finish, old.confirm):
-            phase()
-            old.cookies.append(old.cookie)
-        old.vanish()
-        self.old, self.witness.here = old, self.place.hosts[1]
-        self.ticks.wait(self.here.name, more=SETTLE_TICKS)
-
-    def _replay(self):
-        """Whatever the old leader said, to both hosts, by somebody who has listened."""
-        from test_owner import Failed, wire
-
-        for host in self.place.hosts:
-            for phase, number, words in (("prepare", 0, {}), ("finish", 2, {"cancelled": 0}), ("finish", 2, {"cancelled": 1}),
-                                         ("confirm", 3, {"cancelled": 0}), ("confirm", 3, {"cancelled": 1})):
-                with contextlib.suppress(OSError, Failed, wire.Closed), \
-                        wire.Wire(path=host.folder / "run/ferry/ferry-sock", timeout_s=REPLAY_S) as self.old.one:
-                    self.old.two = self.old.one
-                    self.old.cookie = self.old.cookies[number]
-                    getattr(self.old, phase)(**words)
 
     def _restore(self):
         """Daemons are started again by whoever watches over them; whatever stood in the way has gone."""
@@ -596,7 +569,7 @@ class Court:
         """The last warnings and errors of both daemons: what harm leaves is gone with its lab."""
         for host in self.place.hosts if self.place else ():
             lines = [line for line in self._log(host, self.offsets.get(host, 0)).splitlines()
-                     if re.search(r"warning|error|migration of domain|fault injected|is ready|outcome", line) and "fault point" not in line]
+                     if re.search(r"warning|error|migration of domain|fault injected|is ready|outcome", line) and not re.search("fault point|debug client", line)]
             result.output += "".join(f"\n  {host.name}: {line[:240]}" for line in lines[-8:])
 
 
