@@ -308,6 +308,22 @@ def window(cell):
     return ""
 
 
-# ---- the sample for the gate: cells that are right, one by one ----
+# ---- the sample for the gate ----
 
-SAMPLE = ()
+ORDINARY = ("source/OFFERED.S-go", "source/GO.S-gone", "destination/PREPARED.D-take", "destination/TAKEN.D-define")
+SLOW = ("cut", "stop")      # wait for a connection's end: at few points
+SLOW_AT = ("perform/start", "source/OFFERED.S-go", "destination/PREPARED.D-take.actions")
+OPEN = {}                   # {(point, fault)}: not right yet, and why
+
+
+def sample(points):
+    """On the ordinary course each point with each fault once, in one mode after the other."""
+    passed = [point for point in points if not is_row(point) or point.removesuffix(".actions") in ORDINARY]
+    left = {}
+    for cell in cells_to_run(points, {mode: {"plain": passed} for mode in MODES}):
+        left.setdefault((cell.point, cell.place, cell.fault), []).append(cell)
+    chosen = []
+    for number, ((point, _, fault), own) in enumerate(left.items()):
+        if (fault not in SLOW or point in SLOW_AT) and (point, fault) not in OPEN:
+            chosen.append(own[number % len(own)])
+    return chosen

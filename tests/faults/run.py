@@ -260,7 +260,7 @@ def main():
     record = Record(arguments.record or build / "faults.jsonl", build, arguments.fresh)
     points = points_of(build)
     if arguments.sample:
-        chosen = [cells.parse(text) for text in cells.SAMPLE]
+        chosen = cells.sample(points)
     else:
         found = survey(build, arguments.jobs, record)
         print_rules(points, found)

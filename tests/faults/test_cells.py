@@ -7,7 +7,6 @@ import subprocess
 import pytest
 from faults import cells
 
-ORDINARY = ("source/OFFERED.S-go", "source/GO.S-gone", "destination/PREPARED.D-take", "destination/TAKEN.D-define")
 BUILD = pathlib.Path(os.environ.get("FERRY_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 
 
@@ -20,7 +19,7 @@ def points():
 @pytest.fixture(scope="module")
 def survey(points):
     """As if the ordinary course passed the steps and the four rows that it must, and all others everything."""
-    plain = [point for point in points if not cells.is_row(point) or point.removesuffix(".actions") in ORDINARY]
+    plain = [point for point in points if not cells.is_row(point) or point.removesuffix(".actions") in cells.ORDINARY]
     return {mode: {course: points if strike else plain for course, strike in cells.COURSES.items()} for mode in cells.MODES}
 
 
@@ -80,5 +79,8 @@ def test_only_a_qemu_or_a_host_that_dies_may_take_a_guest_with_it(points, survey
 
 
 def test_the_sample_is_run(points, survey):
-    run = {cell.id for cell in cells.cells_to_run(points, survey)}
-    assert set(cells.SAMPLE) <= run
+    chosen, run = cells.sample(points), cells.cells_to_run(points, survey)
+    assert len(chosen) == len(set(chosen)) <= 400 and set(chosen) <= set(run)
+    assert {cell.fault for cell in chosen} == set(cells.FAULTS)
+    assert {cell.mode for cell in chosen} == set(cells.MODES)
+    assert {cell.point for cell in chosen} >= {point for point in points if not cells.is_row(point)}
