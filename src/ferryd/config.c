@@ -108,7 +108,8 @@ static const ConfigRow rows[] = {
     NUMBER(total_unsent_mib, "512", 1, 1048576,
            "The same for all clients together."),
     NUMBER(keepalive_interval, "5", -1, 3600,
-           "Seconds of silence after which a peer, client or other daemon, is asked whether it still lives; -1: never."),
+           "Seconds of silence after which a client, another daemon or a migration's lane is asked whether it still\n"
+           "lives; -1: never (lanes: 5)."),
     NUMBER(keepalive_count, "5", 0, 1000,
            "Unanswered questions after which the connection is given up."),
 

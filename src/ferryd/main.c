@@ -32,6 +32,7 @@
 #include "loop/child.h"
 #include "loop/loop.h"
 #include "migrate/fault.h"
+#include "migrate/lane.h"
 #include "migrate/migration.h"
 #include "migrate/recover.h"
 #include "phase/fallback.h"
@@ -251,6 +252,7 @@ static gboolean init_rooms(Daemon *daemon, GError **error)
         return FALSE;
     service_init(&daemon->service);
     peer_set_keepalive((int)config->keepalive_interval, (unsigned)config->keepalive_count);
+    lane_set_keepalive((int)config->keepalive_interval, (unsigned)config->keepalive_count);
     init_server(config);
     return TRUE;
 }

@@ -45,16 +45,29 @@ struct LaneListener {
     void *data;
 };
 
+#define KEEPALIVE_COUNT_MAX 127 /* the kernel's */
+
+static int keepalive_interval_s = 5;
+static unsigned keepalive_count = 5;
+
+void lane_set_keepalive(int interval_s, unsigned count)
+{
+    if (interval_s < 1 || count < 1)
+        return; /* clients may stay silent for ever, a lane may not: QEMU would wait as long */
+    keepalive_interval_s = interval_s;
+    keepalive_count = MIN(count, KEEPALIVE_COUNT_MAX);
+}
+
 void lane_tune(int fd)
 {
-    int on = 1, idle_s = 5, interval_s = 5, count = LANE_SILENCE_MS / 1000 / interval_s - 1;
-    unsigned silence_ms = LANE_SILENCE_MS;
+    int on = 1;
+    unsigned silence_ms = (unsigned)keepalive_interval_s * (keepalive_count + 1) * 1000;
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keepalive_interval_s, sizeof keepalive_interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &keepalive_interval_s, sizeof keepalive_interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &keepalive_count, sizeof keepalive_count);
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof silence_ms);
 }
 

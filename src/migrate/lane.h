@@ -2,7 +2,8 @@
 /* Lanes: the TCP connections of a migration.  One side listens on one port and the other dials; each connection proves
  * itself (migrate/hello) before anything else goes over it, and QEMU on both sides only ever gets a connected descriptor.
  * Towards a stock host there is no proof, only QEMU's magic.  Every lane has TCP_NODELAY (without it the return path costs
- * 40 ms of downtime) and notices a silent peer within 30 s. */
+ * 40 ms of downtime) and notices a silent peer as soon as ferryd.conf's
+ * keepalive says, 30 s if it says nothing. */
 #pragma once
 
 #include <glib.h>
@@ -12,7 +13,6 @@
 #include "loop/task.h"
 #include "migrate/hello.h"
 
-#define LANE_SILENCE_MS (30 * 1000)
 #define LANE_MAGIC_TIMEOUT_MS (10 * 1000)
 #define LANE_WAITING_MAX 64 /* connected, not yet proven; beyond it the oldest of the busiest address goes */
 #define LANE_MAGIC "QEVM"                     /* the first four bytes of QEMU's stream, */
@@ -42,6 +42,8 @@ AWAITS gboolean lane_connect(const char *host, uint16_t port, int64_t timeout_ms
                              GError **error);
 /* One more connection to where fd goes. */
 AWAITS gboolean lane_connect_beside(int fd, int64_t timeout_ms, int *ret_fd, GError **error);
+/* Once at start-up; else 5 s × 5.  "Never" is for clients: a lane's silence always ends. */
+void lane_set_keepalive(int interval_s, unsigned count);
 /* The options every lane has. */
 void lane_tune(int fd);
 

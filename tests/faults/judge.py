@@ -95,23 +95,23 @@ class Witness:
             raise Waits(f"{complaint}; " + "; ".join(f"{host.name}: {text}" for host, text in told.items() if text))
         raise Harm(complaint)
 
-    def look(self, since, may_crash):
+    def look(self, since, may_crash, is_linked=True):
         """(outcome, "") if all is as it must be, else ("", what is not)."""
         qemus = {host: self.qemus(host) for host in self.place.hosts}
         alive = [host for host, found in qemus.items() if found]
         if sum(len(found) for found in qemus.values()) > 1:
             return "", f"QEMUs: {', '.join(f'{len(found)} on {host.name}' for host, found in qemus.items())}"
         if not alive:
-            return self._look_for_crashed(may_crash)
+            return self._look_for_crashed(may_crash, is_linked)
         here = alive[0]
         there = self.place.other(here)
         try:
             self.ticks.wait(here.name, more=SETTLE_TICKS, timeout_s=0.5)
         except TimeoutError:
             return "", f"one QEMU, on {here.name}, and the guest does not tick"
-        return self._look_closer(here, there, since, may_crash)
+        return self._look_closer(here, there, since, may_crash, is_linked)
 
-    def _look_closer(self, here, there, since, may_crash):
+    def _look_closer(self, here, there, since, may_crash, is_linked):
         text = here.virsh("dominfo", self.guest.name, check=False).stdout
         state, persistent = (re.search(rf"^{word}: +(.*)$", text, re.M) for word in ("State", "Persistent"))
         if not state or state.group(1) != "running":
@@ -121,7 +121,7 @@ class Witness:
         listed = there.virsh("list", "--all", "--name", check=False)
         if listed.returncode or self.guest.name in listed.stdout.split():
             return "", f"{there.name} still shows it: {there.virsh('domstate', '--reason', self.guest.name, check=False).stdout.strip()}"
-        if any(host.listening(*PORTS) for host in self.place.hosts):
+        if is_linked and any(host.listening(*PORTS) for host in self.place.hosts):      # it stays until each knows the other's word
             return "", "a port still listens"
         left = self._left(there)
         if left:
@@ -136,7 +136,7 @@ class Witness:
         self.here = here
         return "anew" if is_new else "stayed" if here is self.source else "moved", ""
 
-    def _look_for_crashed(self, may_crash):
+    def _look_for_crashed(self, may_crash, is_linked):
         states = {host: host.virsh("domstate", "--reason", self.guest.name, check=False).stdout.strip() for host in self.place.hosts}
         shown = "; ".join(f"{host.name}: {state or 'not known'}" for host, state in states.items())
         if not may_crash:
@@ -147,7 +147,7 @@ class Witness:
         if any(self.explanations().values()):
             return "", f"no QEMU is left, and somebody waits; {shown}"
         there = self.place.other(holders[0])
-        if self._left(there) or any(host.listening(*PORTS) for host in self.place.hosts):
+        if self._left(there) or is_linked and any(host.listening(*PORTS) for host in self.place.hosts):
             return "", "no QEMU is left, but files or ports are"
         self.here = holders[0]
         return "crashed", ""
@@ -480,9 +480,10 @@ class Court:
             told = self.witness.explanations()
             if any(told.values()):
                 break
-            outcome, complaint = self.witness.look(since, bool(cells.window(cell)))
+            outcome, complaint = self.witness.look(since, bool(cells.window(cell)), is_linked=False)
             if outcome:
                 self.place.mend(self.cut_for_good)
+                self.witness.wait_for_one(since, bool(cells.window(cell)))
                 return outcome
             time.sleep(0.1)
         if not any(told.values()):
