@@ -60,10 +60,15 @@ static char *take_order(const char *path, FaultPlace place, gboolean can_stall)
     return rename(path, hit) == 0 ? g_steal_pointer(&word) : NULL;
 }
 
+static char *path_of(const char *point)
+{
+    return g_build_filename(migrate_settings()->env->run_dir, "faults", point, NULL);
+}
+
 /* *ret_stall: the file whose end to wait for.  NULL: the caller cannot wait, and is not stalled. */
 static gboolean obey(const char *point, FaultPlace place, char **ret_stall, GError **error)
 {
-    g_autofree char *path = g_build_filename(migrate_settings()->env->run_dir, "faults", point, NULL);
+    g_autofree char *path = path_of(point);
     g_autofree char *word = take_order(path, place, ret_stall != NULL);
 
     if (place == FAULT_BEFORE)
@@ -112,6 +117,15 @@ AWAITS gboolean fault_row(OwnerSide side, const OwnerVerdict *verdict, FaultPlac
     g_autofree char *point = point_of(side, verdict, "");
 
     return obey_and_wait(point, place, error);
+}
+
+AWAITS gboolean fault_row_stalled(OwnerSide side, const OwnerVerdict *verdict)
+{
+    g_autofree char *point = point_of(side, verdict, "");
+    g_autofree char *path = path_of(point);
+    g_autofree char *word = file_read(path, WORD_BYTES, NULL, NULL);
+
+    return word && g_str_equal(g_strchomp(word), "stall") && obey_and_wait(point, FAULT_BEFORE, NULL);
 }
 
 gboolean fault_row_now(OwnerSide side, const OwnerVerdict *verdict, FaultPlace place, GError **error)

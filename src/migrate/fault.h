@@ -21,12 +21,15 @@ void fault_print_points(void);
 #define FAULT_BUILT TRUE
 /* FALSE: it has failed here. */
 AWAITS gboolean fault_step(const char *phase, const char *step, FaultPlace place, GError **error);
+/* TRUE: it has waited there, and what held before need not hold any more: the table is to be asked again. */
+AWAITS gboolean fault_row_stalled(OwnerSide side, const OwnerVerdict *verdict);
 AWAITS gboolean fault_row(OwnerSide side, const OwnerVerdict *verdict, FaultPlace place, GError **error);
 gboolean fault_row_now(OwnerSide side, const OwnerVerdict *verdict, FaultPlace place, GError **error); /* never stalls */
 AWAITS void fault_actions(OwnerSide side, const OwnerVerdict *verdict, FaultPlace place);
 #else
 #define FAULT_BUILT FALSE
 #define fault_step(phase, step, place, error) TRUE
+#define fault_row_stalled(side, verdict) FALSE
 #define fault_row(side, verdict, place, error) TRUE
 #define fault_row_now(side, verdict, place, error) TRUE
 #define fault_actions(side, verdict, place) ((void)0)

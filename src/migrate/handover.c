@@ -182,8 +182,10 @@ AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char
 
     if (!migration->record)
         return TRUE;
-    verdict = owner_decide(migration->side, migration_word(migration), owner_record_is_this_boot(migration->record),
-                           handover_qemu(migration), heard);
+    do
+        verdict = owner_decide(migration->side, migration_word(migration), owner_record_is_this_boot(migration->record),
+                               handover_qemu(migration), heard);
+    while (fault_row_stalled(migration->side, &verdict));
     if (!fault_row(migration->side, &verdict, FAULT_BEFORE, error) || !write_word(migration, &verdict, cause, error) ||
         !fault_row(migration->side, &verdict, FAULT_AFTER, error))
         return FALSE;
