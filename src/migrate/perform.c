@@ -477,6 +477,19 @@ AWAITS gboolean source_go_on(Migration *migration, GError **error)
     return is_sent;
 }
 
+/* Outlives the power before anything is sent: see recover.c, and without it nobody could be asked after a reboot. */
+AWAITS static gboolean remember_peer(Migration *migration, GError **error)
+{
+    g_autofree char *dir = migrate_dir();
+    gboolean is_durable = migration_save(migration, error);
+
+    if (is_durable)
+        off_floor {
+            is_durable = journal_sync(migration->journal, dir, error);
+        }
+    return is_durable;
+}
+
 AWAITS gboolean source_perform(Domain *domain, const Params *params, const SourceRoute *route, const void *cookie_in,
                                size_t cookie_len, GBytes **ret_cookie, GError **error)
 {
@@ -500,7 +513,7 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
     migration->bandwidth_mib = source_allowed_mib(migration, migration->bandwidth_mib);
     migration_watch(migration);
     if (migrate_params_check(params, migration->flags, &why) &&
-        read_second_cookie(migration, cookie_in, cookie_len, &why)) {
+        read_second_cookie(migration, cookie_in, cookie_len, &why) && remember_peer(migration, &why)) {
         acquaintance_make(&migration->journal->peer_host, migration->journal->peer, route->control);
         if (step_list_run(&perform_list, migration, &why))
             cookie = third_cookie(migration, &why);

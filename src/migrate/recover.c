@@ -182,6 +182,15 @@ AWAITS static void go_on(Migration *migration)
 }
 
 
+/* Perform begins with the other host's name on the disk, so where none is there, nobody can have been told GO. */
+static gboolean was_never_performed(const Migration *migration)
+{
+    const Journal *journal = migration->journal;
+
+    return migration_word(migration) == WORD_OFFERED && !owner_record_is_this_boot(migration->record) &&
+           journal->definition /* it was read, and is no guess */ && !journal->peer;
+}
+
 AWAITS static void settle(Migration *migration)
 {
     OwnerHeard heard = HEARD_NOTHING;
@@ -195,6 +204,8 @@ AWAITS static void settle(Migration *migration)
     /* What it was carried by has ended with the old daemon.  Where nobody can be asked, that is the end of it. */
     if ((word == WORD_OFFERED || word == WORD_PREPARED) && owner_record_is_this_boot(migration->record))
         heard = word == WORD_OFFERED ? HEARD_ABORT : HEARD_DROP;
+    else if (was_never_performed(migration))
+        heard = HEARD_LOST; /* as whoever was asked to prepare would answer, if anybody was */
     task_shield();
     if (!handover_hear(migration, heard, "the daemon was restarted", &error))
         log_error("domain '%s': %s", migration->journal->name, error->message);
@@ -224,11 +235,28 @@ AWAITS static void recover_open(Domain *domain, Migration *migration)
     settle(migration);
 }
 
+/* The old daemon may have synced it, but nobody knows: and what is not durable is not told to who asks. */
+AWAITS static void sync_word(Migration *migration)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean is_synced = owner_record_is_durable(migration->record);
+
+    if (migration->journal->is_over || is_synced)
+        return;
+    off_floor {
+        is_synced = owner_record_sync(migration->record, &error);
+    }
+    if (!is_synced)
+        log_error("%s; the other side of the last migration of domain '%s' gets no answer", error->message,
+                  migration->journal->name);
+}
+
 AWAITS void recover_domain(Domain *domain)
 {
     g_autoptr(Migration) migration = recover_attach(domain) ? migration_ref(domain->migration) : NULL;
 
     if (migration && migration->is_ended) {
+        sync_word(migration);
         ask_resume_ended(migration);
         migrate_lease_settle(migration); /* the old daemon may have ended before the lease knew */
         again_resume_found(domain);
