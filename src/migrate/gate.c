@@ -119,7 +119,8 @@ static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
         end->keep = end->keep || migration_word(migration) == WORD_GO || migration->has_fallen;
         if (migration_word(migration) == WORD_GO || migration->has_fallen)
             domain->has_images = FALSE; /* the other host may be using them */
-        if (!migration->task && owner_word_is_final(migration_word(migration)))
+        /* GONE: its definition is still to go, which is for who wrote it or, at start-up, for recovery */
+        if (!migration->task && owner_word_is_final(migration_word(migration)) && migration_word(migration) != WORD_GONE)
             migration_end(migration, "QEMU has ended"); /* between two phases nobody else does */
         return;
     }
