@@ -21,6 +21,7 @@ ABORT = "domain_abort_job"
 SETTLE_S = 12
 PERSON_S = 3            # after which "outcome unknown" is a question to a person
 ABORT_S = 10
+START_S = 5             # a host that was off may still wait for the other's answer
 SETTLE_TICKS = 3
 CRASHED = ("shut off (crashed)",)
 REBOOTED = ("shut off (crashed)", "shut off (unknown)")     # as every guest that was not started again
@@ -292,7 +293,7 @@ class Court:
             source.virsh("autostart", self.guest.name)
         for point, place, fault in cell.strikes:
             host = source if cells.is_at_source(point) else destination
-            word = {"fail": "fail", "kill-this": "kill"}.get(fault, "stall") + ("-after" if place == "after" else "")
+            word = {"fail": "fail", "kill-this": "kill", "kill-here": "kill"}.get(fault, "stall") + ("-after" if place == "after" else "")
             self.pending[self.place.order(host, point, word)] = (host, point, word)
         since = self.ticks.mark()
         self.client = source.popen(self.argv(cell.mode, source, destination), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -343,9 +344,17 @@ class Court:
 
     def _strike(self, host, path, fault):
         place, other = self.place, self.place.other(host)
-        if fault == "kill-this":
+        if fault in ("kill-this", "kill-here"):
             wait_until(lambda: not host.daemon_pid("ferryd"), f"the end of the daemon on {host.name}", 5)
+            if fault == "kill-here":
+                self._kill_qemu(host)
             place.restart(host)
+        elif fault == "kill-daemons":
+            for one in place.hosts:
+                one.kill_daemon()
+            self._release(path)
+            for one in place.hosts:
+                place.restart(one)
         elif fault == "kill-other":
             other.kill_daemon()
             self._release(path)
@@ -502,7 +511,7 @@ class Court:
         """The next ordinary migration works, whatever has been."""
         here, there = self.here, self.place.other(self.here)
         if not here.qemus():
-            here.virsh("start", self.guest.name)
+            wait_until(lambda: not here.virsh("start", self.guest.name, check=False).returncode, "a start of the crashed guest", START_S)
             self.ticks.wait(here.name, more=SETTLE_TICKS)
         since = self.ticks.mark()
         done = here.run(self.argv("virsh", here, there), check=False, timeout_s=CLIENT_S)

@@ -171,6 +171,8 @@ def print_rules(points, found, say=print):
     say(f"Of {len(every)} cells {len(cells.cells_to_run(points, found))} are run.")
     for what in cells.NOT_THERE_YET.values():
         say(f"  not there yet: {what}")
+    for text, why in cells.OPEN:
+        say(f"  known to be wrong: *{text}*: {why}")
     missing = cells.unreached(points, found)
     if missing:
         say(f"No course leads to {len(missing)} of {len(points)} points: {', '.join(missing)}")
