@@ -11,6 +11,7 @@ import time
 
 import pytest
 from conftest import make_lab
+from lab.lab import wait_until
 
 FINISH3_PARAMS = 306
 CALL, REPLY = 0, 1
@@ -141,7 +142,7 @@ def test_a_destination_whose_daemon_dies(lab, started):
     running = started(source, memory_mib=256, append="set=128 rate=60")
     ferry = source.popen([lab.ferry, "-c", source.socket_uri, "migrate", running.guest.name, destination.tcp_uri,
                           f"tcp://{destination.address}", "--live", "--bandwidth", "4"], stderr=subprocess.PIPE, text=True)
-    time.sleep(2)
+    wait_until(lambda: "Memory processed" in source.virsh("domjobinfo", running.guest.name, check=False).stdout, "memory is moving", 30)
     destination.kill_daemon(lab.kinds[1])
     began = time.monotonic()
     complaint = ferry.communicate(timeout=60)[1]

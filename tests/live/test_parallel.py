@@ -134,7 +134,8 @@ def test_a_lane_that_is_cut_costs_the_attempt_not_the_guest(lab, started, client
     began = time.monotonic()
     cut(one, lane, two)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1 and f"lane '{lane}'" in output, output
+    # the other QEMU may be the first to say so
+    assert process.returncode == 1 and (f"lane '{lane}'" in output or "does not take domain 'qemu': load of migration failed" in output), output
     assert time.monotonic() - began < 10, output
     assert_still_there(lab, running)
     result = move(running.ticks, one, client(one, "migrate", "--live", "--parallel", "qemu", two.tcp_uri), two)
