@@ -178,6 +178,20 @@ AWAITS static void perform_disconnect(Migration *migration)
     fd_clear(&run->fd); /* the duplicates stay: what cancels QEMU's migration needs them */
 }
 
+/* The way outlives the power before anything is sent: without it nobody could be asked after a reboot, and where none is
+ * written nobody need be (recover.c). */
+AWAITS static gboolean perform_remember(Migration *migration, GError **error)
+{
+    g_autofree char *dir = migrate_dir();
+    gboolean is_durable = migration_save(migration, error);
+
+    if (is_durable)
+        off_floor {
+            is_durable = journal_sync(migration->journal, dir, error);
+        }
+    return is_durable;
+}
+
 AWAITS static gboolean perform_setup(Migration *migration, GError **error)
 {
     /* Without the way back a one-way pipe can carry the stream; with it, completed also means loaded. */
@@ -286,15 +300,16 @@ AWAITS static gboolean perform_lease(Migration *migration, GError **error)
 }
 
 static const Step perform_steps[] = {
-    /* name       run              undo               */
-    {"lease",   perform_lease,   NULL},
-    {"connect", perform_connect, perform_disconnect},
-    {"setup",   perform_setup,   NULL},
-    {"ready",   perform_ready,   NULL},
-    {"stop",    perform_stop,    NULL},
-    {"start",   perform_start,   NULL},
-    {"memory",  perform_memory,  NULL},
-    {"go",      perform_go,      NULL},
+    /* name        run               undo               */
+    {"lease",    perform_lease,    NULL},
+    {"connect",  perform_connect,  perform_disconnect},
+    {"remember", perform_remember, NULL},
+    {"setup",    perform_setup,    NULL},
+    {"ready",    perform_ready,    NULL},
+    {"stop",     perform_stop,     NULL},
+    {"start",    perform_start,    NULL},
+    {"memory",   perform_memory,   NULL},
+    {"go",       perform_go,       NULL},
     {NULL},
 };
 const StepList perform_list = {"perform", perform_steps};
@@ -477,19 +492,6 @@ AWAITS gboolean source_go_on(Migration *migration, GError **error)
     return is_sent;
 }
 
-/* Outlives the power before anything is sent: see recover.c, and without it nobody could be asked after a reboot. */
-AWAITS static gboolean remember_peer(Migration *migration, GError **error)
-{
-    g_autofree char *dir = migrate_dir();
-    gboolean is_durable = migration_save(migration, error);
-
-    if (is_durable)
-        off_floor {
-            is_durable = journal_sync(migration->journal, dir, error);
-        }
-    return is_durable;
-}
-
 AWAITS gboolean source_perform(Domain *domain, const Params *params, const SourceRoute *route, const void *cookie_in,
                                size_t cookie_len, GBytes **ret_cookie, GError **error)
 {
@@ -513,7 +515,7 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
     migration->bandwidth_mib = source_allowed_mib(migration, migration->bandwidth_mib);
     migration_watch(migration);
     if (migrate_params_check(params, migration->flags, &why) &&
-        read_second_cookie(migration, cookie_in, cookie_len, &why) && remember_peer(migration, &why)) {
+        read_second_cookie(migration, cookie_in, cookie_len, &why)) {
         acquaintance_make(&migration->journal->peer_host, migration->journal->peer, route->control);
         if (step_list_run(&perform_list, migration, &why))
             cookie = third_cookie(migration, &why);

@@ -182,13 +182,13 @@ AWAITS static void go_on(Migration *migration)
 }
 
 
-/* Perform begins with the other host's name on the disk, so where none is there, nobody can have been told GO. */
+/* Nothing is sent before the way is on the disk, so where none is there, nobody can have been told GO. */
 static gboolean was_never_performed(const Migration *migration)
 {
     const Journal *journal = migration->journal;
 
     return migration_word(migration) == WORD_OFFERED && !owner_record_is_this_boot(migration->record) &&
-           journal->definition /* it was read, and is no guess */ && !journal->peer;
+           journal->definition /* it was read, and is no guess */ && !journal->address && !journal->peer_uri;
 }
 
 AWAITS static void settle(Migration *migration)
