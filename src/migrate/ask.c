@@ -426,6 +426,7 @@ static void linger(Migration *migration)
     g_queue_push_tail(&lingering, migration_ref(migration));
     migration->ask.asked = 0;
     ask_start(migration);
+    close_when_over(migration);
 }
 
 void ask_end(Migration *migration)
