@@ -76,10 +76,11 @@ def test_ctrl_c_asks_and_waits(lab, started):
     source.virsh("destroy", "qemu", check=False)
     source.virsh("undefine", "qemu", check=False)
     running = started(source, memory_mib=256, append="set=128 rate=60")
-    for delay_s in (0.2, 1.5):
+    for delay_s in (0, 1.5):
         argv = [lab.ferry, "-c", source.socket_uri, "migrate", "qemu", destination.tcp_uri, f"tcp://{destination.address}",
                 "--live", "--bandwidth", "8", "--json"]
         ferry = source.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: "Unbounded" in source.virsh("domjobinfo", "qemu", check=False).stdout, "the job", 20)
         time.sleep(delay_s)
         source.run(["sh", "-c", "kill -INT $(pidof ferry)"])
         out, complaint = ferry.communicate(timeout=60)

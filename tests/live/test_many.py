@@ -130,7 +130,7 @@ def test_a_guest_that_ends_waits_no_more(lab, started, slow):
     process = begin(one, "virsh", "second", two, "--p2p")
     wait_until(lambda: waits_for(one, "second") == 1, "the second to wait")
     one.virsh("destroy", "second")
-    assert process.wait(5) == 1 and "domain is not running" in process.stdout.read()
+    assert process.wait(30) == 1 and "domain is not running" in process.stdout.read()
 
 
 def test_one_guest_waits_once(lab, started, slow):
