@@ -516,7 +516,7 @@ class Court:
         since = self.ticks.mark()
         done = here.run(self.argv("virsh", here, there), check=False, timeout_s=CLIENT_S)
         if done.returncode:
-            raise Harm(f"the next migration fails: {done.stdout}{done.stderr}".strip())
+            raise Harm(f"the next migration fails with {done.returncode}: {' '.join((done.stdout + done.stderr).split())}")
         deadline = time.monotonic() + 3
         while True:
             outcome, complaint = self.witness.look(since, False)
