@@ -320,7 +320,7 @@ SLOW = ("cut", "stop")      # wait for a connection's end: at few points
 SLOW_AT = ("perform/start", "source/OFFERED.S-go", "destination/PREPARED.D-take.actions")
 MATTERS = ("begin/record", "prepare/record", "perform/start", "perform/memory", "perform/go")      # of the other steps every second cell
 OPEN = (                    # (what a cell's id matches, why it is not right yet)
-    ("tunnelled:plain:perform/go:after:kill-source", "without the way back, a source QEMU that dies before GO ends the attempt though "
+    ("tunnelled:plain:perform/go:*:kill-source", "without the way back, a source QEMU that dies before GO ends the attempt though "
                                                      "the destination has loaded"),
     (":source/GO.S-gone.actions:after:disk-full", "the guest cannot come back while the end of its journey is not on the disk"),
     (":destination/TAKEN.D-define:before:fail", "what could not be synced is not tried again when the source asks"),
