@@ -2,7 +2,6 @@
 """What a lane costs: the memory over one connection and over several, beside bare QEMU between the same two addresses."""
 import contextlib
 import itertools
-import pathlib
 import shutil
 import time
 

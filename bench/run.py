@@ -28,6 +28,7 @@ import lanes        # noqa: E402
 import moving       # noqa: E402
 import recovery     # noqa: E402
 import routes       # noqa: E402
+from lab.lab import become_root      # noqa: E402
 
 STACKS = {"bare": None, "stock": ("libvirtd", "virsh"), "ferry": ("ferryd", "ferry")}
 TITLES = {"bare": "bare QEMU", "stock": "stock", "ferry": "Ferry"}
@@ -237,12 +238,7 @@ def main():
     parser.add_argument("--stacks", default="bare,stock,ferry")
     parser.add_argument("--json")
     arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        sudo = shutil.which("sudo")
-        if not sudo:
-            print("bench: making namespaces needs root", file=sys.stderr)
-            return 1
-        os.execv(sudo, [sudo, sys.executable, *sys.argv])
+    become_root("bench")
     os.environ["FERRY_BUILD"] = str(pathlib.Path(arguments.build).resolve())
     only = arguments.only or KINDS
     columns = available(arguments.stacks.split(","))

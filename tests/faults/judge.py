@@ -13,6 +13,7 @@ from faults.places import BLINK_S, CONNECTION_S, LOCK_S, PORTS, Place, end, held
 from faults.replay import OldAttempt
 from lab.lab import wait_until
 from lab.moves import Guest
+from lab.trials import tried_again_if_harmed
 
 CLIENT_S = 60           # ferry's own patience with a silent link is 35 s, that of the lane between the daemons 30 s
 REACH_S = 6
@@ -25,7 +26,6 @@ START_S = 5             # a host that was off may still wait for the other's ans
 SETTLE_TICKS = 3
 CRASHED = ("shut off (crashed)",)
 REBOOTED = ("shut off (crashed)", "shut off (unknown)")     # as every guest that was not started again
-HARMED = r"ticks (missing|doubled|out of order)|: ERROR page"      # see tests/conftest.py
 WAITS = r"outcome (unknown|not yet known)|waiting for its answer|granted to"
 PASSED = re.compile(r"fault point (\S+)")
 WAYS = {"virsh": [], "ferry": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"]}
@@ -248,13 +248,7 @@ class Court:
     # ---- playing ----
 
     def try_cell(self, cell):
-        result = self._try_once(cell)
-        if result.outcome == "harmed" and re.search(HARMED, result.complaint):
-            first, result = result, self._try_once(cell)
-            result.again = True
-            if result.outcome == "harmed":
-                result.complaint += f"; and at the first try: {first.complaint}"
-        return result
+        return tried_again_if_harmed(self._try_once, cell)
 
     def _try_once(self, cell):
         result = Result(cell.id)

@@ -11,14 +11,10 @@ picks cells by a pattern on MODE:COURSE:POINT:PLACE:FAULT, --shard every Nth of 
 """
 import argparse
 import collections
-import hashlib
 import json
-import multiprocessing
 import os
 import pathlib
-import queue
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -29,6 +25,7 @@ TOP = TESTS.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "guest")]
 
 from faults import cells, judge, places
+from lab import trials
 from lab.lab import Unavailable, require
 
 PROGRAMS = ("src/ferryd/ferryd", "src/exec/ferry-exec", "src/host/ferry-kvm-probe", "src/host/ferry-lease", "cli/ferry", "tests/guest/ferry-test-guest",
@@ -37,44 +34,12 @@ PIECE = 12          # cells that a worker takes at once
 SIGNS = {"stayed": ".", "moved": ".", "anew": ".", "crashed": "c", "explained": "e", "missed": "M", "waits": "W", "harmed": "H"}
 
 
-def fingerprint(build):
-    """Which programs were judged, and by what: a result counts for those only."""
-    sum_ = hashlib.sha256()
-    for path in (build / "src/ferryd/ferryd", build / "cli/ferry", *(TESTS / "faults" / name for name in ("cells.py", "judge.py", "places.py"))):
-        sum_.update(path.read_bytes())
-    return sum_.hexdigest()[:16]
-
-
-class Record:
-    """The file of results: one JSON line for each, written as it comes."""
-
-    def __init__(self, path, build, is_fresh=False):
-        self.path, self.mark, self.rows = path, fingerprint(build), {}
-        if is_fresh:
-            path.unlink(missing_ok=True)
-        if path.exists():
-            for line in path.read_text().splitlines():
-                row = json.loads(line)
-                if row.pop("of", None) == self.mark:
-                    self.rows[row["cell"]] = row
-
-    def add(self, row):
-        self.rows[row["cell"]] = row
-        with open(self.path, "a") as out:
-            out.write(json.dumps(dict(row, of=self.mark)) + "\n")
-
-
 # ---- workers ----
 
-def work(jobs, results, build, more):
-    """One of several side by side: takes the next piece until there is none."""
-    signal.signal(signal.SIGINT, lambda *_: None)       # not SIG_IGN: clients would inherit it
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+def work(pieces, results, build, more):
+    """One of several side by side."""
     with judge.Court(build, **more) as court:
-        while True:
-            piece = jobs.get()
-            if piece is None:
-                return
+        for piece in pieces:
             for kind, what in piece:
                 try:
                     if kind == "survey":
@@ -87,35 +52,6 @@ def work(jobs, results, build, more):
                         judge.Result(what, "harmed", complaint=text).as_row()
                     court.leave()
                 results.put(row)
-
-
-def run_all(pieces, count, build, jobs, take_row, **more):
-    """Hands every piece to a worker and every row to take_row.  Interrupted, it ends the labs first."""
-    context = multiprocessing.get_context("fork")
-    todo, results = context.Queue(), context.Queue()
-    jobs = max(1, min(jobs, len(pieces)))
-    for piece in pieces + [None] * jobs:
-        todo.put(piece)
-    workers = [context.Process(target=work, args=(todo, results, build, more)) for _ in range(jobs)]
-    for worker in workers:
-        worker.start()
-    done = False
-    try:
-        while count:
-            try:
-                row = results.get(timeout=1)
-            except queue.Empty:
-                if all(worker.exitcode is not None for worker in workers):
-                    break
-                continue
-            count -= 1
-            take_row(row)
-        done = True
-    finally:
-        for worker in workers:
-            if not done:
-                worker.terminate()
-            worker.join()
 
 
 def make(build):
@@ -153,7 +89,7 @@ def survey(build, jobs, record):
         if row.get("problem"):
             print(f"survey of {mode}, {course}: {row['problem']}", flush=True)
 
-    run_all([[("survey", one)] for one in wanted], len(wanted), build, jobs, take)
+    trials.run_all(work, [[("survey", one)] for one in wanted], len(wanted), jobs, take, build, {})
     for mode in found:      # the plain course first: a dict in the order of the courses
         found[mode] = {course: found[mode].get(course, []) for course in cells.COURSES}
     print(f"survey of {len(wanted)} courses: {time.monotonic() - began:.0f} s", flush=True)
@@ -259,7 +195,8 @@ def main():
         print(f"faults: {problem}", file=sys.stderr)
         return 1
     os.environ["FERRY_BUILD"] = str(build)
-    record = Record(arguments.record or build / "faults.jsonl", build, arguments.fresh)
+    mark = trials.fingerprint(build, *(TESTS / "faults" / name for name in ("cells.py", "judge.py", "places.py")))
+    record = trials.Record(arguments.record or build / "faults.jsonl", mark, is_fresh=arguments.fresh)
     points = points_of(build)
     if arguments.sample:
         chosen = cells.sample(points)
@@ -288,8 +225,8 @@ def main():
     if todo and not arguments.show:
         ids = [("cell", cell.id) for cell in todo]
         try:
-            run_all([ids[at:at + PIECE] for at in range(0, len(ids), PIECE)], len(ids), build, arguments.jobs, take,
-                    times=places.REAL if arguments.real_times else places.SHORT, patience=arguments.patience)
+            trials.run_all(work, [ids[at:at + PIECE] for at in range(0, len(ids), PIECE)], len(ids), arguments.jobs, take, build,
+                           {"times": places.REAL if arguments.real_times else places.SHORT, "patience": arguments.patience})
         except KeyboardInterrupt:
             print("\ninterrupted; the same command goes on", flush=True)
     rows = [record.rows[cell.id] for cell in chosen if cell.id in record.rows]

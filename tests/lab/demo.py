@@ -9,7 +9,6 @@ unknown, then, as many installers leave it, mapped to 127.0.1.1, then right.
 demo.py [--build DIR] [--daemon ferryd|libvirtd] [--client ferry|virsh] [--from client] [--quick]
 """
 import argparse
-import os
 import pathlib
 import re
 import shlex
@@ -21,7 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "guest")]
 
 from lab import linux, moves                            # noqa: E402
-from lab.lab import Lab, TOP, Unavailable, wait_until   # noqa: E402
+from lab.lab import Lab, TOP, Unavailable, become_root, wait_until   # noqa: E402
 
 WAYS = (
     ("as it stands", [], None),
@@ -156,12 +155,7 @@ def main():
     parser.add_argument("--from", dest="sender", choices=("source", "client"), default="source")
     parser.add_argument("--quick", action="store_true", help="only the name that does not resolve")
     arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        sudo = shutil.which("sudo")
-        if not sudo:
-            print("demo: making namespaces needs root", file=sys.stderr)
-            return 1
-        os.execv(sudo, [sudo, sys.executable, *sys.argv])
+    become_root("demo")
     try:
         return run(arguments)
     except (Unavailable, linux.Missing) as problem:

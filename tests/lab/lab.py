@@ -52,6 +52,16 @@ def require(*programs):
             raise Unavailable(f"'{program}' is not installed")
 
 
+def become_root(program):
+    """The same command anew, as root; where that cannot be, it says so and ends."""
+    if os.geteuid() == 0:
+        return
+    sudo = shutil.which("sudo")
+    if not sudo:
+        sys.exit(f"{program}: making namespaces needs root")
+    os.execv(sudo, [sudo, sys.executable, *sys.argv])
+
+
 def wait_until(is_true, what, timeout_s=20.0, every_s=0.005):
     deadline = time.monotonic() + timeout_s
     while not is_true():

@@ -5,7 +5,6 @@ Debian's cloud kernel with busybox as its only program.  It counts on the serial
 second, and in the background checks a file in its memory against its sum.
 """
 import gzip
-import os
 import pathlib
 import re
 import shutil

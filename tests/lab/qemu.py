@@ -2,7 +2,6 @@
 """Bare QEMU, driven over QMP with nothing in between: what every number is compared with."""
 import array
 import json
-import os
 import pathlib
 import select
 import socket

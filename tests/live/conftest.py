@@ -10,9 +10,9 @@ def make_lab(daemons, client=False, **more):
     try:
         require("qemu-system-x86_64", "virsh", *(["libvirtd", "virtlogd"] if "libvirtd" in daemons else []))
         lab = Lab(hosts=len(daemons), client=client, **more)
-        if "ferryd" in daemons and not lab.ferryd.exists():
+        if "ferryd" in daemons and not (lab.ferryd.exists() and lab.ferry.exists()):
             lab.close()
-            raise Unavailable("ferryd is not built")
+            raise Unavailable("ferryd or ferry is not built")
         lab.__enter__()
     except Unavailable as problem:
         pytest.skip(str(problem))

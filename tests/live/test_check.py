@@ -308,7 +308,7 @@ def firewalls_drop_on_both(scene):
         host.undrop()
 
 
-@fault("warning", "fedora1", f"route: address [fd00:122::12]", "no answer")
+@fault("warning", "fedora1", "route: address [fd00:122::12]", "no answer")
 @contextlib.contextmanager
 def one_address_is_filtered(scene):
     scene.two.drop("ip6 daddr fd00:122::12 tcp dport 49152-49215")

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 from lab.lab import wait_until
-from test_owner import LIVE, PERSIST, Failed, Leader, goes_there_and_back, lab, nothing_left, power_off, boot_anew, runs_on  # noqa: F401,E501
+from test_owner import LIVE, Failed, Leader, goes_there_and_back, lab, nothing_left, power_off, boot_anew, runs_on  # noqa: F401,E501
 import wire
 
 P2P = 2

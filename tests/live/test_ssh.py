@@ -45,8 +45,6 @@ def lab():
 def test_a_move_over_ssh(lab, started, client, mode):
     """No name and no address of the destination is known to anybody but through this wire."""
     one, two = lab.hosts
-    if client == "ferry" and not lab.ferry.exists():
-        pytest.skip("ferry is not built")
     running = started(one, append="set=8 dirty=1000")
     there = f"qemu+ssh://me@far.example/system?command={lab.shared}/ssh"
     argv = [lab.ferry if client == "ferry" else client, "-c", one.socket_uri, "migrate", *MODES[mode], "qemu", there]

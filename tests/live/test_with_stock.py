@@ -26,8 +26,6 @@ def lab():
 
 @pytest.fixture(params=["ferry", "virsh"])
 def client(request, lab):
-    if request.param == "ferry" and not lab.ferry.exists():
-        pytest.skip("ferry is not built")
     program = lab.ferry if request.param == "ferry" else "virsh"
     return lambda host, *words: [program, "-c", host.socket_uri, *words]
 

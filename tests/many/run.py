@@ -19,7 +19,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(TOP / "tests"), str(TOP / "tests/guest")]
 
 from many.crowd import MODES, Crowd     # noqa: E402
-from lab.lab import Unavailable         # noqa: E402
+from lab.lab import Unavailable, become_root         # noqa: E402
 
 MEMORY_SLACK_KIB = 2048     # of a daemon, between two states in which it holds the same
 
@@ -87,12 +87,7 @@ def main():
     parser.add_argument("--timeout", type=float, default=1500)
     parser.add_argument("--keep-logs", metavar="FOLDER")
     arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        sudo = shutil.which("sudo")
-        if not sudo:
-            print("many: making namespaces needs root", file=sys.stderr)
-            return 1
-        os.execv(sudo, [sudo, sys.executable, *sys.argv])
+    become_root("many")
     os.environ["FERRY_BUILD"] = str(pathlib.Path(arguments.build).resolve())
     try:
         return run(arguments)

@@ -9,13 +9,12 @@ from dataclasses import asdict, dataclass, field
 import cells
 from lab.lab import wait_until
 from lab.moves import Guest, traces
+from lab.trials import tried_again_if_harmed
 
 from places import PORTS, Place
 
 BOUND_S = 40
 SETTLE_TICKS = 4
-# QEMU's software emulation may lose a write while a page is copied; see tests/conftest.py.
-HARMED = r"ticks (missing|doubled|out of order)|: ERROR page"
 
 
 @dataclass
@@ -91,13 +90,7 @@ class Court:
         self._forget_guest()
 
     def try_cell(self, cell):
-        result = self._try_once(cell)
-        if result.outcome == "harmed" and re.search(HARMED, result.complaint):
-            first, result = result, self._try_once(cell)
-            result.again = True
-            if result.outcome == "harmed":
-                result.complaint += f"; and at the first try: {first.complaint}"
-        return result
+        return tried_again_if_harmed(self._try_once, cell)
 
     def _try_once(self, cell):
         result = Result(cell.id)

@@ -10,13 +10,9 @@ results of another build of the programs do not count.  --again runs the cells a
 """
 import argparse
 import collections
-import hashlib
-import json
-import multiprocessing
 import os
 import pathlib
 import re
-import signal
 import sys
 import time
 import traceback
@@ -28,38 +24,12 @@ sys.path[:0] = [str(HERE), str(TESTS), str(TESTS / "guest")]
 
 import cells
 import judge
+from lab import trials
 from lab.lab import Unavailable, require
 
 CELLS_PER_SHARD = 24
 LATE_S = 5              # what cannot work where the network is silent is to be told before that
 SIGNS = {"arrived": "arrives", "told": "told", "hang": "HANGS", "harmed": "HARMED", "words": "WORDS"}
-
-
-def fingerprint(build):
-    """Which programs were judged, and by what: a result counts for those only."""
-    sum_ = hashlib.sha256()
-    for path in (build / "src/ferryd/ferryd", build / "cli/ferry", HERE / "cells.py", HERE / "judge.py", HERE / "places.py"):
-        sum_.update(path.read_bytes())
-    return sum_.hexdigest()[:16]
-
-
-class Record:
-    """The file of results: one JSON line for each, written as it comes."""
-
-    def __init__(self, path, build, is_fresh=False):
-        self.path, self.mark, self.rows = path, fingerprint(build), {}
-        if is_fresh:
-            path.unlink(missing_ok=True)
-        if path.exists():
-            for line in path.read_text().splitlines():
-                row = json.loads(line)
-                if row.pop("of", None) == self.mark:
-                    self.rows[row["cell"]] = row
-
-    def add(self, row):
-        self.rows[row["cell"]] = row
-        with open(self.path, "a") as out:
-            out.write(json.dumps(dict(row, of=self.mark)) + "\n")
 
 
 # ---- running ----
@@ -84,14 +54,8 @@ def shards(chosen):
 
 
 def work(pieces, results, build):
-    """One of several side by side: takes the next piece until there is none."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    while True:
-        piece = pieces.get()
-        if piece is None:
-            return
-        lab, own = piece
+    """One of several side by side."""
+    for lab, own in pieces:
         with judge.Court(lab, build) as court:
             for cell in own:
                 try:
@@ -100,41 +64,6 @@ def work(pieces, results, build):
                     row = judge.Result(cell.id, "harmed", complaint=f"the runner failed:\n{traceback.format_exc()}").as_row()
                     court.leave()
                 results.put(row)
-
-
-def run_all(chosen, record, build, jobs, say):
-    """Runs the cells and records what comes; returns when all are done.  Interrupted, it ends the labs first."""
-    context = multiprocessing.get_context("fork")
-    pieces, results = context.Queue(), context.Queue()
-    todo = shards(chosen)
-    jobs = min(jobs, len(todo))
-    for piece in todo + [None] * jobs:
-        pieces.put(piece)
-    workers = [context.Process(target=work, args=(pieces, results, build)) for _ in range(jobs)]
-    for worker in workers:
-        worker.start()
-    try:
-        for number in range(1, len(chosen) + 1):
-            row = take(results, workers)
-            if row is None:
-                break
-            record.add(row)
-            say(number, len(chosen), row)
-    finally:
-        for worker in workers:
-            if worker.exitcode is None and not results.empty() or sys.exc_info()[0]:
-                worker.terminate()
-            worker.join()
-
-
-def take(results, workers):
-    """The next result; None if nobody is left to give one."""
-    while True:
-        try:
-            return results.get(timeout=1)
-        except Exception:       # queue.Empty
-            if all(worker.exitcode is not None for worker in workers) and results.empty():
-                return None
 
 
 # ---- showing ----
@@ -244,19 +173,23 @@ def main():
         print(f"address-matrix: {problem}", file=sys.stderr)
         return 1
     os.environ["FERRY_BUILD"] = str(build)
-    record = Record(arguments.record or build / "address-matrix.jsonl", build, arguments.fresh)
+    mark = trials.fingerprint(build, *(HERE / name for name in ("cells.py", "judge.py", "places.py")))
+    record = trials.Record(arguments.record or build / "address-matrix.jsonl", mark, is_fresh=arguments.fresh)
     print_rules()
     todo = [cell for cell in chosen if cell.id not in record.rows or arguments.again and not record.rows[cell.id]["is_right"]]
     print(f"{len(chosen)} chosen, {len(chosen) - len(todo)} of them recorded already in {record.path}", flush=True)
-    began = time.monotonic()
+    began, number = time.monotonic(), 0
 
-    def say(number, count, row):
-        print(f"{time.monotonic() - began:6.0f} s {number:4}/{count} {'ok  ' if row['is_right'] else 'FAIL'} {row['cell']}: "
+    def take(row):
+        nonlocal number
+        number += 1
+        record.add(row)
+        print(f"{time.monotonic() - began:6.0f} s {number:4}/{len(todo)} {'ok  ' if row['is_right'] else 'FAIL'} {row['cell']}: "
               f"{row['outcome']}, {row['wall_s']:.1f} s{': ' + row['complaint'].splitlines()[0] if row['complaint'] else ''}", flush=True)
 
     if todo and not arguments.show:
         try:
-            run_all(todo, record, build, arguments.jobs, say)
+            trials.run_all(work, shards(todo), len(todo), arguments.jobs, take, build)
         except KeyboardInterrupt:
             print("\ninterrupted; the same command goes on", flush=True)
     rows = [record.rows[cell.id] for cell in chosen if cell.id in record.rows]

@@ -11,12 +11,8 @@ about the same point.  Zero guests may be lost, doubled or left to a person.  A 
 import argparse
 import collections
 import contextlib
-import hashlib
-import json
-import multiprocessing
 import os
 import pathlib
-import queue
 import random
 import re
 import signal
@@ -30,8 +26,9 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 TOP = TESTS.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "guest")]
 
-from faults.judge import HARMED, WAYS, Harm, Waits, Witness
+from faults.judge import WAYS, Harm, Waits, Witness
 from faults.places import BLINK_S, Place, strike
+from lab import trials
 from lab.lab import Unavailable, require
 
 VICTIMS = ("first daemon", "second daemon", "both daemons", "client", "source QEMU", "destination QEMU", "link")
@@ -162,21 +159,16 @@ class Arena:
             text = str(problem)
             found.update(outcome="lost" if "no QEMU is left" in text else "doubled" if re.search("doubled|out of order|QEMUs:", text) else "harmed",
                          complaint=text)
-            if re.search(HARMED, text) and "doubled" not in text:
+            if re.search(trials.HARMED, text) and "doubled" not in text:
                 found["outcome"] = "emulation"      # a write that QEMU's emulation loses, between stock hosts too
         found["settled_s"] = round(time.monotonic() - began, 2)
         return found
 
 
-def work(jobs, results, build):
-    signal.signal(signal.SIGINT, lambda *_: None)       # not SIG_IGN: clients would inherit it
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+def work(pieces, results, build):
     arena = Arena(build)
     try:
-        while True:
-            block = jobs.get()
-            if block is None:
-                return
+        for block in pieces:
             for kill in block:
                 try:
                     row = arena.play(kill)
@@ -189,42 +181,6 @@ def work(jobs, results, build):
             arena.leave()
     finally:
         arena.leave()
-
-
-def fingerprint(build, seed):
-    sum_ = hashlib.sha256(seed.encode())
-    for path in (build / "src/ferryd/ferryd", build / "cli/ferry", pathlib.Path(__file__), TESTS / "faults/judge.py", TESTS / "faults/places.py"):
-        sum_.update(path.read_bytes())
-    return sum_.hexdigest()[:16]
-
-
-def run_all(kills, build, jobs, take):
-    context = multiprocessing.get_context("fork")
-    todo, results = context.Queue(), context.Queue()
-    blocks = [kills[at:at + BLOCK] for at in range(0, len(kills), BLOCK)]
-    jobs = max(1, min(jobs, len(blocks)))
-    for block in blocks + [None] * jobs:
-        todo.put(block)
-    workers = [context.Process(target=work, args=(todo, results, build)) for _ in range(jobs)]
-    for worker in workers:
-        worker.start()
-    count, is_done = len(kills), False
-    try:
-        while count:
-            try:
-                row = results.get(timeout=1)
-            except queue.Empty:
-                if all(worker.exitcode is not None for worker in workers):
-                    break
-                continue
-            count -= 1
-            take(row)
-        is_done = True
-    finally:
-        for worker in workers:
-            if not is_done:
-                worker.terminate()
-            worker.join()
 
 
 def print_tally(rows, seconds, say=print):
@@ -264,26 +220,20 @@ def main():
         print(f"soak: {problem}", file=sys.stderr)
         return 1
     os.environ["FERRY_BUILD"] = str(build)
-    path, mark, rows = arguments.record or build / "soak.jsonl", fingerprint(build, arguments.seed), {}
-    if arguments.fresh:
-        path.unlink(missing_ok=True)
-    if path.exists():
-        for line in path.read_text().splitlines():
-            row = json.loads(line)
-            if row["of"] == mark:
-                rows[row["kill"]] = row
+    judges = (pathlib.Path(__file__), TESTS / "faults/judge.py", TESTS / "faults/places.py")
+    record = trials.Record(arguments.record or build / "soak.jsonl", trials.fingerprint(build, *judges, seed=arguments.seed), "kill",
+                           arguments.fresh)
+    rows = record.rows
     kills = [plan(arguments.seed, number) for number in arguments.only or range(arguments.count)]
     todo = [kill for kill in kills if arguments.only or kill.number not in rows or
             arguments.again and any(guest["is_wrong"] for guest in rows[kill.number]["guests"])]
-    print(f"seed {arguments.seed}: {len(kills)} kills, {len(kills) - len(todo)} of them recorded already in {path}", flush=True)
+    print(f"seed {arguments.seed}: {len(kills)} kills, {len(kills) - len(todo)} of them recorded already in {record.path}", flush=True)
     began, done = time.monotonic(), 0
 
     def take(row):
         nonlocal done
         done += 1
-        rows[row["kill"]] = row
-        with open(path, "a") as out:
-            out.write(json.dumps(dict(row, of=mark)) + "\n")
+        record.add(row)
         wrong = [guest for guest in row["guests"] if guest["is_wrong"]]
         text = f": {wrong[0]['complaint'].splitlines()[0]}" if wrong else ""
         print(f"{time.monotonic() - began:6.0f} s {done:4}/{len(todo)} {'FAIL' if wrong else 'ok  '} kill {row['kill']}: {row['victim']} after "
@@ -291,7 +241,8 @@ def main():
 
     if todo:
         try:
-            run_all(todo, build, arguments.jobs, take)
+            blocks = [todo[at:at + BLOCK] for at in range(0, len(todo), BLOCK)]
+            trials.run_all(work, blocks, len(todo), arguments.jobs, take, build)
         except KeyboardInterrupt:
             print("\ninterrupted; the same command goes on", flush=True)
     seconds = (done, time.monotonic() - began) if done else None
