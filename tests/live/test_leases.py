@@ -41,7 +41,11 @@ def lease(lab, guest):
 
 
 def held_by(lab, guest, *numbers):
-    wait_until(lambda: lease(lab, guest)[0] == [*numbers], f"the lease to name {numbers}, not {lease(lab, guest)}", 10)
+    try:
+        wait_until(lambda: lease(lab, guest)[0] == [*numbers], f"the lease to name {numbers}", 10)
+    except TimeoutError as late:
+        words = [line for host in lab.hosts for line in host.log().splitlines() if "lease" in line]
+        raise TimeoutError(f"{late}, not {lease(lab, guest)}:\n" + "\n".join(words[-30:])) from None
 
 
 def blackout(source, destination):
@@ -175,13 +179,16 @@ def test_a_daemon_that_dies_before_the_lease_knows_settles_it_later(lab, started
     result = move(running.ticks, one, argv(one, "--live", "--p2p", "unsettled", two.tcp_uri), two)
     assert result.status == 0, result.output
     held_by(lab, running.guest, 2)
-    # As it stands between the two words: both are named, under the attempt's id.
-    pattern = r"'(ferry 1 epoch=\d+ attempt=[0-9a-f]+ hosts=1/fedora1,2/fedora2)' becomes"
-    wait_until(lambda: re.search(pattern, two.log()), "the destination's note of its own word")
-    shared = re.findall(pattern, two.log())[-1]
+    # As it stands between the two words, whichever came first: both are named, under the attempt's id.
+    joined = rf"lease {running.guest.uuid}: '.*' becomes '(ferry 1 epoch=\d+ attempt=[0-9a-f]+ hosts=1/fedora1,2/fedora2)'"
+    shared = re.findall(joined, two.log())[-1]
     helper, folder = lab.ferryd.parent.parent / "host/ferry-lease", lab.shared / "leases"
-    now = three.run([helper, "read", folder, running.guest.uuid]).stdout.split("\n")[0].removeprefix("value ")
-    assert "swapped yes" in three.run([helper, "swap", folder, running.guest.uuid, now, shared]).stdout
+
+    def value():
+        return three.run([helper, "read", folder, running.guest.uuid]).stdout.split("\n")[0].removeprefix("value ")
+
+    wait_until(lambda: "attempt= " in value(), "the destination's own word")
+    assert "swapped yes" in three.run([helper, "swap", folder, running.guest.uuid, value(), shared]).stdout
     assert "belongs to host" in three.virsh("create", running.guest.path(), check=False).stderr
     two.restart_ferryd(signal.SIGKILL)
     held_by(lab, running.guest, 2)
