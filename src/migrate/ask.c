@@ -14,6 +14,7 @@
 #include "migrate/candidate.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
+#include "migrate/look.h"
 #include "migrate/migration.h"
 #include "migrate/source.h"
 
@@ -42,7 +43,8 @@ static gboolean is_callable(const Migration *migration)
 
 gboolean ask_is_possible(const Migration *migration)
 {
-    return migration->is_peer_ferry && migration->journal->token && (migration->route.is_met || is_callable(migration));
+    return (migration->is_peer_ferry && migration->journal->token && (migration->route.is_met || is_callable(migration))) ||
+           look_is_possible(migration);
 }
 
 /* --- saying --------------------------------------------------------------------------------------------------------- */
@@ -256,12 +258,26 @@ AWAITS static gboolean call_peer(Migration *migration, GError **error)
     return is_told;
 }
 
+/* A stock daemon has no words of ours; what it shows of the guest has to do. */
+AWAITS static gboolean look_at_peer(Migration *migration, GError **error)
+{
+    OwnerHeard heard = look_there(migration, migration->journal->peer_uri, error);
+
+    if (heard == HEARD_NOTHING)
+        return FALSE;
+    migration->ask.has_heard = TRUE;
+    migration->ask.heard_wall_ms = clock_wall_ms();
+    g_clear_pointer(&migration->ask.obstacle, g_free);
+    source_hear(migration, heard, heard == HEARD_REFUSED ? "it never ran there" : NULL);
+    return TRUE;
+}
+
 AWAITS static void call_task(void *data)
 {
     Migration *migration = data;
     g_autoptr(GError) error = NULL;
 
-    if (!call_peer(migration, &error)) {
+    if (!(migration->is_peer_ferry ? call_peer(migration, &error) : look_at_peer(migration, &error))) {
         g_free(migration->ask.obstacle);
         migration->ask.obstacle = g_strdup(error ? error->message : "no word can be sealed");
     }

@@ -38,7 +38,8 @@ typedef struct {
     char *obstacle;          /* why the last try reached nobody */
 } Ask;
 
-/* Whether the other side can be asked at all: a ferryd that has been met, or can be called. */
+/* Whether the other side can be asked at all: a ferryd that has been met, or can be called; or a stock daemon that can be called,
+ * and looked at, for want of an answer. */
 gboolean ask_is_possible(const Migration *migration);
 /* Begins now, or asks at once if it has begun. */
 void ask_start(Migration *migration);

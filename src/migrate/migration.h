@@ -58,6 +58,7 @@ typedef struct Migration {
     gboolean is_wanted_back;  /* source, after GO: asked for again, by its user or since it cannot run there */
     gboolean is_cont_refused; /* destination: this daemon has seen `cont` fail, and goes on trying */
     gboolean is_led_here;     /* source: a task of this daemon walks its phases */
+    gboolean is_finish_lost;  /* source, peer-to-peer: the call of Finish brought no answer, and none is waited for */
     Route route;              /* between the two daemons, unless a stream is carried over the calling connection */
 
     QemuMigrationStatus status;    /* newest, from events */

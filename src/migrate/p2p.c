@@ -319,7 +319,7 @@ AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
         run->outcome = PHASE_UNKNOWN;
     if (run->is_cancelled && p2p->migration->abort_reason)
         patience = ABORT_MS;
-    else if (!run->is_cancelled && ask_is_possible(p2p->migration))
+    else if (!run->is_cancelled && p2p->migration->is_peer_ferry && ask_is_possible(p2p->migration))
         patience = ASK_PATIENCE_MS; /* the daemons go on asking each other */
     if (peer_call(p2p->peer, REMOTE_PROGRAM, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena, &ret,
                   patience, &why)) {
@@ -328,7 +328,8 @@ AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
         return TRUE;
     }
     p2p->is_silent = error_is(why, ERROR_OPERATION_TIMEOUT);
-    if (is_answer(p2p, why))
+    p2p->migration->is_finish_lost = !is_answer(p2p, why);
+    if (!p2p->migration->is_finish_lost)
         run->outcome = PHASE_STAYED;
     else if (migration_word(p2p->migration) != WORD_GO || p2p->is_silent || ask_await(p2p->migration))
         run->outcome = outcome_of(p2p->migration);

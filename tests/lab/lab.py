@@ -36,6 +36,7 @@ PYTHON = "/usr/bin/python3"
 PRIVATE = ("/etc", "/run", "/var/lib", "/var/log", "/var/cache")
 NETWORK = "192.168.122"
 STOCK_PORT = 16509
+FINISH3_PARAMS = 306
 os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 counter = itertools.count()
 
@@ -371,6 +372,21 @@ class Host(Node):
         """Drops silently what matches, e.g. drop("tcp dport 49152-49215")."""
         self.nft(f"add table inet lab\nadd chain inet lab {chain} {{ type filter hook {chain} priority 0; }}\n"
                  f"add rule inet lab {chain} {rule} counter drop\n")
+
+    def cut_after_finish(self, *ways):
+        """From the connection that brings the call of Finish nothing more comes "in", or goes "out", or even that "call" is lost."""
+        # TCP's header with time stamps is 32 bytes, then come length, program, version, procedure of the frame.
+        rules = [f"add rule inet lab input tcp dport {STOCK_PORT} @th,352,32 {FINISH3_PARAMS} add @cut {{ ip saddr . tcp sport }} "
+                 f"{'drop' if 'call' in ways else 'accept'}"]
+        if "in" in ways or "call" in ways:
+            rules.insert(0, "add rule inet lab input ip saddr . tcp sport @cut counter drop")
+        if "out" in ways:
+            rules.append("add rule inet lab output ip daddr . tcp dport @cut meta length > 150 counter drop")     # an answer, no ping
+            rules.append("add rule inet lab output ip daddr . tcp dport @cut drop")
+        self.nft("add table inet lab\n"
+                 "add set inet lab cut { type ipv4_addr . inet_service; flags dynamic; size 16; }\n"
+                 "add chain inet lab input { type filter hook input priority 0; }\n"
+                 "add chain inet lab output { type filter hook output priority 0; }\n" + "\n".join(rules) + "\n")
 
     def undrop(self):
         self.nft("table inet lab\ndelete table inet lab\n")

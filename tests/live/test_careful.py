@@ -6,7 +6,6 @@ from conftest import make_lab
 from lab.lab import wait_until
 from lab.moves import move, traces
 
-FINISH3_PARAMS = 306
 LEADERS = {"client": [], "p2p": ["--p2p"]}
 IMPATIENT = "keepalive_interval = 1\nkeepalive_count = 2\n"
 DOUBT = "outcome not yet known: may run on fedora1"
@@ -25,20 +24,6 @@ def lab():
 def plugged(lab):
     yield
     lab.hosts[1].run(["nft", "flush", "ruleset"])
-
-
-def cut_after_finish(host, *ways):
-    """From the connection that brings the call of Finish nothing more comes in (and nothing goes out to it)."""
-    # TCP's header with time stamps is 32 bytes, then come length, program, version, procedure of the frame.
-    rules = [f"add rule inet lab input tcp dport 16509 @th,352,32 {FINISH3_PARAMS} add @cut {{ ip saddr . tcp sport }} accept"]
-    if "in" in ways:
-        rules.insert(0, "add rule inet lab input ip saddr . tcp sport @cut counter drop")
-    if "out" in ways:
-        rules.append("add rule inet lab output ip daddr . tcp dport @cut counter drop")
-    host.nft("add table inet lab\n"
-             "add set inet lab cut { type ipv4_addr . inet_service; flags dynamic; size 16; }\n"
-             "add chain inet lab input { type filter hook input priority 0; }\n"
-             "add chain inet lab output { type filter hook output priority 0; }\n" + "\n".join(rules) + "\n")
 
 
 def migrate(stock, ours, leader):
@@ -62,7 +47,7 @@ def test_it_runs_once_the_answer_is_acknowledged(lab, started, leader):
     stock, ours = lab.hosts
     running = started(stock)
     since = running.ticks.mark()
-    cut_after_finish(ours, "in")
+    ours.cut_after_finish("in")
     done = move(running.ticks, stock, migrate(stock, ours, leader))
     assert done.status == 0, done.output
     assert_in_doubt(ours)
@@ -80,7 +65,7 @@ def test_an_answer_that_is_lost_leaves_one_runner(lab, started, leader):
     """The source hears nothing, gives up and resumes; its kernel resets what comes later.  A person says where it runs."""
     stock, ours = lab.hosts
     running = started(stock)
-    cut_after_finish(ours, "in", "out")
+    ours.cut_after_finish("in", "out")
     done = move(running.ticks, stock, migrate(stock, ours, leader))
     assert done.status != 0, done.output
     running.ticks.wait(stock.name, more=10)
@@ -101,7 +86,7 @@ def test_a_restart_settles_nothing(lab, started):
     """The answer has left, and with the daemon went the connection that could say whether it arrived."""
     stock, ours = lab.hosts
     running = started(stock)
-    cut_after_finish(ours, "in")
+    ours.cut_after_finish("in")
     assert move(running.ticks, stock, migrate(stock, ours, "p2p")).status == 0
     assert_in_doubt(ours)
     ours.restart_ferryd()
@@ -117,7 +102,7 @@ def test_fast_does_not_wait(lab, started):
     ours.stop_daemon("ferryd")
     ours.start_ferryd(config={"stock_source": "fast"})
     running = started(stock)
-    cut_after_finish(ours, "in")
+    ours.cut_after_finish("in")
     done = move(running.ticks, stock, migrate(stock, ours, "client"))
     assert done.status == 0, done.output
     running.ticks.wait(ours.name, more=10)

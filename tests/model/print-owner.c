@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Prints what migrate/owner.c decides, over everything that it can be asked, a line each: side, word, boot, own QEMU, heard,
- * then the word that follows, the actions, the rule and the number of its row.  For test_owner_tables.py. */
+ * then the word that follows, the actions, the rule and the number of its row; and what phase/look.c says of what is found at a stock
+ * destination: "look", state, reason, whether it was to be persisted, how long after Finish, verdict.  For test_owner_tables.py. */
 #include <stdio.h>
 
 #include "migrate/owner.h"
+#include "phase/look.h"
 
 static const EnumName action_names[] = {
     {"sync", OWNER_WRITE_SYNC}, {"cancel", OWNER_CANCEL},     {"cont", OWNER_CONT}, {"destroy", OWNER_DESTROY},
@@ -25,8 +27,22 @@ static void print_verdict(OwnerSide side, int word, gboolean is_this_boot, int q
     printf("\t%s\t%d\n", verdict.rule, verdict.row);
 }
 
+static void print_looks(void)
+{
+    static const char *const verdicts[] = {
+        [LOOK_AGAIN] = "again", [LOOK_RAN] = "ran", [LOOK_NEVER_RAN] = "never ran", [LOOK_PERSON] = "person"};
+
+    for (int state = LOOK_ABSENT; state <= 7; state++)
+        for (int reason = 0; reason <= 12; reason++)
+            for (int persist = 0; persist <= 1; persist++)
+                for (int is_later = 0; is_later <= 1; is_later++)
+                    printf("look\t%d\t%d\t%s\t%s\t%s\n", state, reason, persist ? "persist" : "no", is_later ? "later" : "fresh",
+                           verdicts[look_judge(state, reason, persist, is_later ? LOOK_FRESH_MS : 0)]);
+}
+
 int main(void)
 {
+    print_looks();
     for (int side = SIDE_SOURCE; side <= SIDE_DESTINATION; side++) {
         printf("rows\t%s\t%u\n", side == SIDE_SOURCE ? "source" : "destination", owner_row_count((OwnerSide)side));
         for (const EnumName *word = owner_word_names; word->name; word++)

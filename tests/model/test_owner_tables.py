@@ -21,13 +21,19 @@ RESTING = {"S-run", "S-watch", "D-wait", "D-doubt", "S-again", "S-forced"}
 
 
 @pytest.fixture(scope="module")
-def owner():
-    """({input: (word, actions, rule, row)}, {side: number of rows})"""
+def printed():
     if not PRINTER.exists():
         pytest.skip(f"{PRINTER} is not built")
+    return [line.split("\t") for line in subprocess.run([PRINTER], capture_output=True, text=True, check=True).stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def owner(printed):
+    """({input: (word, actions, rule, row)}, {side: number of rows})"""
     decisions, rows = {}, {}
-    for line in subprocess.run([PRINTER], capture_output=True, text=True, check=True).stdout.splitlines():
-        words = line.split("\t")
+    for words in printed:
+        if words[0] == "look":
+            continue
         if words[0] == "rows":
             rows[words[1]] = int(words[2])
         else:
@@ -114,3 +120,43 @@ def test_the_page_says_of_a_stock_source_what_is_decided(owner):
         assert (word, its_rule) == (named.group(1) if named else record, rule), f"{record}, {qemu}, {heard}"
     rules = {decision[2] for where, decision in decisions.items() if where[1] == "TOLD" and where[0] == "destination"}
     assert rules == {rule for record, *_, rule in stated if record == "TOLD"}
+
+
+# How section 11 of the page says what is found at a stock destination: (state, reasons or any) of each phrase.
+ANY = frozenset(range(13))
+STATES = {"absent": -1, "running": 1, "paused": 3, "shut off": 5}
+REASONS = {"user": 1, "shutdown": 1, "destroyed": 2, "crashed": 3, "migrated": 4, "saved": 5}
+THEN = (("within 60 s", "never ran"), ("it never ran", "never ran"), ("GONE", "ran"), ("ask again", "again"))
+
+
+def rows_of_look():
+    """(state, reasons, persist, age, verdict), in the order of the page; a later row is for what is left by those above it."""
+    section = (TOP / "docs/handover.md").read_text().split("\n## 11. ")[1].split("| found there | then |")[1].split("\n\n")[0]
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) != 2 or not cells[0] or cells[0].startswith(("-", "host never")):
+            continue
+        verdict = next(verdict for text, verdict in THEN if text in cells[1])
+        for phrase in cells[0].split("; or "):
+            state = next(number for text, number in STATES.items() if phrase.startswith(text))
+            named = {number for text, number in REASONS.items() if re.search(rf"\b{text}\b", phrase)} if "reason" in phrase else set()
+            persist = {"no"} if "not asked" in phrase else {"persist"} if "persist" in phrase else {"no", "persist"}
+            if "; later:" in cells[1]:
+                yield state, ANY, persist, {"later"}, "person"
+                yield state, ANY, persist, {"fresh"}, verdict
+            else:
+                yield state, frozenset(named) or ANY, persist, {"fresh", "later"}, verdict
+
+
+def test_the_page_says_what_a_stock_destination_shows(printed):
+    looks = {(int(words[1]), int(words[2]), words[3], words[4]): words[5] for words in printed if words[0] == "look"}
+    left = {where for where in looks if where[0] in STATES.values()}
+    other = []
+    for state, reasons, persist, age, verdict in rows_of_look():
+        for where in [where for where in left if where[0] == state and where[1] in reasons and where[2] in persist and where[3] in age]:
+            left.discard(where)
+            if looks[where] != verdict:
+                other.append(f"{where}: the page says {verdict}, phase/look.c {looks[where]}")
+    assert not other and not left, (other, left)
+    beside = {looks[where] for where in looks if where[0] in (2, 4, 6, 7)}
+    assert beside == {"ran"} and {looks[where] for where in looks if where[0] == 0} == {"again"}

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Peer-to-peer to a stock host whose answer to Finish is lost.  It has no words of ours, so the source looks at the guest there."""
+import shutil
+
+import pytest
+from conftest import make_lab
+from lab.lab import wait_until
+from lab.moves import Guest, traces
+
+IMPATIENT = "keepalive_interval = 1\nkeepalive_count = 2\n"
+DOUBT = "outcome not yet known: paused here, granted to fedora2; asking it since"
+
+
+@pytest.fixture(scope="module")
+def lab():
+    if not shutil.which("libvirtd"):
+        pytest.skip("'libvirtd' is not installed")
+    lab = make_lab([None, None])
+    ours, stock = lab.hosts
+    ours.start_ferryd({"keepalive_interval": "1", "keepalive_count": "2"})
+    stock.start_libvirtd(libvirtd_conf=IMPATIENT, qemu_conf=IMPATIENT)
+    for host in lab.hosts:
+        host.set_default_uri()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def guest(lab):
+    """Defined and running at ours."""
+    ours, stock = lab.hosts
+    ours.set_hosts({stock.address: stock.name})
+    guest = Guest(lab)
+    ours.virsh("define", guest.path())
+    ours.virsh("start", guest.name)
+    with guest.ticks() as guest.seen:
+        guest.seen.wait(ours.name)
+        yield guest
+    stock.run(["nft", "flush", "ruleset"])
+    for host in lab.hosts:
+        host.virsh("destroy", guest.name, check=False)
+        host.virsh("undefine", guest.name, check=False)
+
+
+def migrate(lab, *words):
+    ours, stock = lab.hosts
+    return ours.run(["virsh", "migrate", "--live", "--p2p", *words, "qemu", stock.tcp_uri], check=False)
+
+
+MOVE = ("--persistent", "--undefinesource")
+
+
+def test_it_runs_there(lab, guest):
+    """The connection breaks with the answer on its way; a fresh one shows where the guest runs."""
+    ours, stock = lab.hosts
+    stock.cut_after_finish("out")
+    since = guest.seen.mark()
+    done = migrate(lab, *MOVE)
+    assert done.returncode == 0, done.stderr
+    guest.seen.wait(stock.name, more=5)
+    assert guest.seen.verdict(since).is_sound
+    wait_until(lambda: traces(ours, guest) == [], "nothing is left here")
+
+
+@pytest.mark.parametrize("words", [MOVE, ()], ids=["persistent", "transient"])
+def test_it_never_ran(lab, guest, words):
+    """Finish itself is lost, and the destination ends its guest: it goes on here."""
+    ours, stock = lab.hosts
+    stock.cut_after_finish("call")
+    since = guest.seen.mark()
+    done = migrate(lab, *words)
+    assert done.returncode == 1
+    guest.seen.wait(ours.name, more=5)
+    assert guest.seen.verdict(since).is_sound
+    assert ours.virsh("domstate", "qemu").stdout.strip() == "running"
+    wait_until(lambda: traces(stock, guest) == [], "nothing is left there")
+
+
+def test_a_restart_looks_too(lab, guest):
+    """The link is silent with the answer on its way, and the source's daemon is restarted: it waits, and then it looks."""
+    ours, stock = lab.hosts
+    stock.cut_after_finish("out")
+    process = ours.popen(["virsh", "migrate", "--live", "--p2p", *MOVE, "qemu", stock.tcp_uri])
+    guest.seen.wait(stock.name, more=3)
+    stock.nft("add table inet dark\nadd chain inet dark input { type filter hook input priority 0; policy drop; }\n")
+    ours.kill_daemon("ferryd")
+    process.wait(20)
+    ours.restart_ferryd()
+    wait_until(lambda: DOUBT in ours.virsh("dominfo", "qemu").stdout, "the doubt is told")
+    refused = ours.virsh("resume", "qemu", check=False)
+    assert refused.returncode == 1 and DOUBT in refused.stderr
+    stock.nft("delete table inet dark\n")
+    wait_until(lambda: traces(ours, guest) == [], "it has settled by itself")
+    guest.seen.wait(stock.name, more=5)
+
+
+def test_another_host_that_answers_there_proves_nothing(lab, guest):
+    """The address leads to a host that does not know the guest: no reason to resume it here."""
+    ours, stock = lab.hosts
+    stock.cut_after_finish("out")
+    uri = ours.folder / "etc/hosts"
+    ours.set_hosts({stock.address: "fedora2 over-there"})
+    process = ours.popen(["virsh", "migrate", "--live", "--p2p", *MOVE, "qemu", "qemu+tcp://over-there/system"])
+    guest.seen.wait(stock.name, more=3)
+    uri.write_text(f"{ours.address} over-there\n")
+    wait_until(lambda: "another host answers at 'qemu+tcp://over-there/system'" in ours.virsh("dominfo", "qemu").stdout, "the doubt is told")
+    assert ours.virsh("domstate", "--reason", "qemu").stdout.strip() == "paused (migrating)"
+    uri.write_text(f"{stock.address} over-there\n")
+    assert process.wait(30) == 0
+    wait_until(lambda: traces(ours, guest) == [], "it has settled by itself")
