@@ -12,7 +12,7 @@ static const struct {
     const char *phase, *text;
 } phase_texts[] = {
     {"begin", "asking the source"}, {"prepare", "getting the destination ready"},
-    {"arrive", "taking memory in"},
+    {"p2p", "asking the other host"}, {"arrive", "taking memory in"},
     {"perform", "copying memory"},  {"finish", "switching over"},
     {"confirm", "tidying up"},
 };

@@ -241,7 +241,8 @@ AWAITS static gboolean call_peer(Migration *migration, GError **error)
 {
     g_autoptr(Arena) arena = arena_new();
     g_autoptr(GBytes) word = own_word(migration, FALSE);
-    Peer *peer = peer_open(migration->journal->peer_uri, error);
+    g_autoptr(Peer) own = migration->peer && !peer_is_lost(migration->peer) ? peer_ref(migration->peer) : NULL; /* which leads it */
+    Peer *peer = own ?: peer_open(migration->journal->peer_uri, error);
     FerryMigrationTellRet ret = {0};
     FerryMigrationTellArgs args = {0};
     gboolean is_told = FALSE, wants_answer = FALSE;
@@ -254,7 +255,8 @@ AWAITS static gboolean call_peer(Migration *migration, GError **error)
     }
     if (is_told && !hear(migration, ret.word, ret.word_len, &wants_answer))
         is_told = error_set(error, ERROR_OPERATION_FAILED, "its answer is not of this migration");
-    peer_close(peer);
+    if (!own)
+        peer_close(peer);
     return is_told;
 }
 

@@ -37,7 +37,7 @@ static void print_rows(OwnerSide side)
 
 void fault_print_points(void)
 {
-    const StepList *const lists[] = {&begin_list, &prepare_list, &arrive_list, &perform_list};
+    const StepList *const lists[] = {&begin_list, &p2p_list, &prepare_list, &arrive_list, &perform_list};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(lists); i++)
         print_steps(lists[i]);

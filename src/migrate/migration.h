@@ -71,6 +71,8 @@ typedef struct Migration {
     Bundle *bundle;                /* lanes that QEMU takes no descriptor for; NULL: it gets one */
 
     /* source */
+    void *p2p;                     /* peer-to-peer: its leading task's own; NULL: nobody leads it here */
+    Peer *peer;                    /* peer-to-peer: the connection to the other daemon, borrowed; NULL: none */
     void (*cut_stream)(void *data); /* tunnelled: frees a QEMU that is blocked on its pipe; NULL: there is none */
     void *cut_data;
     uint64_t bandwidth_mib;        /* 0: unlimited */

@@ -13,6 +13,7 @@
 #include "migrate/numbers.h"
 #include "migrate/queue.h"
 #include "migrate/source.h"
+#include "migrate/step.h"
 #include "phase/driver.h"
 #include "phase/fallback.h"
 #include "phase/flags.h"
@@ -28,6 +29,7 @@ enum { FEATURE_P2P = 4, FEATURE_V3 = 6, FEATURE_PARAMS = 13 };
 typedef struct {
     Domain *domain;
     const char *dconnuri;
+    PhaseRun *run;        /* of the phase that is under way */
     gboolean is_tunnelled;
     const char *notice;   /* why it is tunnelled, if nobody asked for that; NULL: nothing to tell */
     Peer *peer;
@@ -36,6 +38,15 @@ typedef struct {
     gboolean is_prepared; /* the destination waits for the memory */
     gboolean is_silent;   /* no good-byes for a peer that does not answer */
 } P2p;
+
+/* The rows of p2p_list.  Begin has a list of its own, and Perform goes on into one. */
+typedef enum { P2P_CONNECT, P2P_CAPABILITIES, P2P_PREPARE, P2P_PERFORM, P2P_FINISH, P2P_CONFIRM } P2pRow;
+
+AWAITS static gboolean p2p_step(P2p *p2p, P2pRow row, PhaseRun *run, GError **error)
+{
+    p2p->run = run;
+    return step_run(&p2p_list, row, p2p->migration, error);
+}
 
 static const void *cookie_bytes(const PhaseRun *run, size_t *ret_len)
 {
@@ -51,6 +62,7 @@ AWAITS static gboolean p2p_begin(void *endpoint, PhaseRun *run, GError **error)
     if (!source_begin(p2p->domain, run->params, (unsigned)run->flags, &cookie, &run->xml, error))
         return FALSE;
     p2p->migration = migration_ref(migration_of(p2p->domain));
+    p2p->migration->p2p = p2p;
     p2p->migration->is_peer_to_peer = p2p->migration->is_led_here = TRUE;
     p2p->migration->journal->peer_uri = g_strdup(p2p->dconnuri);
     p2p->migration->notice = g_strdup(p2p->notice);
@@ -74,8 +86,21 @@ static void on_peer_lost(Peer *peer, const GError *error, void *data)
         migration_interrupt(migration);
 }
 
-AWAITS static gboolean open_peer(P2p *p2p, GError **error)
+AWAITS static gboolean connect_peer(Migration *migration, GError **error)
 {
+    P2p *p2p = migration->p2p;
+
+    p2p->peer = peer_open(p2p->dconnuri, error);
+    if (!p2p->peer)
+        return FALSE;
+    migration->peer = p2p->peer;
+    peer_on_lost(p2p->peer, on_peer_lost, migration);
+    return TRUE;
+}
+
+AWAITS static gboolean check_capabilities(Migration *migration, GError **error)
+{
+    P2p *p2p = migration->p2p;
     static const struct {
         int feature;
         const char *refusal;
@@ -85,10 +110,6 @@ AWAITS static gboolean open_peer(P2p *p2p, GError **error)
         {FEATURE_PARAMS, "Destination libvirt does not support migration with extensible parameters"},
     };
 
-    p2p->peer = peer_open(p2p->dconnuri, error);
-    if (!p2p->peer)
-        return FALSE;
-    peer_on_lost(p2p->peer, on_peer_lost, p2p->migration);
     for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++) {
         gboolean is_supported = FALSE;
 
@@ -155,16 +176,16 @@ AWAITS static gboolean prepare_there(P2p *p2p, RemoteDomainMigratePrepare3Params
     return prepare_direct(p2p, args, arena, run, error);
 }
 
-AWAITS static gboolean prepare(P2p *p2p, PhaseRun *run, GError **error)
+AWAITS static gboolean ask_to_prepare(Migration *migration, GError **error)
 {
+    P2p *p2p = migration->p2p;
+    PhaseRun *run = p2p->run;
     g_autoptr(Arena) arena = arena_new();
     g_autoptr(Params) params = migrate_params_for_prepare(run->params, MIGRATE_BY_SOURCE, run->xml);
     RemoteDomainMigratePrepare3ParamsArgs args = {.flags = (uint32_t)migrate_flags_for_destination(run->flags)};
     g_autoptr(GError) why = NULL;
     size_t len = 0;
 
-    if (!open_peer(p2p, error))
-        return FALSE;
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &len);
     args.cookie_in_len = (uint32_t)len;
@@ -186,7 +207,8 @@ AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error
     if (!source_check_wanted(migration, error))
         return FALSE;
     migration_interruptible_begin(migration);
-    is_prepared = prepare(p2p, run, &why);
+    is_prepared = p2p_step(p2p, P2P_CONNECT, run, &why) && p2p_step(p2p, P2P_CAPABILITIES, run, &why) &&
+                  p2p_step(p2p, P2P_PREPARE, run, &why);
     p2p->is_prepared = migration_interruptible_end(migration, is_prepared, &why);
     if (p2p->is_prepared)
         return TRUE;
@@ -222,9 +244,13 @@ AWAITS static gboolean perform_tunnelled(P2p *p2p, PhaseRun *run, GBytes **ret_c
     p2p->migration->cut_stream = cut_tunnel;
     is_sent = source_perform(p2p->domain, run->params, &route, cookie, len, ret_cookie, error);
     p2p->migration->cut_stream = NULL;
-    if (!is_sent)
+    if (!is_sent && !p2p->migration->has_fallen) /* else the destination may have all of it */
         return FALSE;
     fd_clear(&write_fd); /* QEMU has closed its end; with ours the pump sees the end of the stream */
+    if (!is_sent) {
+        peer_stream_finish(p2p->stream, STREAM_END_TIMEOUT_MS, NULL);
+        return FALSE;
+    }
     migration_interruptible_begin(p2p->migration);
     is_sent = peer_stream_finish(p2p->stream, STREAM_END_TIMEOUT_MS, error);
     return migration_interruptible_end(p2p->migration, is_sent, is_sent ? error : NULL);
@@ -240,27 +266,41 @@ static const char *refusal_of_tunnel(const Params *params, unsigned flags)
     return migrate_tunnel_refusal(flags);
 }
 
-AWAITS static gboolean p2p_perform(void *endpoint, PhaseRun *run, GError **error)
+/* All of the memory, and GO. */
+AWAITS static gboolean send_memory(Migration *migration, GError **error)
 {
-    P2p *p2p = endpoint;
+    P2p *p2p = migration->p2p;
+    PhaseRun *run = p2p->run;
     SourceRoute route = {.uri = run->uri,
                          .carrier_fd = -1,
                          .control = peer_remote_address(p2p->peer),
                          .has_fallback = !refusal_of_tunnel(run->params, (unsigned)run->flags)};
     g_autoptr(GError) why = NULL;
     GBytes *cookie = NULL;
-    size_t len;
+    size_t len = 0;
     const void *bytes = cookie_bytes(run, &len);
     gboolean is_sent = p2p->is_tunnelled
                            ? perform_tunnelled(p2p, run, &cookie, &why)
                            : source_perform(p2p->domain, run->params, &route, bytes, len, &cookie, &why);
 
-    if (is_sent && source_say_go(p2p->migration, &why)) {
+    is_sent = is_sent && source_say_go(migration, &why);
+    if (!is_sent && cookie)
+        g_bytes_unref(g_steal_pointer(&cookie));
+    if (is_sent || (p2p->is_tunnelled && migration->has_fallen && source_ask_loaded(migration, &cookie))) {
         phase_run_set_cookie(run, cookie);
         return TRUE;
     }
-    if (cookie)
-        g_bytes_unref(cookie);
+    g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
+}
+
+AWAITS static gboolean p2p_perform(void *endpoint, PhaseRun *run, GError **error)
+{
+    P2p *p2p = endpoint;
+    g_autoptr(GError) why = NULL;
+
+    if (p2p_step(p2p, P2P_PERFORM, run, &why))
+        return TRUE;
     if (!p2p->migration->is_ended) {
         g_autoptr(GError) reason = NULL;
 
@@ -295,9 +335,10 @@ static PhaseOutcome outcome_of(const Migration *migration)
     return PHASE_UNKNOWN;
 }
 
-AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
+AWAITS static gboolean ask_to_finish(Migration *migration, GError **error)
 {
-    P2p *p2p = endpoint;
+    P2p *p2p = migration->p2p;
+    PhaseRun *run = p2p->run;
     g_autoptr(Arena) arena = arena_new();
     g_autoptr(Params) params =
         migrate_params_for_finish(run->params, MIGRATE_BY_SOURCE, p2p->domain->name, run->uri);
@@ -306,7 +347,6 @@ AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
         .cancelled = run->is_cancelled,
     };
     RemoteDomainMigrateFinish3ParamsRet ret = {0};
-    g_autoptr(GError) why = NULL;
     int64_t patience = -1;
     size_t len = 0;
 
@@ -315,18 +355,26 @@ AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
     args.cookie_in_len = (uint32_t)len;
     if (p2p->domain->wants_paused)
         args.flags |= MIGRATE_PAUSED; /* paused since Prepare: from GO on nobody can, so this is the last word */
+    if (run->is_cancelled && migration->abort_reason)
+        patience = ABORT_MS;
+    else if (!run->is_cancelled && migration->is_peer_ferry && ask_is_possible(migration))
+        patience = ASK_PATIENCE_MS; /* the daemons go on asking each other */
+    if (!peer_call(p2p->peer, REMOTE_PROGRAM, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena, &ret, patience, error))
+        return FALSE;
+    run->outcome = PHASE_ARRIVED;
+    phase_run_set_cookie(run, g_bytes_new(ret.cookie_out, ret.cookie_out_len));
+    return TRUE;
+}
+
+AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
+{
+    P2p *p2p = endpoint;
+    g_autoptr(GError) why = NULL;
+
     if (!run->is_cancelled)
         run->outcome = PHASE_UNKNOWN;
-    if (run->is_cancelled && p2p->migration->abort_reason)
-        patience = ABORT_MS;
-    else if (!run->is_cancelled && p2p->migration->is_peer_ferry && ask_is_possible(p2p->migration))
-        patience = ASK_PATIENCE_MS; /* the daemons go on asking each other */
-    if (peer_call(p2p->peer, REMOTE_PROGRAM, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena, &ret,
-                  patience, &why)) {
-        run->outcome = PHASE_ARRIVED;
-        phase_run_set_cookie(run, g_bytes_new(ret.cookie_out, ret.cookie_out_len));
+    if (p2p_step(p2p, P2P_FINISH, run, &why))
         return TRUE;
-    }
     p2p->is_silent = error_is(why, ERROR_OPERATION_TIMEOUT);
     p2p->migration->is_finish_lost = !is_answer(p2p, why);
     if (!p2p->migration->is_finish_lost)
@@ -361,23 +409,43 @@ static OwnerHeard heard(const P2p *p2p, const PhaseRun *run)
     return p2p->migration->answer; /* LOST, or none */
 }
 
-AWAITS static gboolean p2p_confirm(void *endpoint, PhaseRun *run, GError **error)
+AWAITS static gboolean settle(Migration *migration, GError **error)
 {
-    P2p *p2p = endpoint;
+    const P2p *p2p = migration->p2p;
+    const PhaseRun *run = p2p->run;
     g_autoptr(MigrationCookie) cookie = NULL;
     MigrationStats stats;
     size_t len;
     const void *bytes = cookie_bytes(run, &len);
 
-    if (p2p->migration->is_ended) /* with its QEMU; whatever the domain is now is another guest */
-        return TRUE;
-    numbers_from_source(p2p->migration, &stats);
+    numbers_from_source(migration, &stats);
     if (run->outcome == PHASE_ARRIVED && len > 0 && (cookie = cookie_parse(bytes, len, COOKIE_FOR_CONFIRM, NULL)) &&
         cookie->has_stats)
         stats = cookie->stats;
-    return source_settle(p2p->migration, heard(p2p, run), &stats,
+    return source_settle(migration, heard(p2p, run), &stats,
                          run->outcome == PHASE_ARRIVED ? NULL : "the destination did not take it", error);
 }
+
+AWAITS static gboolean p2p_confirm(void *endpoint, PhaseRun *run, GError **error)
+{
+    P2p *p2p = endpoint;
+
+    if (p2p->migration->is_ended) /* with its QEMU; whatever the domain is now is another guest */
+        return TRUE;
+    return p2p_step(p2p, P2P_CONFIRM, run, error);
+}
+
+static const Step p2p_steps[] = {
+    /* name            run                  undo */
+    {"connect",      connect_peer,        NULL},
+    {"capabilities", check_capabilities,  NULL},
+    {"prepare",      ask_to_prepare,      NULL},
+    {"perform",      send_memory,         NULL},
+    {"finish",       ask_to_finish,       NULL},
+    {"confirm",      settle,              NULL},
+    {NULL},
+};
+const StepList p2p_list = {"p2p", p2p_steps};
 
 AWAITS static void p2p_clear(P2p *p2p)
 {
@@ -385,6 +453,8 @@ AWAITS static void p2p_clear(P2p *p2p)
         peer_on_lost(p2p->peer, NULL, NULL);
     if (p2p->migration) {
         p2p->migration->is_led_here = FALSE;
+        p2p->migration->peer = NULL;
+        p2p->migration->p2p = NULL;
         condition_signal(p2p->migration->changed);
     }
     peer_stream_free(p2p->stream);

@@ -408,6 +408,23 @@ static GBytes *third_cookie(Migration *migration, GError **error)
     return cookie_format(cookie, error);
 }
 
+AWAITS gboolean source_ask_loaded(Migration *migration, GBytes **ret_cookie)
+{
+    int64_t deadline = clock_now_ms() + ASK_PATIENCE_MS;
+
+    ask_start(migration);
+    while (!migration->is_ended && migration_word(migration) == WORD_OFFERED && clock_now_ms() < deadline) {
+        g_autoptr(GError) why = NULL;
+
+        if (!migration_wait(migration, deadline - clock_now_ms(), &why) && !error_is(why, ERROR_OPERATION_TIMEOUT))
+            break;
+    }
+    if (migration_word(migration) != WORD_GO && migration_word(migration) != WORD_GONE)
+        return FALSE;
+    *ret_cookie = third_cookie(migration, NULL);
+    return *ret_cookie != NULL;
+}
+
 /* It stays here: the table says how, the journal why. */
 AWAITS static void keep(Migration *migration, const char *cause)
 {

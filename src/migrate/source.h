@@ -42,6 +42,10 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
 /* Writes GO if nobody has aborted meanwhile.  Peer-to-peer calls it just before Finish is sent. */
 AWAITS gboolean source_say_go(Migration *migration, GError **error);
 
+/* QEMU has ended while the migration had its guest stopped, and the daemons have not met but in calls.  AWAITS what the
+ * destination says.  TRUE: it has the whole image, and GO is written; *ret_cookie is C3. */
+AWAITS gboolean source_ask_loaded(Migration *migration, GBytes **ret_cookie);
+
 /* After a restart, while QEMU still sends: waits for the end of it, and says GO. */
 AWAITS gboolean source_go_on(Migration *migration, GError **error);
 

@@ -40,19 +40,25 @@ AWAITS static void undo_from(const StepList *list, size_t count, Migration *migr
     task_unshield();
 }
 
+AWAITS gboolean step_run(const StepList *list, unsigned row, Migration *migration, GError **error)
+{
+    const Step *step = &list->steps[row];
+
+    journal_note(migration, list->phase, step->name);
+    if (!fault_step(list->phase, step->name, FAULT_BEFORE, error) || !step->run(migration, error) ||
+        !fault_step(list->phase, step->name, FAULT_AFTER, error))
+        return FALSE;
+    journal_done(migration, step->name);
+    return TRUE;
+}
+
 AWAITS gboolean step_list_run(const StepList *list, Migration *migration, GError **error)
 {
-    for (size_t i = 0; list->steps[i].name; i++) {
-        const Step *step = &list->steps[i];
-
-        journal_note(migration, list->phase, step->name);
-        if (!fault_step(list->phase, step->name, FAULT_BEFORE, error) || !step->run(migration, error) ||
-            !fault_step(list->phase, step->name, FAULT_AFTER, error)) {
-            undo_from(list, i + 1, migration);
+    for (unsigned row = 0; list->steps[row].name; row++)
+        if (!step_run(list, row, migration, error)) {
+            undo_from(list, row + 1, migration);
             return FALSE;
         }
-        journal_done(migration, step->name);
-    }
     return TRUE;
 }
 

@@ -21,8 +21,10 @@ typedef struct {
     const Step *steps;
 } StepList;
 
-extern const StepList begin_list, prepare_list, arrive_list, perform_list;
+extern const StepList begin_list, prepare_list, arrive_list, perform_list, p2p_list;
 
 AWAITS gboolean step_list_run(const StepList *list, Migration *migration, GError **error);
+/* One row of a list whose order and undoing are somebody else's: the driver of the phases. */
+AWAITS gboolean step_run(const StepList *list, unsigned row, Migration *migration, GError **error);
 /* All of it, last step first; shielded from cancels. */
 AWAITS void step_list_undo(const StepList *list, Migration *migration);

@@ -13,6 +13,7 @@ MODES = {
     "p2p": "peer-to-peer",
     "tunnelled": "peer-to-peer, tunnelled",
 }
+LED_BY_DAEMON = ("p2p", "tunnelled")
 NOT_THERE_YET = {"postcopy": "postcopy", "storage": "with storage"}
 
 FAULTS = {
@@ -95,7 +96,7 @@ def is_row(point):
 
 
 def is_at_source(point):
-    return point.startswith(("source/", "begin/", "perform/"))
+    return point.startswith(("source/", "begin/", "p2p/", "perform/"))
 
 
 def places(point, points):
@@ -121,7 +122,7 @@ def all_cells(points, survey):
             passed = [point for point in survey.get(mode, {}).get(course, ()) if point in points and point not in seen]
             seen.update(passed)
             for point in passed:
-                if course != "plain" and not is_row(point):
+                if course != "plain" and not is_row(point) or point.startswith("p2p/") and mode not in LED_BY_DAEMON:
                     continue
                 cells += [Cell(mode, course, point, place, fault) for place in places(point, points) for fault in FAULTS]
     return cells
@@ -143,6 +144,22 @@ def merge_self(cell, points):
     return None
 
 
+BEFORE_PREPARE = ("p2p/connect", "p2p/capabilities", "p2p/prepare")
+
+
+def merge_p2p(cell, points):
+    """What stands between two steps of one table stands between the steps of another as well."""
+    if cell.fault == "fail" or cell.course != "plain":
+        return None
+    if cell.point == "p2p/perform":
+        return Cell(cell.mode, "plain", "perform/lease", "before", cell.fault)
+    if cell.point == "p2p/connect":
+        return Cell(cell.mode, "plain", "begin/record", "after", cell.fault)
+    if cell.point == "p2p/capabilities":
+        return Cell(cell.mode, "plain", "p2p/prepare", "before", cell.fault)
+    return None
+
+
 def merge_once(cell, points):
     if cell.fault not in ONCE:
         return None
@@ -161,12 +178,14 @@ def merge_nobody_yet(cell, points):
 
 def merge_no_qemu(cell, points):
     if cell.course == "plain" and cell.fault == "kill-destination" and \
-            (cell.point.startswith(("begin/", "prepare/")) or cell.point == "arrive/guest"):
+            (cell.point.startswith(("begin/", "prepare/")) or cell.point in ("arrive/guest", *BEFORE_PREPARE)):
         return ""
     return None
 
 
 def merge_source_qemu(cell, points):
+    if cell.course == "plain" and cell.fault == "kill-source" and cell.point in BEFORE_PREPARE:
+        return Cell(cell.mode, cell.course, "begin/job", "before", cell.fault)
     if cell.course == "plain" and cell.fault == "kill-source" and cell.point.startswith(("begin/", "prepare/", "arrive/")) and \
             cell.point not in ("begin/job", "prepare/job", "arrive/capabilities"):
         return Cell(cell.mode, cell.course, {"begin": "begin/job", "prepare": "prepare/job", "arrive": "arrive/capabilities"}
@@ -183,8 +202,8 @@ def merge_lock(cell, points):
 def merge_disk(cell, points):
     """Where nothing is written but the journal of steps, which nobody relies on."""
     if cell.fault == "disk-full" and cell.course == "plain" and not is_row(cell.point) and \
-            cell.point not in ("begin/job", "begin/record", "prepare/check", "prepare/record", "perform/go"):
-        return Cell(cell.mode, "plain", "perform/go" if cell.point.startswith("perform/") else "begin/job" if
+            cell.point not in ("begin/job", "begin/record", "prepare/check", "prepare/record", "perform/go", "p2p/confirm"):
+        return Cell(cell.mode, "plain", "perform/go" if cell.point.startswith(("perform/", "p2p/")) else "begin/job" if
                     cell.point.startswith("begin/") else "prepare/check", "before", cell.fault)
     return None
 
@@ -210,7 +229,7 @@ def merge_ferry_cut(cell, points):
 
 
 def merge_tunnelled(cell, points):
-    if cell.mode == "tunnelled" and cell.course == "plain" and cell.point.startswith("begin/"):
+    if cell.mode == "tunnelled" and cell.course == "plain" and (cell.point.startswith("begin/") or cell.point in BEFORE_PREPARE):
         return Cell("p2p", *cell.id.split(":")[1:])
     return None
 
@@ -230,6 +249,7 @@ def merge_second_faults(cell, points):
 
 RULES = (
     (merge_self, "The actions of a row cannot fail by order, and what fails fails before it has done anything: nothing is tried."),
+    (merge_p2p, "Peer-to-peer the next step of one table is the first of another: what comes between the two is tried once."),
     (merge_once, "The way back and the last phase are moments of the stream, not points: one cell in each mode; a tunnel has no way back."),
     (merge_nobody_yet, "Before Prepare is sent there is no other side: all of Begin is tried at its end."),
     (merge_no_qemu, "Before the destination's QEMU is there it cannot be killed."),
@@ -241,7 +261,7 @@ RULES = (
     (merge_replay, "A step does not listen: an older attempt's words come after Begin, before the memory, before GO and at each row."),
     (merge_client, "Between the same two daemons a client that only waits is a client: what befalls hosts, QEMUs and disks is tried with virsh."),
     (merge_ferry_cut, "ferry's patience with a silent link is half a minute, not to be configured: one cell, just after GO."),
-    (merge_tunnelled, "Begin does not know yet how the memory will travel: tunnelled is tried as peer-to-peer."),
+    (merge_tunnelled, "Before Prepare nobody knows yet how the memory will travel: tunnelled is tried as peer-to-peer."),
     (merge_second, "A second fault meets the daemons between themselves: it is tried with virsh and peer-to-peer."),
     (merge_second_faults, "As a second fault only what ends something: a client, a lock, an old message, a pause meet the rows of the ordinary course."),
 )
@@ -268,13 +288,17 @@ def cells_to_run(points, survey):
 OURS, STOPPED, GO, TAKEN, THEIRS = range(5)
 
 
-def stage(point, place, fault):
+def stage(point, place, fault, mode=""):
     """How far an ordinary migration is there: OURS: the memory is not there; STOPPED: it is, GO is not written; GO; TAKEN is written,
     it does not run yet; THEIRS: it runs there."""
     base, is_action = point.removesuffix(".actions"), point.endswith(".actions")
     is_late = is_action or place == "after"
     if base == "perform/go":    # after it GO has been said
         return THEIRS if is_late else STOPPED
+    if base == "p2p/finish":    # which brings GO, if nothing else has
+        return GO if mode == "tunnelled" else THEIRS
+    if base == "p2p/confirm":
+        return THEIRS
     if base == "perform/memory" and fault not in ("kill-source", "kill-here"):      # QEMU goes on while the daemon stands there
         return STOPPED
     if base == "source/OFFERED.S-go":
@@ -290,7 +314,7 @@ def stage(point, place, fault):
 
 def window(cell):
     """Why the guest may be shut off (crashed) after it all; "": it may not."""
-    at = stage(cell.point, cell.place, cell.fault)
+    at = stage(cell.point, cell.place, cell.fault, cell.mode)
     hits_this, hits_other = cell.fault in ("reboot-this", "kill-here"), cell.fault == "reboot-other"
     hits_source = cell.fault == "kill-source" or (hits_this if is_at_source(cell.point) else hits_other)
     hits_destination = cell.fault == "kill-destination" or (hits_other if is_at_source(cell.point) else hits_this)
@@ -318,10 +342,8 @@ def window(cell):
 ORDINARY = ("source/OFFERED.S-go", "source/GO.S-gone", "destination/PREPARED.D-take", "destination/TAKEN.D-define")
 SLOW = ("cut", "stop")      # wait for a connection's end: at few points
 SLOW_AT = ("perform/start", "source/OFFERED.S-go", "destination/PREPARED.D-take.actions")
-MATTERS = ("begin/record", "prepare/record", "perform/start", "perform/memory", "perform/go")      # of the other steps every second cell
+MATTERS = ("begin/record", "prepare/record", "p2p/connect", "p2p/perform", "perform/start", "perform/memory", "perform/go")      # of the other steps every second cell
 OPEN = (                    # (what a cell's id matches, why it is not right yet)
-    ("tunnelled:plain:perform/go:*:kill-source", "without the way back, a source QEMU that dies before GO ends the attempt though "
-                                                     "the destination has loaded"),
     (":source/GO.S-gone.actions:after:disk-full", "the guest cannot come back while the end of its journey is not on the disk"),
     (":destination/TAKEN.D-define:before:fail", "what could not be synced is not tried again when the source asks"),
     (":replay", "an older attempt's Finish, which a client repeats by the guest's name, ends the attempt that is under way"),
@@ -329,7 +351,7 @@ OPEN = (                    # (what a cell's id matches, why it is not right yet
 
 
 def sample(points):
-    """On the ordinary course each row with each fault once, and half as much of the steps, in one mode after the other."""
+    """On the ordinary course each row with each fault once, and of the steps half as much or less, in one mode after the other."""
     passed = [point for point in points if not is_row(point) or point.removesuffix(".actions") in ORDINARY]
     left = {}
     for cell in cells_to_run(points, {mode: {"plain": passed} for mode in MODES}):
@@ -337,7 +359,7 @@ def sample(points):
     chosen = []
     for number, ((point, _, fault), own) in enumerate(left.items()):
         cell = own[number % len(own)]
-        is_wanted = point in SLOW_AT if fault in SLOW else is_row(point) or point in MATTERS or number % 2
+        is_wanted = point in SLOW_AT if fault in SLOW else is_row(point) or point in MATTERS or number % (5 if point.startswith("p2p/") else 2) == 1
         if is_wanted and not any(text in cell.id for text, _ in OPEN):
             chosen.append(cell)
     return chosen
