@@ -289,6 +289,8 @@ static gboolean finish(void *endpoint, PhaseRun *run, GError **error)
         .cancelled = run->is_cancelled};
     RemoteDomainMigrateFinish3ParamsRet ret = {0};
 
+    if (run->is_cancelled && migration->is_dest_ferry) /* which attempt is meant: the call has only the guest's name */
+        phase_run_set_cookie(run, cookie_hand_on(migration->c2, COOKIE_WORD_NONE));
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &args.cookie_in_len);
     migration->finish_ms = clock_now_ms();

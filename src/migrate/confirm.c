@@ -145,7 +145,12 @@ static gboolean may_confirm(const Migration *migration, const MigrationCookie *c
     const CookieFerry *ferry = cookie ? cookie->ferry : NULL;
     g_autofree char *advice = NULL;
 
-    if (is_leader || (migration->is_peer_ferry && ferry && g_str_equal(ferry->attempt, migration->journal->id)))
+    if (ferry && !g_str_equal(ferry->attempt, migration->journal->id)) /* of an older client, perhaps the one who leads again */
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: migration %s of domain '%s' is not the one that is under way here (%s); "
+                         "nothing was changed",
+                         ferry->attempt, migration->journal->name, migration->journal->id);
+    if (is_leader || (migration->is_peer_ferry && ferry))
         return TRUE;
     advice = handover_is_in_doubt(migration) ? handover_sentence(migration)
                                              : g_strdup("wait for the one who does, or abort it with `domjobabort`");

@@ -39,6 +39,10 @@ typedef struct {
     void *leader;
 } DestFinish;
 
+/* Whoever asks names the guest, and a ferryd or ferry also the attempt: FALSE if that is another one than the guest's here, of
+ * which an older client speaks.  Asked before that client counts as the one who leads. */
+gboolean dest_check_finish(const DestFinish *request, GError **error);
+
 /* TRUE: the guest is taken; *ret_domain is a new reference, *ret_cookie is C4.  With the word TOLD it does not run yet:
  * whoever sends the answer says by dest_answered what became of it.  FALSE with an error that
  * phase_error_is_refused knows: it never ran here and never will. */

@@ -385,6 +385,19 @@ static gboolean not_yet_known(const Migration *migration, GError **error)
     return error_set(error, ERROR_OPERATION_TIMEOUT, "Timed out during operation: domain '%s': %s", migration->journal->name, sentence);
 }
 
+gboolean dest_check_finish(const DestFinish *request, GError **error)
+{
+    const Migration *migration = migration_find_incoming(request->name);
+    g_autoptr(MigrationCookie) cookie =
+        migration && request->cookie_len > 0 ? cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_FINISH, NULL) : NULL;
+
+    return !cookie || !cookie->ferry || g_str_equal(cookie->ferry->attempt, migration->journal->id) ||
+           error_set(error, ERROR_OPERATION_INVALID,
+                     "Requested operation is not valid: migration %s of domain '%s' is not the one that is under way here (%s); nothing was "
+                     "changed",
+                     cookie->ferry->attempt, request->name, migration->journal->id);
+}
+
 AWAITS static gboolean find(const DestFinish *request, Migration **ret_migration, GError **error)
 {
     Migration *migration;

@@ -350,6 +350,8 @@ AWAITS static gboolean ask_to_finish(Migration *migration, GError **error)
     int64_t patience = -1;
     size_t len = 0;
 
+    if (run->is_cancelled && migration->is_peer_ferry)
+        phase_run_set_cookie(run, source_name_attempt(migration));
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);
     args.cookie_in = (guint8 *)cookie_bytes(run, &len);
     args.cookie_in_len = (uint32_t)len;

@@ -408,6 +408,16 @@ static GBytes *third_cookie(Migration *migration, GError **error)
     return cookie_format(cookie, error);
 }
 
+GBytes *source_name_attempt(Migration *migration)
+{
+    const Domain *domain = migration->domain;
+    const MigrateSettings *settings = migrate_settings();
+    g_autoptr(MigrationCookie) cookie = cookie_new(domain->name, &domain->uuid, settings->host_name, &settings->host_uuid);
+
+    source_fill_ferry(migration, cookie, COOKIE_WORD_NONE);
+    return cookie_format(cookie, NULL);
+}
+
 AWAITS gboolean source_ask_loaded(Migration *migration, GBytes **ret_cookie)
 {
     int64_t deadline = clock_now_ms() + ASK_PATIENCE_MS;

@@ -67,6 +67,8 @@ AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Param
 /* The connection that leads it has ended (not for peer-to-peer, where we lead). */
 void source_caller_lost(Migration *migration);
 
+/* A cookie that says which attempt is meant, and nothing more. */
+GBytes *source_name_attempt(Migration *migration);
 /* What the destination is told about this attempt. */
 void source_fill_ferry(Migration *migration, MigrationCookie *cookie, CookieWord word);
 

@@ -429,6 +429,8 @@ AWAITS static gboolean finish(Call *call, const char *name, const guint8 *cookie
 
     if (!name)
         return error_set(error, ERROR_INVALID_ARG, "the name of the domain is missing");
+    if (!dest_check_finish(&request, error))
+        return FALSE;
     migration = migration_find_incoming(name) ? migration_ref(migration_find_incoming(name)) : NULL;
     if (migration && !migration->is_ended && !migration->task)
         lead_take(migration, call); /* who asks is who must hear the answer */

@@ -346,7 +346,6 @@ MATTERS = ("begin/record", "prepare/record", "p2p/connect", "p2p/perform", "perf
 OPEN = (                    # (what a cell's id matches, why it is not right yet)
     (":source/GO.S-gone.actions:after:disk-full", "the guest cannot come back while the end of its journey is not on the disk"),
     (":destination/TAKEN.D-define:before:fail", "what could not be synced is not tried again when the source asks"),
-    (":replay", "an older attempt's Finish, which a client repeats by the guest's name, ends the attempt that is under way"),
 )
 
 

@@ -147,6 +147,29 @@ def test_a_strangers_confirm_does_not_settle_a_peer_to_peer_migration(lab, start
     nothing_left(one, running.guest)
 
 
+def test_what_an_older_client_says_ends_nothing(lab, started):
+    """It knows the guest by its name, which is the same; its cookie names another attempt."""
+    one, two = lab.hosts
+    running = started(one)
+    older, leader = Leader(lab), Leader(lab)
+    older.begin(), older.prepare()
+    theirs = older.cookie
+    with pytest.raises(Failed, match="successfully aborted"):
+        older.finish(cancelled=1)
+    older.confirm(cancelled=1)
+    leader.begin(), leader.prepare()
+    for cancelled in (1, 0):
+        with pytest.raises(Failed, match="is not the one that is under way here"):
+            older.finish(cancelled=cancelled, cookie=theirs)
+        with pytest.raises(Failed, match="is not the one that is under way here"):
+            older.confirm(cancelled=cancelled, cookie=theirs)
+    older.vanish()
+    leader.perform(), leader.finish(), leader.confirm()
+    runs_on(running, two)
+    nothing_left(one, running.guest)
+    leader.vanish()
+
+
 def test_a_stranger_neither_takes_nor_drops_the_lead(lab, started):
     """After a refused Confirm and Perform of another client, the loss of the true leader is still noticed; it goes on without him."""
     one, two = lab.hosts
