@@ -41,6 +41,9 @@ typedef struct {
     uint64_t port;       /* the listening side: its port; 0: none */
     gboolean is_carried; /* part of the memory passes through this daemon and ends with it */
     char *peer_uri;      /* source, peer-to-peer: the destination's daemon */
+    char *params;        /* source, peer-to-peer: what was asked beside the flags, to begin it again; NULL: not all of it is kept */
+    char *repeats;       /* the attempt that was begun again by this one; NULL: none */
+    gboolean is_unwanted; /* its user has given it up */
     gboolean is_over;    /* both records are final, and both sides know it */
 } Journal;
 

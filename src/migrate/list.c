@@ -7,6 +7,7 @@
 #include "migrate/handover.h"
 #include "migrate/migration.h"
 #include "migrate/queue.h"
+#include "migrate/repeat.h"
 
 /* --- the sentences --- */
 
@@ -39,6 +40,8 @@ static char *way_sentence(const Migration *migration)
 {
     const char *peer = migration->journal->peer ?: "the other host";
 
+    if (migration->is_ended)
+        return g_strdup_printf("to be begun again to %s, as its daemon was restarted", peer);
     return migration->side == SIDE_SOURCE ? g_strdup_printf("on its way to %s", peer)
                                           : g_strdup_printf("coming from %s", peer);
 }
@@ -133,7 +136,7 @@ static void add_open(GPtrArray *rows, const Wanted *wanted, const char *dir, GHa
     g_autoptr(GPtrArray) all = registry_list(0);
 
     for (unsigned i = 0; i < all->len; i++) {
-        const Migration *migration = migration_of(all->pdata[i]) ?: queue_find(all->pdata[i]);
+        const Migration *migration = migration_of(all->pdata[i]) ?: queue_find(all->pdata[i]) ?: repeat_of(all->pdata[i]);
 
         if (!migration || !is_wanted(wanted, migration->journal))
             continue;

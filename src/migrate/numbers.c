@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "migrate/handover.h"
 #include "migrate/queue.h"
+#include "migrate/repeat.h"
 
 enum { JOB_STATS_COMPLETED = 1 << 0, JOB_STATS_KEEP_COMPLETED = 1 << 1 }; /* wire values */
 enum { ABORT_POSTCOPY = 1 << 0 };                                         /* wire value */
@@ -120,12 +121,24 @@ AWAITS gboolean migrate_job_stats(Domain *domain, unsigned flags, int *ret_type,
     return TRUE;
 }
 
+/* A restart does not begin it again. */
+static void note_unwanted(Migration *migration)
+{
+    g_autoptr(GError) error = NULL;
+
+    migration->journal->is_unwanted = TRUE;
+    if (migration->record && !migration_save(migration, &error))
+        log_warning("%s, continuing", error->message);
+}
+
 AWAITS gboolean migrate_abort(Domain *domain, unsigned flags, GError **error)
 {
     Migration *migration = migration_of(domain) ?: queue_find(domain);
 
     if (!domain_check_active(domain, error))
         return FALSE;
+    if (!migration && repeat_give_up(domain))
+        return TRUE;
     if (!migration)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: no job is active on the domain");
@@ -148,6 +161,7 @@ AWAITS gboolean migrate_abort(Domain *domain, unsigned flags, GError **error)
     }
     g_free(migration->abort_reason);
     migration->abort_reason = g_strdup("canceled by client");
+    note_unwanted(migration);
     migration_interrupt(migration);
     return TRUE;
 }

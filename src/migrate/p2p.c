@@ -31,6 +31,7 @@ typedef struct {
     const char *dconnuri;
     PhaseRun *run;        /* of the phase that is under way */
     gboolean is_tunnelled;
+    const char *repeats;  /* the attempt that is begun again; NULL: none */
     const char *notice;   /* why it is tunnelled, if nobody asked for that; NULL: nothing to tell */
     Peer *peer;
     PeerStream *stream;   /* tunnelled: open from Prepare on */
@@ -54,6 +55,19 @@ static const void *cookie_bytes(const PhaseRun *run, size_t *ret_len)
     return run->cookie ? g_bytes_get_data(run->cookie, ret_len) : NULL;
 }
 
+/* What a new daemon needs if it finds this attempt cut short. */
+static void note_how(const P2p *p2p, const PhaseRun *run)
+{
+    Journal *journal = p2p->migration->journal;
+    g_autoptr(GError) error = NULL;
+
+    journal->peer_uri = g_strdup(p2p->dconnuri);
+    journal->params = migrate_params_remember(run->params);
+    journal->repeats = g_strdup(p2p->repeats);
+    if (!migration_save(p2p->migration, &error))
+        log_warning("%s, continuing: after a restart it would not be begun again", error->message);
+}
+
 AWAITS static gboolean p2p_begin(void *endpoint, PhaseRun *run, GError **error)
 {
     P2p *p2p = endpoint;
@@ -64,7 +78,7 @@ AWAITS static gboolean p2p_begin(void *endpoint, PhaseRun *run, GError **error)
     p2p->migration = migration_ref(migration_of(p2p->domain));
     p2p->migration->p2p = p2p;
     p2p->migration->is_peer_to_peer = p2p->migration->is_led_here = TRUE;
-    p2p->migration->journal->peer_uri = g_strdup(p2p->dconnuri);
+    note_how(p2p, run);
     p2p->migration->notice = g_strdup(p2p->notice);
     phase_run_set_cookie(run, cookie);
     if (p2p->domain->state == DOMAIN_PAUSED)
@@ -537,20 +551,15 @@ AWAITS static gboolean attempt_tunnelled(P2p *p2p, const Params *params, unsigne
                           why->message);
 }
 
-AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Params *params, unsigned flags,
-                               GError **error)
+AWAITS static gboolean lead(P2p *p2p, const Params *params, unsigned flags, GError **error)
 {
-    P2p p2p = {.domain = domain, .dconnuri = dconnuri};
     GError *why = NULL;
     const char *refusal = NULL;
     gboolean is_arrived, is_kept = FALSE;
 
-    if (!dconnuri)
-        return error_set(error, ERROR_INVALID_ARG,
-                         "a peer-to-peer migration needs the URI of the destination's daemon, such as qemu+ssh://HOST/system");
-    is_arrived = attempt(&p2p, params, flags, &is_kept, &why);
+    is_arrived = attempt(p2p, params, flags, &is_kept, &why);
     if (!is_arrived && is_kept && may_tunnel(params, flags, why, &refusal))
-        is_arrived = attempt_tunnelled(&p2p, params, flags, g_steal_pointer(&why), &why);
+        is_arrived = attempt_tunnelled(p2p, params, flags, g_steal_pointer(&why), &why);
     if (!is_arrived) {
         if (refusal)
             error_set_from(error, error_domain(why), error_code(why), "%s\nNo other way was tried: %s", why->message,
@@ -560,4 +569,23 @@ AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Param
         g_clear_error(&why);
     }
     return is_arrived;
+}
+
+AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Params *params, unsigned flags,
+                               GError **error)
+{
+    P2p p2p = {.domain = domain, .dconnuri = dconnuri};
+
+    if (!dconnuri)
+        return error_set(error, ERROR_INVALID_ARG,
+                         "a peer-to-peer migration needs the URI of the destination's daemon, such as qemu+ssh://HOST/system");
+    return lead(&p2p, params, flags, error);
+}
+
+AWAITS gboolean source_migrate_again(const Migration *ended, const Params *params, GError **error)
+{
+    const Journal *journal = ended->journal;
+    P2p p2p = {.domain = ended->domain, .dconnuri = journal->peer_uri, .repeats = journal->id};
+
+    return lead(&p2p, params, (unsigned)journal->flags, error);
 }

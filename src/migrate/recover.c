@@ -13,6 +13,7 @@
 #include "migrate/dest.h"
 #include "migrate/handover.h"
 #include "migrate/lease.h"
+#include "migrate/repeat.h"
 #include "migrate/source.h"
 #include "model/guest-def.h"
 #include "phase/flags.h"
@@ -188,13 +189,14 @@ static gboolean was_never_performed(const Migration *migration)
     const Journal *journal = migration->journal;
 
     return migration_word(migration) == WORD_OFFERED && !owner_record_is_this_boot(migration->record) &&
-           journal->definition /* it was read, and is no guess */ && !journal->address && !journal->peer_uri;
+           journal->definition /* it was read, and is no guess */ && !journal->address;
 }
 
 AWAITS static void settle(Migration *migration)
 {
     OwnerHeard heard = HEARD_NOTHING;
     OwnerWord word = migration_word(migration);
+    const char *cause = repeat_cause(migration);
     g_autoptr(GError) error = NULL;
 
     if ((word == WORD_OFFERED || word == WORD_PREPARED) && goes_on(migration)) {
@@ -207,14 +209,15 @@ AWAITS static void settle(Migration *migration)
     else if (was_never_performed(migration))
         heard = HEARD_LOST; /* as whoever was asked to prepare would answer, if anybody was */
     task_shield();
-    if (!handover_hear(migration, heard, "the daemon was restarted", &error))
+    if (!handover_hear(migration, heard, cause, &error))
         log_error("domain '%s': %s", migration->journal->name, error->message);
     word = migration_word(migration);
     if ((word == WORD_TAKEN || word == WORD_KEPT) && heard == HEARD_NOTHING)
         handover_hear(migration, HEARD_NOTHING, NULL, NULL); /* after `cont`: define; after the cancel: `cont` */
     if (owner_word_is_final(migration_word(migration)))
-        migration_end(migration, "the daemon was restarted");
+        migration_end(migration, cause);
     migration_forget_incoming(migration);
+    repeat_start(migration);
     task_unshield();
 }
 

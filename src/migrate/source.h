@@ -64,6 +64,9 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
 AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Params *params, unsigned flags,
                                GError **error);
 
+/* The same once more, to where an ended attempt was to go. */
+AWAITS gboolean source_migrate_again(const Migration *ended, const Params *params, GError **error);
+
 /* The connection that leads it has ended (not for peer-to-peer, where we lead). */
 void source_caller_lost(Migration *migration);
 

@@ -35,6 +35,11 @@ typedef enum {
     PHASE_UNKNOWN, /* Finish(0) was sent and no answer came: nobody may guess */
 } PhaseOutcome;
 
+/* Causes in a source's journal on which a client acts: the attempt ended in KEPT since its daemon was restarted, and nobody begins
+ * it again, or the new daemon does. */
+#define PHASE_CAUSE_RESTART  "the daemon was restarted"
+#define PHASE_CAUSE_REPEATED "the daemon was restarted, and begins it again"
+
 /* One run.  The caller fills the first part, endpoints read it all and write what their phase
  * gives. */
 typedef struct {

@@ -2,6 +2,8 @@
 /* Flags and parameters of a migration. */
 #include "phase/flags.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "phase/uri.h"
 
@@ -246,6 +248,81 @@ Params *migrate_params_for_finish(const Params *user, MigrateDriver driver, cons
     if (!params_get_string(params, MIGRATE_PARAM_DEST_NAME))
         params_set_string(params, MIGRATE_PARAM_DEST_NAME, name);
     return params;
+}
+
+/* Of a user, and may name passwords. */
+static gboolean is_secret(const char *name)
+{
+    return g_str_equal(name, MIGRATE_PARAM_DEST_XML) || g_str_equal(name, MIGRATE_PARAM_PERSIST_XML);
+}
+
+static char *value_text(const Param *param)
+{
+    switch (param->type) {
+    case PARAM_INT:
+        return g_strdup_printf("%" G_GINT32_FORMAT, param->value.i);
+    case PARAM_ULLONG:
+        return g_strdup_printf("%" G_GUINT64_FORMAT, param->value.ul);
+    case PARAM_STRING:
+        return g_uri_escape_string(param->value.s, NULL, FALSE);
+    default:
+        return NULL; /* no rule has such a type */
+    }
+}
+
+char *migrate_params_remember(const Params *user)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+
+    for (size_t i = 0; user && i < user->count; i++) {
+        g_autofree char *value = is_secret(user->items[i].name) ? NULL : value_text(&user->items[i]);
+
+        if (!value)
+            return NULL;
+        g_string_append_printf(line, "%s%s=%s", line->len ? " " : "", user->items[i].name, value);
+    }
+    return g_strdup(line->str);
+}
+
+static gboolean recall_one(Params *params, const char *name, const char *text)
+{
+    const ParamRule *rule = migrate_param_rules();
+    g_autofree char *value = NULL;
+    guint64 number = 0;
+    gint64 small = 0;
+
+    while (rule->name && !g_str_equal(rule->name, name))
+        rule++;
+    if (!rule->name)
+        return FALSE;
+    if (rule->type == PARAM_STRING && (value = g_uri_unescape_string(text, NULL)))
+        params_add_string(params, name, value);
+    else if (rule->type == PARAM_ULLONG && g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &number, NULL))
+        params_add_ullong(params, name, number);
+    else if (rule->type == PARAM_INT && g_ascii_string_to_signed(text, 10, G_MININT32, G_MAXINT32, &small, NULL))
+        params_add_int(params, name, (int32_t)small);
+    else
+        return FALSE;
+    return TRUE;
+}
+
+Params *migrate_params_recall(const char *line)
+{
+    g_autoptr(Params) params = params_new();
+    g_auto(GStrv) entries = g_strsplit(line, " ", -1);
+
+    for (char **entry = entries; *entry; entry++) {
+        char *value = strchr(*entry, '=');
+
+        if (!**entry)
+            continue;
+        if (!value)
+            return NULL;
+        *value++ = '\0';
+        if (!recall_one(params, *entry, value))
+            return NULL;
+    }
+    return g_steal_pointer(&params);
 }
 
 #define NON_SHARED                                                                                 \

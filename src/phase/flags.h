@@ -91,6 +91,11 @@ Params *migrate_params_for_perform(const Params *user, const char *uri);
 Params *migrate_params_for_finish(const Params *user, MigrateDriver driver, const char *name,
                                   const char *uri);
 
+/* One line for a journal, from which the same list comes back; without what may hold secrets.  NULL: something would be missing,
+ * or (recall) the line is malformed. */
+char *migrate_params_remember(const Params *user);
+Params *migrate_params_recall(const char *line);
+
 /* What is left of them when the memory goes through another connection instead of its own: it is one stream, one way. */
 uint64_t migrate_flags_for_tunnel(uint64_t flags);
 Params *migrate_params_for_tunnel(const Params *user); /* a new list */

@@ -172,10 +172,35 @@ static void a_tunnel_takes_what_fits_into_one_stream(void)
     g_assert_nonnull(migrate_tunnel_refusal(flags | MIGRATE_TLS));
 }
 
+static void what_is_remembered_comes_back_and_no_secret_is(void)
+{
+    g_autoptr(Params) params = params_new();
+    g_autofree char *nothing = migrate_params_remember(NULL), *line = NULL;
+    g_autoptr(Params) back = NULL, none = migrate_params_recall("");
+
+    g_assert_cmpstr(nothing, ==, "");
+    g_assert_cmpuint(none->count, ==, 0);
+    params_add_string(params, MIGRATE_PARAM_URI, "tcp://[2001:db8::1]:49200 =%");
+    params_add_ullong(params, MIGRATE_PARAM_BANDWIDTH, G_MAXUINT64);
+    params_add_int(params, MIGRATE_PARAM_CONNECTIONS, 4);
+    line = migrate_params_remember(params);
+    back = migrate_params_recall(line);
+    g_assert_cmpuint(back->count, ==, 3);
+    g_assert_cmpstr(params_get_string(back, MIGRATE_PARAM_URI), ==, "tcp://[2001:db8::1]:49200 =%");
+    g_assert_cmpuint(params_get_ullong(back, MIGRATE_PARAM_BANDWIDTH, 0), ==, G_MAXUINT64);
+    g_assert_cmpint(params_get_int(back, MIGRATE_PARAM_CONNECTIONS, 0), ==, 4);
+    params_add_string(params, MIGRATE_PARAM_DEST_XML, "<domain/>");
+    g_assert_null(migrate_params_remember(params));
+    g_assert_null(migrate_params_recall("no-such-name=1"));
+    g_assert_null(migrate_params_recall("bandwidth"));
+    g_assert_null(migrate_params_recall("bandwidth=many"));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/phase/flags/a-tunnel-takes-what-fits-into-one-stream", a_tunnel_takes_what_fits_into_one_stream);
+    g_test_add_func("/phase/flags/what-is-remembered-comes-back", what_is_remembered_comes_back_and_no_secret_is);
     g_test_add_func("/phase/flags/every-bit-has-a-name", every_bit_has_a_name);
     g_test_add_func("/phase/flags/what-is-not-served-is-refused-by-name",
                     what_is_not_served_is_refused_by_name);

@@ -127,6 +127,10 @@ class Witness:
         left = self._left(there)
         if left:
             return "", f"{there.name} keeps {', '.join(left[:3])}"
+        if is_linked:       # a daemon that was restarted may begin it again
+            moving = [line for line in here.ferry("migration", "list", check=False).stdout.splitlines() if self.guest.name in line]
+            if moving:
+                return "", f"{here.name} is at moving it: {moving[0].strip()}"
         is_new = any(line.startswith("guest ") for at, _, line in self.ticks.lines if at > self.ticks.ticks[since].at)
         if is_new and not may_crash:
             return "", f"the guest was started anew on {here.name}"

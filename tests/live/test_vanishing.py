@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Whoever vanishes while memory moves: client, daemon, guest, network.  The guest is never lost and never twice there."""
 import os
+import re
 import signal
 import time
 
@@ -131,17 +132,73 @@ def test_the_sources_daemon_dies(lab, moving, request):
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1, output
     one.restart_ferryd()
-    if "p2p" in request.node.name:      # QEMU has its lane, and nobody has given it up
+    if not is_led_by_client(request):   # QEMU has its lane, and nobody has given it up; or it is begun again
         assert_arrived(lab, running)
         can_move(lab, running, back=True)
         return
-    assert_at_home(lab, running, within_s=40)   # the client has, or the memory went through the daemon
+    assert_at_home(lab, running, within_s=40)   # the client has
+    can_move(lab, running)
+
+
+AGAIN = "its migration to fedora2 ended with the old daemon and is begun again"
+
+
+@pytest.mark.limit(150)
+@pytest.mark.parametrize("moving", ["tunnelled"], indirect=True)
+def test_a_restart_begins_a_tunnelled_migration_again_and_says_so(lab, moving):
+    running, process = moving
+    one, two = lab.hosts
+    since = len(one.log())
+    one.restart_ferryd()
+    process.communicate(timeout=60)
+    wait_until(lambda: AGAIN in one.virsh("dominfo", "qemu").stdout, "the message", 5)
+    assert AGAIN in one.log()[since:]
+    assert re.search(r"qemu +to +\S+ +(KEPT|OFFERED)", one.ferry("migration", "list").stdout)
+    assert "the daemon was restarted, and begins it again" in one.ferry("migration", "list", "--all").stdout
+    assert_arrived(lab, running)
+    can_move(lab, running, back=True)
+
+
+@pytest.mark.limit(150)
+@pytest.mark.parametrize("moving", ["tunnelled"], indirect=True)
+def test_it_is_begun_again_once(lab, moving):
+    running, process = moving
+    one, two = lab.hosts
+    one.restart_ferryd()
+    process.communicate(timeout=60)
+    wait_until(lambda: "OFFERED" in one.ferry("migration", "list").stdout, "the second attempt", 10)
+    since = len(one.log())
+    one.restart_ferryd()
+    assert_at_home(lab, running, within_s=20)
+    assert AGAIN not in one.log()[since:]
+    assert "restarted once more, and does not begin it again" in one.ferry("migration", "list", "--all").stdout
+    can_move(lab, running)
+
+
+@pytest.mark.limit(150)
+@pytest.mark.parametrize("moving", ["tunnelled"], indirect=True)
+def test_what_its_user_has_given_up_is_not_begun_again(lab, moving):
+    """The daemon dies before it has heard that the other side knows."""
+    running, process = moving
+    one, two = lab.hosts
+    os.kill(two.daemon_pid("ferryd"), signal.SIGSTOP)
+    try:
+        one.virsh("domjobabort", "qemu")
+        one.kill_daemon()
+    finally:
+        os.kill(two.daemon_pid("ferryd"), signal.SIGCONT)
+        os.kill(two.daemons["ferryd"].pid, signal.SIGCONT)      # nsenter stops with its child
+    process.communicate(timeout=60)
+    since = len(one.log())
+    one.restart_ferryd()
+    assert_at_home(lab, running, within_s=20)
+    assert AGAIN not in one.log()[since:]
     can_move(lab, running)
 
 
 @pytest.mark.limit(150)
 def test_an_upgrade_on_both_sides(lab, moving, request):
-    """New binaries, two restarts: what QEMU carries goes on; what the daemons carry stays at home, and says so."""
+    """New binaries, two restarts: what QEMU carries goes on; what the daemons carry ends with the first of them, and says so."""
     running, process = moving
     one, two = lab.hosts
     since = len(one.log())

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the journal of an attempt has kept (where to, flags, parameters) is all there is to begin another one.  The other host may
+ * still be at ending the old one, or its daemon be restarted as well. */
+#include "migrate/repeat.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "client/peer.h"
+#include "migrate/handover.h"
+#include "migrate/source.h"
+#include "phase/driver.h"
+#include "phase/flags.h"
+
+#define PATIENCE_MS (60 * 1000) /* until the other daemon is back */
+#define REFUSED_PATIENCE_MS 10000 /* while it has the old attempt */
+#define PAUSE_MS 500
+
+typedef struct {
+    Migration *ended; /* a reference */
+    gboolean is_given_up;
+    char *message;
+} Repeat;
+
+static GHashTable *repeats; /* Domain * (the migration's) to Repeat * (the task's) */
+
+static gboolean is_cut(const Migration *migration)
+{
+    return migration->side == SIDE_SOURCE && migration->is_peer_to_peer && migration->journal->peer_uri &&
+           migration_word(migration) == WORD_OFFERED && owner_record_is_this_boot(migration->record) && !migration->is_qemu_dead;
+}
+
+const char *repeat_cause(const Migration *migration)
+{
+    const Journal *journal = migration->journal;
+
+    if (!is_cut(migration) || journal->is_unwanted)
+        return PHASE_CAUSE_RESTART;
+    if (journal->repeats)
+        return PHASE_CAUSE_RESTART " once more, and does not begin it again";
+    if (!journal->params)
+        return PHASE_CAUSE_RESTART ", and cannot begin it again: the XML that was given for the other host is not kept";
+    return PHASE_CAUSE_REPEATED;
+}
+
+/* --- the task ------------------------------------------------------------------------------------------------------- */
+
+static void repeat_free(void *data)
+{
+    Repeat *repeat = data;
+
+    g_hash_table_remove(repeats, repeat->ended->domain);
+    migration_unref(repeat->ended);
+    g_free(repeat->message);
+    g_free(repeat);
+}
+
+static gboolean check_wanted(const Repeat *repeat, GError **error)
+{
+    const Domain *domain = repeat->ended->domain;
+
+    if (repeat->is_given_up)
+        return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' canceled by client");
+    if (migration_of(domain))
+        return error_set(error, ERROR_OPERATION_INVALID, "another migration of it has been begun meanwhile");
+    return domain->guest || error_set(error, ERROR_OPERATION_INVALID, "it does not run any more");
+}
+
+/* The daemons tell each other that the old attempt is over, if they can. */
+static gboolean is_settled(const Migration *ended)
+{
+    return !ended->route.is_met || ended->journal->is_over;
+}
+
+AWAITS static gboolean await_destination(Repeat *repeat, GError **error)
+{
+    const int64_t deadline = clock_now_ms() + PATIENCE_MS;
+
+    for (;;) {
+        g_autoptr(GError) why = NULL;
+        Peer *peer;
+
+        if (!check_wanted(repeat, error))
+            return FALSE;
+        peer = peer_open(repeat->ended->journal->peer_uri, &why);
+        peer_close(peer);
+        if (peer && is_settled(repeat->ended))
+            return check_wanted(repeat, error);
+        if (clock_now_ms() >= deadline)
+            return peer || (g_propagate_error(error, g_steal_pointer(&why)), FALSE);
+        if (!await_sleep(PAUSE_MS, error))
+            return FALSE;
+    }
+}
+
+/* Prepare is refused as long as the destination has the old attempt. */
+AWAITS static gboolean begin_again(Repeat *repeat, GError **error)
+{
+    const Journal *journal = repeat->ended->journal;
+    g_autoptr(Params) params = migrate_params_recall(journal->params);
+    const int64_t deadline = clock_now_ms() + REFUSED_PATIENCE_MS;
+
+    if (!params)
+        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: its parameters cannot be read in migration %s", journal->id);
+    for (;;) {
+        g_autoptr(GError) why = NULL;
+
+        if (source_migrate_again(repeat->ended, params, &why))
+            return TRUE;
+        if (!error_is(why, ERROR_OPERATION_INVALID) || clock_now_ms() >= deadline || !check_wanted(repeat, NULL)) {
+            g_propagate_error(error, g_steal_pointer(&why));
+            return FALSE;
+        }
+        if (!await_sleep(PAUSE_MS, error))
+            return FALSE;
+    }
+}
+
+AWAITS static void repeat_task(void *data)
+{
+    Repeat *repeat = data;
+    Journal *journal = repeat->ended->journal;
+    Domain *domain = repeat->ended->domain;
+    g_autoptr(GError) error = NULL;
+
+    if (!await_destination(repeat, &error) || !begin_again(repeat, &error))
+        log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", journal->name, "MIGRATION", journal->id),
+                  "domain '%s' was to go to %s, which the restart had cut short; begun again, it failed: %s", journal->name,
+                  journal->peer_uri, error->message);
+    domain_drop_message(domain, repeat->message);
+}
+
+void repeat_start(Migration *migration)
+{
+    const Journal *journal = migration->journal;
+    Repeat *repeat;
+
+    if (migration_word(migration) != WORD_KEPT || g_strcmp0(journal->cause, PHASE_CAUSE_REPEATED) != 0)
+        return;
+    if (!repeats)
+        repeats = g_hash_table_new(NULL, NULL);
+    repeat = g_new0(Repeat, 1);
+    repeat->ended = migration_ref(migration);
+    repeat->message = g_strdup_printf("its migration to %s ended with the old daemon and is begun again", journal->peer ?: journal->peer_uri);
+    g_hash_table_replace(repeats, migration->domain, repeat);
+    domain_add_message(migration->domain, "%s", repeat->message);
+    log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", journal->name, "MIGRATION", journal->id), "domain '%s': %s", journal->name,
+              repeat->message);
+    task_spawn("migration-repeat", repeat_task, repeat, repeat_free);
+}
+
+static Repeat *find(const Domain *domain)
+{
+    return repeats ? g_hash_table_lookup(repeats, domain) : NULL;
+}
+
+Migration *repeat_of(const Domain *domain)
+{
+    const Repeat *repeat = find(domain);
+
+    return repeat && !repeat->is_given_up ? repeat->ended : NULL;
+}
+
+gboolean repeat_give_up(const Domain *domain)
+{
+    Repeat *repeat = find(domain);
+
+    if (!repeat || repeat->is_given_up)
+        return FALSE;
+    repeat->is_given_up = TRUE;
+    return TRUE;
+}
