@@ -16,6 +16,7 @@
 #include "migrate/handover.h"
 #include "migrate/look.h"
 #include "migrate/migration.h"
+#include "migrate/rival.h"
 #include "migrate/source.h"
 
 #define DIAL_PATIENCE_MS 1000
@@ -174,7 +175,9 @@ static gboolean hear(Migration *migration, const void *bytes, size_t len, gboole
     ask->peer_flags = told.flags;
     ask->is_peer_over |= !!(told.flags & TOLD_OVER);
     *ret_wants_answer = !(told.flags & TOLD_ANSWER);
-    if (!migration->is_ended)
+    if (migration->is_ended)
+        rival_hear(migration, &told);
+    else
         migration->side == SIDE_SOURCE ? hear_destination(migration, &told) : hear_source(migration, &told);
     condition_signal(migration->changed);
     return TRUE;

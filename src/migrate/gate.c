@@ -12,6 +12,7 @@
 #include "migrate/proof.h"
 #include "migrate/queue.h"
 #include "migrate/recover.h"
+#include "migrate/rival.h"
 
 #define V(verb) (1u << OWNER_VERB_##verb)
 #define STARTS (V(START) | V(AUTOSTART) | V(MIGRATE))
@@ -45,10 +46,13 @@ static OwnerStanding standing(Domain *domain)
     case WORD_LOST:
         return migration->journal->given_to && !migration->journal->has_left ? OWNER_GIVEN : OWNER_HERE;
     case WORD_NONE: /* Prepare has not made its record yet; nothing that runs is at stake */
-    case WORD_KEPT:
     case WORD_CRASHED:
-    case WORD_TAKEN:
         return OWNER_HERE;
+    case WORD_KEPT:
+    case WORD_TAKEN:
+        if (rival_is_open(migration))
+            return OWNER_IN_DOUBT;
+        return migration->journal->has_yielded && !migration->journal->has_left ? OWNER_GIVEN : OWNER_HERE;
     }
     return OWNER_HERE;
 }
@@ -141,7 +145,7 @@ static void forget(Domain *domain)
 
     if (!migration)
         return;
-    if ((migration_word(migration) == WORD_GONE || migration->journal->given_to) && !migration->journal->has_left) {
+    if ((migration_word(migration) == WORD_GONE || migration->journal->given_to || migration->journal->has_yielded) && !migration->journal->has_left) {
         migration->journal->has_left = TRUE;
         if (!migration_save(migration, &error))
             log_warning("%s, continuing", error->message);

@@ -12,6 +12,7 @@
 #include "migrate/again.h"
 #include "migrate/dest.h"
 #include "migrate/fault.h"
+#include "migrate/rival.h"
 #include "migrate/source.h"
 #include "phase/flags.h"
 
@@ -242,6 +243,8 @@ gboolean handover_is_in_doubt(const Migration *migration)
 
     if (migration->task)
         return FALSE;
+    if (rival_is_open(migration))
+        return TRUE;
     if (word == WORD_GO || word == WORD_TOLD)
         return !migration->has_job;
     if (word == WORD_PREPARED)
@@ -285,6 +288,8 @@ char *handover_sentence(const Migration *migration)
     g_autofree char *word_since = migration->record ? time_text(owner_record_written_ms(migration->record)) : NULL;
     g_autofree char *since = NULL;
 
+    if (rival_is_open(migration))
+        return rival_sentence(migration);
     if (migration->side == SIDE_DESTINATION && migration_word(migration) == WORD_TOLD)
         return g_strdup_printf("outcome not yet known: may run on %s; it has not acknowledged that the guest is here, since %s; look "
                                "there, then `ferry migration resolve %s --here` if it does not run there and never will, "

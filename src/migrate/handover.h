@@ -15,7 +15,8 @@ void handover_qemu_died(Migration *migration);
 /* The own QEMU as the tables see it. */
 OwnerQemu handover_qemu(const Migration *migration);
 
-/* GO without an answer, OFFERED of an older boot, or an answer that may not have arrived (TOLD): nobody here may decide. */
+/* GO without an answer, OFFERED of an older boot, an answer that may not have arrived (TOLD), or a guest that is on both hosts
+ * by a person's word: nobody here may decide. */
 gboolean handover_is_in_doubt(const Migration *migration);
 /* Marks it: the job ends, so that verbs get the sentence at once instead of waiting for the job. */
 void handover_enter_doubt(Migration *migration, const char *why);

@@ -45,6 +45,8 @@ typedef struct {
     char *repeats;       /* the attempt that was begun again by this one; NULL: none */
     gboolean is_unwanted; /* its user has given it up */
     gboolean is_over;    /* both records are final, and both sides know it */
+    uint64_t rival_epoch; /* the guest is the other side's too, of that generation, by a person's word; 0: it is not */
+    gboolean has_yielded; /* and a person has left it to that side */
 } Journal;
 
 /* A new attempt of the guest, with random id and token. */

@@ -8,6 +8,7 @@
 #include "migrate/migration.h"
 #include "migrate/queue.h"
 #include "migrate/repeat.h"
+#include "migrate/rival.h"
 
 /* --- the sentences --- */
 
@@ -131,12 +132,22 @@ static gboolean is_wanted(const Wanted *wanted, const Journal *journal)
            (wanted->has_uuid && uuid_equal(&wanted->uuid, &journal->uuid));
 }
 
+/* What is under way, queued, or ended and yet for a person to decide. */
+static const Migration *open_of(Domain *domain)
+{
+    const Migration *migration = migration_of(domain) ?: queue_find(domain) ?: repeat_of(domain);
+
+    if (!migration && domain->migration && rival_is_open(domain->migration))
+        migration = domain->migration;
+    return migration;
+}
+
 static void add_open(GPtrArray *rows, const Wanted *wanted, const char *dir, GHashTable *seen)
 {
     g_autoptr(GPtrArray) all = registry_list(0);
 
     for (unsigned i = 0; i < all->len; i++) {
-        const Migration *migration = migration_of(all->pdata[i]) ?: queue_find(all->pdata[i]) ?: repeat_of(all->pdata[i]);
+        const Migration *migration = open_of(all->pdata[i]);
 
         if (!migration || !is_wanted(wanted, migration->journal))
             continue;

@@ -67,6 +67,7 @@ typedef struct Migration {
     Task *interruptible;           /* waits for the other host, and an abort, a lost leader or QEMU's end cut that short */
     Condition *changed;            /* status, is_qemu_dead, abort, caller lost, connection handed over */
 
+    gboolean has_rival;            /* ended, and the other side claims the guest too */
     unsigned channels;             /* of --parallel; 0: one connection carries it all */
     Bundle *bundle;                /* lanes that QEMU takes no descriptor for; NULL: it gets one */
 

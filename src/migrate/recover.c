@@ -14,6 +14,7 @@
 #include "migrate/handover.h"
 #include "migrate/lease.h"
 #include "migrate/repeat.h"
+#include "migrate/rival.h"
 #include "migrate/source.h"
 #include "model/guest-def.h"
 #include "phase/flags.h"
@@ -414,13 +415,18 @@ AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const ch
                          domain->name, host, confirm);
     if (is_given && !is_here)
         return TRUE;
+    if (rival_is_open(migration) && !is_here)
+        return rival_yield(migration, error);
     if (is_here && (!migrate_lease_take(domain, error) || !check_resolvable(domain, &is_given, error)))
         return FALSE;
     cause = g_strdup_printf("forced by a person: %s", enum_name(outcome_texts, (int)outcome));
     log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", domain->name, "MIGRATION", migration->journal->id),
               "domain '%s': %s", domain->name, cause);
+    migration->journal->epoch = MAX(migration->journal->epoch, migration->journal->rival_epoch);
     if (!bump_epoch(migration, error))
         return FALSE;
+    if (migration->journal->rival_epoch)
+        return rival_go_on(migration, error);
     if (is_given && migration_word(migration) != WORD_GONE) { /* its way back was refused: what it had been stands */
         g_clear_pointer(&migration->journal->given_to, g_free);
         return migration_save(migration, error) && migration_sync(migration, error);

@@ -232,6 +232,37 @@ def test_a_person_may_know_that_it_is_there(lab, started):
     wakes(pid)
 
 
+@pytest.mark.parametrize("picked", ["--there", "--here"])
+def test_two_hosts_that_both_have_it_after_a_wrong_word(lab, started, picked):
+    """A person said that it had not been taken over there, and it had: the lower generation stands back until a person picks."""
+    one, two = lab.hosts
+    running = started(one, append="set=4 touch=40 check=500")
+    process, pid = moves_without_an_answer(lab, running)
+    assert_doubt(one)
+    one.drop(f"ip daddr {two.address}", "output")
+    end(process, signal.SIGKILL)
+    one.ferry("migration", "resolve", "qemu", "--here", "--confirm", "fedora2")
+    wakes(pid)
+    wait_until(lambda: two.virsh("domstate", "qemu", check=False).stdout.strip() == "running", "GO, which had come before")
+    assert one.virsh("domstate", "qemu").stdout.strip() == "running"
+    one.undrop()
+    wait_until(lambda: two.virsh("domstate", "qemu").stdout.strip() == "paused", "the lower generation to stand back")
+    assert "is on fedora2 too" in one.virsh("dominfo", "qemu").stdout
+    assert one.virsh("domstate", "qemu").stdout.strip() == "running"
+    two.restart_ferryd(signal.SIGKILL)
+    refused = two.virsh("resume", "qemu", check=False)
+    assert refused.returncode == 1 and "a person has given it to fedora1 too" in refused.stderr, refused.stderr
+    assert "stands back" in two.ferry("migration", "list").stdout
+    if picked == "--here":
+        one.virsh("destroy", "qemu")
+    two.ferry("migration", "resolve", "qemu", picked, "--confirm", "fedora1")
+    home, other = (one, two) if picked == "--there" else (two, one)
+    running.ticks.wait(home.name, more=10)
+    assert home.virsh("domstate", "qemu").stdout.strip() == "running"
+    nothing_left(other, running.guest)
+    assert home.virsh("suspend", "qemu").returncode == 0
+
+
 def test_finish_and_confirm_only_fetch_the_outcome(lab, started):
     """Whatever a client makes of it: neither a Finish without GO nor a Confirm that says cancelled undoes what the daemons know."""
     one, two = lab.hosts

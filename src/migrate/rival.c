@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "migrate/rival.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "domain/domain.h"
+#include "domain/job.h"
+
+#define RETRY_MS 1000
+
+gboolean rival_is_open(const Migration *migration)
+{
+    return migration->journal->rival_epoch && !migration->journal->has_yielded;
+}
+
+char *rival_sentence(const Migration *migration)
+{
+    const Journal *journal = migration->journal;
+
+    return g_strdup_printf("stands back, paused here: a person has given it to %s too (generation %" G_GUINT64_FORMAT
+                           ", here %" G_GUINT64_FORMAT "), and both have run; pick the one whose disks and memory are right: `ferry "
+                           "migration resolve %s --there` ends this one; `--here` lets it go on, once it has ended on %s",
+                           journal->peer ?: "the other host", journal->rival_epoch, journal->epoch, journal->name,
+                           journal->peer ?: "the other host");
+}
+
+static gboolean is_standing_back(const Migration *migration)
+{
+    return migration->domain->migration == migration && rival_is_open(migration);
+}
+
+/* FALSE: it is to be tried again. */
+AWAITS static gboolean pause_once(Migration *migration)
+{
+    Domain *domain = migration->domain;
+    g_auto(JobGuard) guard = {NULL};
+    g_autoptr(GError) error = NULL;
+
+    if (!job_guard_begin(&guard, domain, JOB_SUSPEND, "pause beside another host", &error) ||
+        (is_standing_back(migration) && domain->guest && domain->state == DOMAIN_RUNNING &&
+         !domain_pause(domain, PAUSED_MIGRATION, &error))) {
+        log_error("domain '%s' runs on two hosts and cannot be paused here, which is tried again: %s", domain->name, error->message);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+AWAITS static void stand_back(void *data)
+{
+    Migration *migration = data;
+
+    while (!pause_once(migration))
+        if (!await_sleep(RETRY_MS, NULL))
+            return;
+}
+
+static gboolean is_claimed_by_both(const Migration *migration, OwnerWord theirs)
+{
+    const OwnerWord ours = migration_word(migration);
+
+    return (ours == WORD_KEPT && theirs == WORD_TAKEN) || (ours == WORD_TAKEN && theirs == WORD_KEPT);
+}
+
+void rival_hear(Migration *migration, const Told *told)
+{
+    Journal *journal = migration->journal;
+    Domain *domain = migration->domain;
+    const gboolean is_lower = told->epoch > journal->epoch || (told->epoch == journal->epoch && migration->side == SIDE_DESTINATION);
+    g_autofree char *sentence = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (!is_claimed_by_both(migration, told->word) || domain->migration != migration || migration->has_rival)
+        return;
+    migration->has_rival = TRUE;
+    if (!is_lower) {
+        domain_add_message(domain, "is on %s too, which stands back, paused: a person picks, there", journal->peer ?: "another host");
+        log_error("domain '%s' is on %s too: a person's word about its migration %s was not true; that host stands back",
+                  domain->name, journal->peer ?: "another host", journal->id);
+        return;
+    }
+    if (journal->rival_epoch)
+        return;
+    journal->rival_epoch = told->epoch;
+    if (!migration_save(migration, &error))
+        log_error("%s, continuing: after a restart the guest counts as this host's", error->message);
+    sentence = rival_sentence(migration);
+    log_write(LOG_LEVEL_ERROR, LOG_FIELDS("DOMAIN", domain->name, "MIGRATION", journal->id), "domain '%s' %s", domain->name, sentence);
+    task_spawn("migration-rival", stand_back, migration_ref(migration), (GDestroyNotify)migration_unref);
+}
+
+AWAITS static gboolean write_down(Migration *migration, GError **error)
+{
+    return migration_save(migration, error) && migration_sync(migration, error);
+}
+
+AWAITS gboolean rival_go_on(Migration *migration, GError **error)
+{
+    Domain *domain = migration->domain;
+
+    migration->journal->rival_epoch = 0;
+    migration->journal->has_yielded = FALSE;
+    return write_down(migration, error) && (!domain->guest || domain->state != DOMAIN_PAUSED || domain->wants_paused ||
+                                            domain_run(domain, RUNNING_UNPAUSED, error));
+}
+
+AWAITS gboolean rival_yield(Migration *migration, GError **error)
+{
+    migration->journal->has_yielded = TRUE;
+    return write_down(migration, error) && domain_kill(migration->domain, SHUTOFF_MIGRATED, TRUE, error);
+}

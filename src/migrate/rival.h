@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The guest is on both hosts, because a person's word (`migration resolve`) was not true: between the daemons alone that
+ * cannot be.  The side with the lower generation stands back, paused and not destroyed, until a person picks. */
+#pragma once
+
+#include "migrate/migration.h"
+#include "migrate/told.h"
+
+/* What the other side of an ended migration says; from the loop thread. */
+void rival_hear(Migration *migration, const Told *told);
+/* It stands back: whose guest it is, is for a person to say. */
+gboolean rival_is_open(const Migration *migration);
+/* For whom, and what a person can do; the caller frees it. */
+char *rival_sentence(const Migration *migration);
+/* The person's word.  It goes on here; the other host is not told, and must have ended it. */
+AWAITS gboolean rival_go_on(Migration *migration, GError **error);
+/* It is the other host's: the image here is destroyed. */
+AWAITS gboolean rival_yield(Migration *migration, GError **error);
