@@ -149,6 +149,8 @@ AWAITS static void ask_qemu(Migration *migration)
         migration->status = migration->info.status;
     else
         log_warning("domain '%s': %s", domain->name, error->message);
+    if (migration->side == SIDE_SOURCE && migration->status == QEMU_MIGRATION_COMPLETED && qemu_guest_is_running(domain->guest))
+        migration->status = QEMU_MIGRATION_NONE; /* that was how it once came here: who has sent it all stands still */
     if (migration->status != QEMU_MIGRATION_NONE && !qemu_guest_is_running(domain->guest))
         migration->stopped_us = clock_now_us(); /* watched again */
 }
