@@ -11,6 +11,7 @@
 #include "migrate-options.h"
 #include "progress.h"
 #include "size.h"
+#include "watch.h"
 
 #define INTERVAL_MS          500
 #define TERMINAL_INTERVAL_MS 200
@@ -22,7 +23,25 @@ typedef struct {
     guint64 waited_ms; /* for its turn, which --timeout does not count */
     gboolean is_suspended;
     gboolean has_begun; /* the hosts were asked */
+    gboolean is_listed; /* the source has a list of its migrations: it is a ferryd */
+    gboolean is_asked;
+    char *attempt; /* this one, in that list; NULL: not known yet */
 } Watcher;
+
+/* Which one it is, for the case that the connection is lost. */
+static void note_attempt(Watcher *watcher)
+{
+    FerryMigrationRow *rows;
+
+    if (watcher->attempt || (watcher->is_asked && !watcher->is_listed))
+        return;
+    rows = ferry_migrations_list(ferry_domain_connection(watcher->domain), ferry_domain_uuid(watcher->domain), false, NULL);
+    watcher->is_asked = TRUE;
+    watcher->is_listed = rows != NULL;
+    if (rows && rows[0].id && rows[0].is_outgoing)
+        watcher->attempt = g_strdup(rows[0].id);
+    ferry_migration_rows_free(rows);
+}
 
 /* Ctrl-C asks the hosts to stop; then the outcome is waited for, however often it is pressed. */
 static bool on_progress(const FerryProgress *numbers, void *data)
@@ -30,6 +49,8 @@ static bool on_progress(const FerryProgress *numbers, void *data)
     Watcher *watcher = data;
 
     watcher->has_begun = TRUE;
+    if (g_strcmp0(numbers->phase, "perform") == 0)
+        note_attempt(watcher);
     if (interrupt_came())
         watcher->progress.is_aborting = TRUE;
     if (numbers->waits_for)
@@ -182,10 +203,52 @@ static int tell(Session *session, const Arguments *arguments, const Watcher *wat
     return EXIT_BAD;
 }
 
+/* The source's daemon was restarted under it: the new one is asked what became of it.  Led from here it may have ended with the old daemon;
+ * then it is begun once more.  FALSE: as before, with the error that says more. */
+static gboolean follow(Session *session, Watcher *watcher, FerryMigration *migration, FerryMigrationResult *result, FerryError **error)
+{
+    const gint64 began_us = g_get_monotonic_time();
+    g_autofree char *uuid = g_strdup(ferry_domain_uuid(watcher->domain));
+    FerryMigrationRow *rows = NULL;
+    const FerryMigrationRow *row = watch_own(session, uuid, watcher->attempt, watcher->progress.style, &rows);
+    const gboolean has_ended = row && row->state == FERRY_MIGRATION_ENDED;
+    const gboolean has_moved = has_ended && g_str_equal(row->word, "GONE");
+    const gboolean is_cut = has_ended && !has_moved && row->is_cut && !interrupt_came();
+    g_autofree char *cause = has_ended && !has_moved && row->cause ? g_strdup(row->cause) : NULL;
+    FerryDomain *domain;
+
+    ferry_migration_rows_free(rows);
+    result->total_ms += (guint64)(g_get_monotonic_time() - began_us) / 1000;
+    if (has_ended)
+        result->outcome = has_moved ? FERRY_OUTCOME_ARRIVED : FERRY_OUTCOME_STAYED;
+    if (has_moved) {
+        g_free(result->notice);
+        result->notice = g_strdup("the source's daemon was restarted meanwhile; the migration went on without its client");
+        ferry_error_free(*error);
+        *error = NULL;
+        return TRUE;
+    }
+    domain = ferry_connection_is_alive(session->conn) ? ferry_domain_find_by_uuid(session->conn, uuid, NULL) : NULL;
+    if (!domain)
+        return FALSE;
+    ferry_domain_free(watcher->domain);
+    watcher->domain = domain;
+    if (!is_cut || (migration->flags & FERRY_MIGRATE_PEER2PEER)) {
+        g_free(result->notice);
+        result->notice = cause ? g_strdup_printf("the source's daemon was restarted meanwhile; the attempt ended there: %s", cause) : NULL;
+        return FALSE;
+    }
+    fputs("note: the source's daemon was restarted, which ended the migration; it is begun once more\n", stderr);
+    ferry_error_free(*error);
+    *error = NULL;
+    ferry_migration_result_clear(result);
+    return ferry_domain_migrate(domain, migration, result, error);
+}
+
 static int run(Session *session, const Arguments *arguments)
 {
     g_autoptr(FerryParams) params = ferry_params_new();
-    g_autoptr(FerryDomain) domain = NULL;
+    FerryDomain *domain;
     FerryMigrationResult result = {0};
     FerryError *error = NULL;
     FerryMigration migration = {.dest_uri = arguments_text(arguments, "desturi"), .params = params};
@@ -197,9 +260,12 @@ static int run(Session *session, const Arguments *arguments)
         return EXIT_BAD;
     migration.no_fallback = arguments_has(arguments, "no-fallback");
     migration.relay_mib_per_s = arguments_number(arguments, "relay-bandwidth", 0);
-    if (arguments_has(arguments, "check"))
-        return check_migration(session, arguments, domain, &migration);
     watcher.domain = domain;
+    if (arguments_has(arguments, "check")) {
+        status = check_migration(session, arguments, domain, &migration);
+        ferry_domain_free(domain);
+        return status;
+    }
     watcher.suspend_after_ms = arguments_number(arguments, "timeout", 0) * 1000;
     watcher.progress.style = choose_style(session, arguments);
     migration.progress = on_progress;
@@ -207,10 +273,14 @@ static int run(Session *session, const Arguments *arguments)
     migration.interval_ms =
         watcher.progress.style == PROGRESS_LINE ? TERMINAL_INTERVAL_MS : INTERVAL_MS;
     interrupt_catch();
-    ferry_domain_migrate(domain, &migration, &result, &error);
+    if (!ferry_domain_migrate(domain, &migration, &result, &error) && watcher.is_listed && !ferry_connection_is_alive(session->conn) &&
+        !interrupt_came())
+        follow(session, &watcher, &migration, &result, &error);
     progress_end(&watcher.progress, !error);
     status = tell(session, arguments, &watcher, &result, error);
     ferry_migration_result_clear(&result);
+    ferry_domain_free(watcher.domain);
+    g_free(watcher.attempt);
     return status;
 }
 

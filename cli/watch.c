@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* It only looks: neither its end nor Ctrl-C changes anything.  A daemon that is restarted meanwhile is
- * waited for, as its migrations go on by themselves. */
+/* `ferry migration watch` only looks: neither its end nor Ctrl-C changes anything.  A daemon that is
+ * restarted meanwhile is waited for, as its migrations go on by themselves.  `ferry migrate` does the same
+ * with what it has begun, where Ctrl-C gives it up. */
 #include "watch.h"
 
 #include <poll.h>
@@ -14,6 +15,9 @@
 
 #define INTERVAL_MS          500
 #define TERMINAL_INTERVAL_MS 200
+#define BACK_PATIENCE_S      60 /* of `ferry migrate`, for a daemon that does not come back */
+#define DOUBT_PATIENCE_S     20 /* of `ferry migrate`, for the other host's answer, as without a restart */
+#define RECOVERY_S           3  /* in which a new daemon may not have read its records yet */
 
 typedef struct {
     Session *session;
@@ -23,7 +27,11 @@ typedef struct {
     char *told;        /* the last note, which need not be said again */
     Progress progress;
     gint64 end_us; /* of the user's patience */
+    gint64 back_us; /* when the daemon was back; 0: it was not away */
     gboolean is_quiet;
+    gboolean is_own; /* begun by this process: Ctrl-C gives it up */
+    gboolean is_abort_told;
+    gint64 doubt_us; /* since when it waits for the other host; 0: it does not */
 } Watch;
 
 static void note(Watch *watch, const char *text)
@@ -39,7 +47,7 @@ static void note(Watch *watch, const char *text)
 
 static gboolean is_over(const Watch *watch)
 {
-    return interrupt_came() || g_get_monotonic_time() >= watch->end_us;
+    return (interrupt_came() && !watch->is_own) || g_get_monotonic_time() >= watch->end_us;
 }
 
 static int pause_ms(const Watch *watch)
@@ -57,11 +65,12 @@ static int pause_ms(const Watch *watch)
 static gboolean is_connected(Watch *watch)
 {
     Session *session = watch->session;
+    const gint64 gone_us = g_get_monotonic_time();
 
     while (!ferry_connection_is_alive(session->conn)) {
         FerryConnection *again;
 
-        if (is_over(watch))
+        if (is_over(watch) || (watch->is_own && (interrupt_came() || g_get_monotonic_time() - gone_us > BACK_PATIENCE_S * G_USEC_PER_SEC)))
             return FALSE;
         note(watch, "the daemon does not answer; waiting until it does");
         again = ferry_connection_open(session->uri, session->is_readonly ? FERRY_OPEN_READONLY : 0, NULL);
@@ -71,6 +80,7 @@ static gboolean is_connected(Watch *watch)
         }
         ferry_connection_close(session->conn);
         session->conn = again;
+        watch->back_us = g_get_monotonic_time();
     }
     return TRUE;
 }
@@ -154,8 +164,20 @@ static const FerryMigrationRow *pick(const FerryMigrationRow *rows, const char *
         return rows[0].id ? &rows[0] : NULL;
     for (const FerryMigrationRow *row = rows; row->id; row++)
         if (g_str_equal(row->id, id))
-            return row;
+            return row->is_begun_again ? &rows[0] : row;
     return NULL;
+}
+
+static void pass_abort(Watch *watch)
+{
+    FerryDomain *domain;
+
+    if (!watch->is_own || watch->is_abort_told || !interrupt_came())
+        return;
+    watch->progress.is_aborting = TRUE;
+    domain = ferry_domain_find_by_uuid(watch->session->conn, watch->uuid, NULL);
+    watch->is_abort_told = domain && ferry_domain_abort_job(domain, 0, NULL);
+    ferry_domain_free(domain);
 }
 
 static void follow(Watch *watch, const FerryMigrationRow *row)
@@ -174,43 +196,67 @@ static void follow(Watch *watch, const FerryMigrationRow *row)
         show_progress(watch, row);
 }
 
-static int run_watch(Watch *watch, const Arguments *arguments)
+static gboolean is_recovering(const Watch *watch)
 {
-    FerryMigrationRow *last = NULL; /* what was known when the connection broke */
-    FerryError *error = NULL;
-    int status = EXIT_NOT_YET;
+    return watch->back_us && g_get_monotonic_time() - watch->back_us < RECOVERY_S * G_USEC_PER_SEC;
+}
 
+static gboolean is_in_long_doubt(Watch *watch, const FerryMigrationRow *row)
+{
+    const gint64 now_us = g_get_monotonic_time();
+
+    if (row->state != FERRY_MIGRATION_WAITING)
+        watch->doubt_us = 0;
+    else if (!watch->doubt_us)
+        watch->doubt_us = now_us;
+    return watch->is_own && watch->doubt_us && now_us - watch->doubt_us > DOUBT_PATIENCE_S * G_USEC_PER_SEC;
+}
+
+/* Until it has ended, or nobody wants to wait any more.  NULL: nothing is known of it, or (with the error) nothing can be.  *ret_rows is to
+ * be freed. */
+static const FerryMigrationRow *watch_until_end(Watch *watch, FerryMigrationRow **ret_rows, FerryError **error)
+{
     for (gboolean with_ended = TRUE;; with_ended = FALSE) {
-        FerryMigrationRow *rows = ask(watch, with_ended, &error);
+        FerryMigrationRow *rows = ask(watch, with_ended, error);
         const FerryMigrationRow *row = rows ? pick(rows, watch->id) : NULL;
 
         if (rows && !row && !with_ended) { /* it has ended, or its guest is gone: the journal knows */
             ferry_migration_rows_free(rows);
-            rows = ask(watch, TRUE, &error);
+            rows = ask(watch, TRUE, error);
             row = rows ? pick(rows, watch->id) : NULL;
         }
-        if (!row) {
+        if (!row && !(rows && is_recovering(watch))) {
             ferry_migration_rows_free(rows);
-            break;
+            return NULL;
         }
-        ferry_migration_rows_free(last);
-        last = rows;
-        if (row->state == FERRY_MIGRATION_ENDED || is_over(watch)) {
-            status = tell(watch, arguments, row);
-            ferry_migration_rows_free(last);
-            return status;
+        if (row && (row->state == FERRY_MIGRATION_ENDED || is_over(watch) || is_in_long_doubt(watch, row))) {
+            *ret_rows = rows;
+            return row;
         }
-        follow(watch, row);
+        if (row)
+            follow(watch, row);
+        ferry_migration_rows_free(rows);
+        pass_abort(watch);
         ferry_connection_wait(watch->session->conn, -1, pause_ms(watch), NULL);
     }
+}
+
+static int run_watch(Watch *watch, const Arguments *arguments)
+{
+    FerryMigrationRow *rows = NULL;
+    FerryError *error = NULL;
+    const FerryMigrationRow *row = watch_until_end(watch, &rows, &error);
+    const int status = row ? tell(watch, arguments, row) : EXIT_NOT_YET;
+
+    ferry_migration_rows_free(rows);
+    if (row)
+        return status;
     progress_end(&watch->progress, FALSE);
-    ferry_migration_rows_free(last);
     if (error)
         return fail(error);
-    if (is_over(watch))
-        complain("the daemon did not answer: what became of '%s' is not known yet", watch->guest);
-    else
+    if (!is_over(watch))
         return complain("no migration of '%s' is known on this host", watch->guest);
+    complain("the daemon did not answer: what became of '%s' is not known yet", watch->guest);
     return EXIT_NOT_YET;
 }
 
@@ -252,4 +298,27 @@ int watch_migration(Session *session, const Arguments *arguments)
     g_free(watch.id);
     g_free(watch.told);
     return status;
+}
+
+const FerryMigrationRow *watch_own(Session *session, const char *uuid, const char *id, ProgressStyle style, FerryMigrationRow **ret_rows)
+{
+    Watch watch = {
+        .session = session,
+        .guest = uuid,
+        .uuid = g_strdup(uuid),
+        .id = g_strdup(id),
+        .end_us = G_MAXINT64,
+        .is_quiet = session->is_quiet,
+        .is_own = TRUE,
+        .progress.style = style,
+    };
+    FerryError *error = NULL;
+    const FerryMigrationRow *row = watch_until_end(&watch, ret_rows, &error);
+
+    progress_end(&watch.progress, FALSE);
+    ferry_error_free(error);
+    g_free(watch.uuid);
+    g_free(watch.id);
+    g_free(watch.told);
+    return row;
 }

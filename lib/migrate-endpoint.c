@@ -277,6 +277,14 @@ static void finish_failed(Migration *migration, const GError *error)
     }
 }
 
+/* The source's daemon has gone in the middle of it.  Where the daemons have met, or soon will, they finish it by themselves; where they have
+ * not, the destination refuses as soon as we hang up. */
+static gboolean goes_on_without_us(const Migration *migration)
+{
+    return migration->run.is_cancelled && migration->domain->conn->lost && migration->is_source_ferry && migration->is_dest_ferry &&
+           !migration->is_relayed && !migration->is_abort_asked;
+}
+
 static gboolean finish(void *endpoint, PhaseRun *run, GError **error)
 {
     Migration *migration = endpoint;
@@ -289,6 +297,10 @@ static gboolean finish(void *endpoint, PhaseRun *run, GError **error)
         .cancelled = run->is_cancelled};
     RemoteDomainMigrateFinish3ParamsRet ret = {0};
 
+    if (goes_on_without_us(migration)) {
+        run->outcome = PHASE_UNKNOWN;
+        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: the connection to the source has ended; it is left to the daemons");
+    }
     if (run->is_cancelled && migration->is_dest_ferry) /* which attempt is meant: the call has only the guest's name */
         phase_run_set_cookie(run, cookie_hand_on(migration->c2, COOKIE_WORD_NONE));
     args.params = wire_params_encode(params, TRUE, arena, &args.params_count);

@@ -33,6 +33,8 @@ static FerryMigrationRow take_row(const WireMigrationRow *from)
         .heard_ms = from->heard_ms,
         .sentence = g_strdup(from->sentence),
         .cause = g_strdup(from->cause),
+        .is_cut = from->cause && g_str_has_prefix(from->cause, PHASE_CAUSE_RESTART),
+        .is_begun_again = g_strcmp0(from->cause, PHASE_CAUSE_REPEATED) == 0,
     };
 }
 

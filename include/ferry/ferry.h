@@ -503,6 +503,8 @@ typedef struct {
     int64_t heard_ms;
     const char *sentence; /* where the guest is, or for whom it waits, for people */
     const char *cause;    /* why it failed; NULL: not said */
+    bool is_cut;          /* a restart of this host's daemon has ended it */
+    bool is_begun_again;  /* and the new daemon begins it again: the guest's newest attempt is what became of it */
 } FerryMigrationRow;
 
 /* Open ones first, then the newest.  guest: only of that name or UUID; NULL: all.  with_ended: from

@@ -196,6 +196,32 @@ def test_what_its_user_has_given_up_is_not_begun_again(lab, moving):
     can_move(lab, running)
 
 
+WAYS = {"led": ([], "the migration went on without its client"),
+        "led, several connections": (["--parallel"], "which ended the migration; it is begun once more"),
+        "p2p": (["--p2p"], "the migration went on without its client"),
+        "tunnelled": (["--p2p", "--tunnelled"], "the migration went on without its client")}
+
+
+@pytest.mark.limit(150)
+@pytest.mark.parametrize("way", WAYS)
+def test_ferry_sees_it_through_a_restart_of_the_sources_daemon(lab, started, way):
+    """Whoever leads it, and whether or not it ends with the old daemon: the client is told how it has ended."""
+    one, two = lab.hosts
+    running = started(one, append=SLOW, memory_mib=64)
+    words, note = WAYS[way]
+    process = one.popen([lab.ferry, "-c", one.socket_uri, "migrate", "--live", "--bandwidth", "8", *words, "qemu", two.tcp_uri], stdout=-1, stderr=-2,
+                        text=True)
+    wait_until(lambda: "Memory processed: 0.000 B" not in (job := one.virsh("domjobinfo", "qemu", check=False).stdout) and "Memory processed" in job,
+               "memory is moving", 30)
+    wait_until(lambda: "migration_list" in one.log(), "ferry knows the attempt", 5)
+    one.restart_ferryd()
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, output
+    assert note in output and output.count("note:") <= 2, output
+    assert_arrived(lab, running)
+    can_move(lab, running, back=True)
+
+
 @pytest.mark.limit(150)
 def test_an_upgrade_on_both_sides(lab, moving, request):
     """New binaries, two restarts: what QEMU carries goes on; what the daemons carry ends with the first of them, and says so."""
