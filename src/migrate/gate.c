@@ -108,8 +108,13 @@ static void user_wish(Domain *domain, gboolean wants_paused)
 
 static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
 {
+    Migration *queued = queue_find(domain);
     Migration *migration;
 
+    if (queued) { /* its own subscription hears of that end late or, if the QEMU object goes first, never */
+        queued->is_qemu_dead = TRUE;
+        condition_signal(queued->changed);
+    }
     recover_attach(domain); /* at start-up nobody has looked yet */
     migration = migration_of(domain);
     if (!migration)

@@ -9,7 +9,6 @@
 #include "migrate/source.h"
 
 #define STUCK_MS (30 * 1000)
-#define LOOK_MS 1000 /* whoever waits here holds no job of the guest, so not all that happens to it is told to us */
 
 static void on_granted(void *owner)
 {
@@ -21,16 +20,9 @@ static Turns incoming = TURNS_INIT(on_granted);
 
 AWAITS static gboolean wait_for_turn(Migration *migration, GError **error)
 {
-    while (turn_is_waiting(&migration->turn)) {
-        g_autoptr(GError) why = NULL;
-
-        if (!source_check_wanted(migration, error))
+    while (turn_is_waiting(&migration->turn))
+        if (!source_check_wanted(migration, error) || !migration_wait(migration, -1, error))
             return FALSE;
-        if (!migration_wait(migration, LOOK_MS, &why) && !error_is(why, ERROR_OPERATION_TIMEOUT)) {
-            g_propagate_error(error, g_steal_pointer(&why));
-            return FALSE;
-        }
-    }
     return source_check_wanted(migration, error);
 }
 
