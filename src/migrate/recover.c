@@ -318,7 +318,7 @@ AWAITS static void recover_orphan(const char *id)
         log_error("%s", error->message);
     else
         recover_domain(domain);
-    if (!domain->persistent && owner_standing(domain) == OWNER_HERE && !domain_is_active(domain))
+    if (!domain->persistent && owner_standing(domain) != OWNER_IN_DOUBT && !domain_is_active(domain))
         registry_remove(domain);
 }
 

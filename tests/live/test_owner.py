@@ -454,6 +454,23 @@ def test_a_host_that_lost_its_power_asks_before_it_starts(lab, started):
     running.ticks.wait(one.name, more=5)
 
 
+def test_a_definition_that_went_with_its_guest_does_not_come_back(lab, started):
+    """The daemon is killed after the definition has gone and before its record says so."""
+    one, two = lab.hosts
+    running = started(one)
+    one.virsh("define", running.guest.path())
+    one.virsh("migrate", "--live", "--persistent", "--undefinesource", "qemu", two.tcp_uri)
+    one.kill_daemon()
+    for path in one.folder.glob("**/migrations/*.json"):
+        journal = json.loads(path.read_text())
+        journal.update(ended_ms=0, has_left=False, is_over=False)
+        path.write_text(json.dumps(journal))
+    one.restart_ferryd()
+    assert one.virsh("list", "--all", "--name").stdout.split() == []
+    runs_on(running, two)
+    goes_there_and_back(lab, running, two, one)
+
+
 @pytest.mark.parametrize("runs_there", (False, True))
 def test_a_transient_guest_outlives_the_power_in_its_record(lab, started, runs_there):
     """No definition of it lies anywhere but in the record of its migration: it is listed with that until the answer is
