@@ -21,6 +21,7 @@
 
 #define LANE_PATIENCE_MS (10 * 1000)
 #define NAME_PATIENCE_MS ROUTE_PATIENCE_MS
+#define LISTEN_AGAIN_MS 1000
 
 typedef struct {
     LaneName name;
@@ -50,6 +51,7 @@ void route_init(Route *route)
 
 void route_close(Route *route)
 {
+    g_clear_pointer(&route->listen_again, timer_free);
     g_clear_pointer(&route->listener, lane_listener_free);
     g_clear_pointer(&route->pact, pact_free);
     route_release_lanes(route);
@@ -221,15 +223,43 @@ static void on_lane_again(LaneName name, int fd, const char *peer, void *data)
         close(fd); /* the memory's lanes have ended with the daemon that had them, or are QEMU's */
 }
 
-void route_recall(Migration *migration)
+/* At the port that the other side knows. */
+static gboolean listen_recalled(Migration *migration, GError **error)
 {
     const MigrateSettings *settings = migrate_settings();
-    Route *route = &migration->route;
     const Journal *journal = migration->journal;
+    Route *route = &migration->route;
     struct sockaddr_storage address;
     gboolean is_bound = settings->migration_address && address_parse(settings->migration_address, &address);
-    g_autoptr(GError) error = NULL;
     HelloTerms terms;
+
+    if (!route_terms(migration, &terms, error))
+        return FALSE;
+    route->listener = lane_listen(is_bound ? &address : NULL, (uint16_t)journal->port, settings->ports, journal->name, error);
+    if (route->listener)
+        lane_listener_expect(route->listener, &terms, migration->side, on_lane_again, migration);
+    explicit_bzero(&terms, sizeof terms);
+    return route->listener != NULL;
+}
+
+static void on_listen_again(void *data)
+{
+    Migration *migration = data;
+
+    if (!listen_recalled(migration, NULL)) {
+        timer_restart(migration->route.listen_again, LISTEN_AGAIN_MS);
+        return;
+    }
+    log_info("domain '%s': its other host can ask again: port %u is free now", migration->journal->name,
+             (unsigned)migration->journal->port);
+    g_clear_pointer(&migration->route.listen_again, timer_free);
+}
+
+void route_recall(Migration *migration)
+{
+    Route *route = &migration->route;
+    const Journal *journal = migration->journal;
+    g_autoptr(GError) error = NULL;
 
     if (!journal->way || !journal->token)
         return;
@@ -238,14 +268,11 @@ void route_recall(Migration *migration)
     route->pact_events = &pact_events;
     if (journal->reach)
         route->addresses = recalled_addresses(journal->reach);
-    if (!journal->port || !route_terms(migration, &terms, NULL))
+    if (!journal->port || listen_recalled(migration, &error))
         return;
-    route->listener = lane_listen(is_bound ? &address : NULL, (uint16_t)journal->port, settings->ports, journal->name, &error);
-    if (route->listener)
-        lane_listener_expect(route->listener, &terms, migration->side, on_lane_again, migration);
-    else
-        log_warning("domain '%s': its other host cannot ask at the port that it knows: %s", journal->name, error->message);
-    explicit_bzero(&terms, sizeof terms);
+    log_warning("domain '%s': its other host cannot ask at the port that it knows: %s; this is tried again each second",
+                journal->name, error->message);
+    route->listen_again = timer_new(LISTEN_AGAIN_MS, on_listen_again, migration);
 }
 
 /* --- the source's search -------------------------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ typedef struct {
     LaneListener *listener; /* ours */
     Race *race;             /* under way */
     Timer *call_back;       /* destination: dials the source, if that does not come */
+    Timer *listen_again;    /* after a restart: others have the port that the other side knows */
     Pact *pact;             /* NULL: no connection was proven */
     struct sockaddr_storage address; /* that won */
     gboolean is_ready;               /* the destination's QEMU waits for the memory */

@@ -471,6 +471,30 @@ def test_a_definition_that_went_with_its_guest_does_not_come_back(lab, started):
     goes_there_and_back(lab, running, two, one)
 
 
+def test_a_port_that_others_have_is_taken_once_it_is_free(lab, started):
+    """A restarted daemon binds the port that the other side knows; until it can, the two cannot speak."""
+    one, two = lab.hosts
+    running = started(one, append="set=4 touch=12 check=500", memory_mib=64)
+    process = one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", "--bandwidth", "2", "qemu", two.tcp_uri], stdout=-1, stderr=-2, text=True)
+    wait_until(lambda: "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout, "the job", 20)
+    port = two.listening()[0]
+    two.kill_daemon()
+    other = two.popen(["/usr/bin/python3", "-I", "-c", "import socket, sys\n"
+                       f"one = socket.create_server(('::', {port}), family=socket.AF_INET6, dualstack_ipv6=True)\n"
+                       "print('+', flush=True)\nsys.stdin.read()"], stdin=-1, stdout=-1)
+    other.stdout.readline()
+    two.restart_ferryd()
+    wait_until(lambda: "cannot ask at the port that it knows" in two.log(), "the port is taken", 10)
+    other.stdin.close()
+    other.wait(5)
+    other.stdout.close()
+    wait_until(lambda: "fedora2 is reached again" in one.log(), "the two daemons to meet again", 20)
+    one.virsh("migrate-setspeed", "qemu", "1000")
+    process.communicate(timeout=60)      # fails: its connection has gone, so it takes the guest back if that has not run yet
+    wait_until(lambda: bool(one.qemus()) != bool(two.qemus()) and not one.listening() and not two.listening(), "one guest, and nobody waits", 20)
+    runs_on(running, one if one.qemus() else two)
+
+
 @pytest.mark.parametrize("runs_there", (False, True))
 def test_a_transient_guest_outlives_the_power_in_its_record(lab, started, runs_there):
     """No definition of it lies anywhere but in the record of its migration: it is listed with that until the answer is
