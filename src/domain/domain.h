@@ -28,6 +28,7 @@ typedef struct Domain {
     GuestDef *persistent; /* what the next start uses; NULL: transient */
     GuestDef *live;       /* what QEMU was started with and has become; NULL: not active */
     gboolean is_autostart;
+    gboolean is_autostart_due; /* refused at start-up, since nobody knew whose guest it is */
 
     DomainState state;
     int reason;

@@ -253,12 +253,27 @@ static AWAITS void autostart(void *data)
     Domain *domain = data;
     g_autoptr(GError) error = NULL;
 
+    domain->is_autostart_due = FALSE;
     if (lease_wait_until_entered(-1, &error) &&
         owner_gate_check(domain, OWNER_VERB_AUTOSTART, &error) && domain_start(domain, 0, &error))
         return;
+    domain->is_autostart_due = owner_standing(domain) == OWNER_IN_DOUBT;
+    if (domain->is_autostart_due) {
+        log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", domain->name),
+                  "autostart of domain '%s' waits until its owner is known: %s", domain->name,
+                  error->message);
+        return;
+    }
     log_write(LOG_LEVEL_ERROR, LOG_FIELDS("DOMAIN", domain->name),
               "autostart of domain '%s' failed: %s", domain->name, error->message);
     domain_add_message(domain, "autostart failed: %s", error->message);
+}
+
+void load_autostart_again(Domain *domain)
+{
+    if (domain->is_autostart_due && domain->is_autostart && !domain_is_active(domain) &&
+        owner_standing(domain) == OWNER_HERE)
+        task_spawn("autostart", autostart, domain_ref(domain), (GDestroyNotify)domain_unref);
 }
 
 AWAITS void load_autostart(void)

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "domain/load.h"
 #include "migrate/check.h"
 #include "migrate/lane-kind.h"
 #include "migrate/lease.h"
@@ -243,6 +244,7 @@ void migration_end(Migration *migration, const char *cause)
               "migration of domain '%s' %s %s ended: %s%s%s", migration->journal->name,
               migration->side == SIDE_SOURCE ? "to" : "from", migration->journal->peer ?: "another host", word,
               cause ? ": " : "", cause ?: "");
+    load_autostart_again(migration->domain);
     condition_signal(migration->changed);
 }
 

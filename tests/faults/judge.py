@@ -509,7 +509,8 @@ class Court:
         """The next ordinary migration works, whatever has been."""
         here, there = self.here, self.place.other(self.here)
         if not here.qemus():
-            wait_until(lambda: not here.virsh("start", self.guest.name, check=False).returncode, "a start of the crashed guest", START_S)
+            wait_until(lambda: here.qemus() or not here.virsh("start", self.guest.name, check=False).returncode,     # or its autostart
+                       "a start of the crashed guest", START_S)
             self.ticks.wait(here.name, more=SETTLE_TICKS)
         since = self.ticks.mark()
         done = here.run(self.argv("virsh", here, there), check=False, timeout_s=CLIENT_S)

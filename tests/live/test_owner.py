@@ -495,6 +495,26 @@ def test_a_port_that_others_have_is_taken_once_it_is_free(lab, started):
     runs_on(running, one if one.qemus() else two)
 
 
+def test_autostart_has_its_turn_once_the_owner_is_known(lab, started):
+    """At start-up nobody could say whose guest it is, so its autostart was refused."""
+    one, two = lab.hosts
+    running = started(one)
+    one.virsh("define", running.guest.path())
+    one.virsh("autostart", "qemu")
+    leader = Leader(lab)
+    leader.begin()
+    power_off(one)
+    as_if_performed(one)
+    boot_anew(one)
+    leader.vanish()
+    wait_until(lambda: "autostart of domain 'qemu' waits" in one.log(), "the refused autostart", 10)
+    assert not one.qemus()
+    one.ferry("migration", "resolve", "qemu", "--here")
+    wait_until(one.qemus, "the autostart", 10)
+    running.ticks.wait(one.name, more=5)
+    one.virsh("autostart", "--disable", "qemu")
+
+
 @pytest.mark.parametrize("runs_there", (False, True))
 def test_a_transient_guest_outlives_the_power_in_its_record(lab, started, runs_there):
     """No definition of it lies anywhere but in the record of its migration: it is listed with that until the answer is
