@@ -383,7 +383,7 @@ void ask_start(Migration *migration)
 
 void ask_pact_lost(Migration *migration)
 {
-    if (migration->record && is_dialer(migration))
+    if (migration->record)
         ask_start(migration);
 }
 

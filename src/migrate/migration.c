@@ -271,6 +271,8 @@ static void on_status(QemuGuest *guest, int status, void *data)
     Migration *migration = data;
 
     migration->status = (QemuMigrationStatus)status;
+    if (migration->side == SIDE_DESTINATION && migration->record && pact_is_lost(migration->route.pact))
+        ask_start(migration); /* it has come, and nobody is there to say what becomes of it */
     condition_signal(migration->changed);
 }
 
