@@ -16,6 +16,7 @@
 #include "migrate/handover.h"
 #include "migrate/look.h"
 #include "migrate/migration.h"
+#include "migrate/recover.h"
 #include "migrate/rival.h"
 #include "migrate/source.h"
 
@@ -23,6 +24,7 @@
 #define CALL_PATIENCE_MS 5000
 #define ENDED_TRIES_MAX 10 /* of telling a side that is known to be final */
 #define LINGERING_MAX 64
+#define SYNC_AGAIN_MS 1000
 
 static const LaneName pact_lane = {LANE_PACT, 0};
 static GQueue lingering = G_QUEUE_INIT; /* Migration (references): ended, and the other side may not know; oldest first */
@@ -50,17 +52,21 @@ gboolean ask_is_possible(const Migration *migration)
 
 /* --- saying --------------------------------------------------------------------------------------------------------- */
 
-/* What may be said: TAKEN and REFUSED only once they are durable. */
-static OwnerWord sayable(const OwnerRecord *record)
+/* What may be said: a final word only once it is durable.  Who hears one stops listening, and who has lost one would ask him. */
+static OwnerWord sayable(const OwnerRecord *record, OwnerSide side)
 {
     OwnerWord word = owner_record_word(record);
 
-    return (word == WORD_TAKEN || word == WORD_REFUSED) && !owner_record_is_durable(record) ? WORD_PREPARED : word;
+    if (!owner_word_is_final(word) || owner_record_is_durable(record))
+        return word;
+    if (side == SIDE_DESTINATION)
+        return WORD_PREPARED;
+    return word == WORD_GONE ? WORD_GO : WORD_OFFERED; /* KEPT and CRASHED are heard as DROP */
 }
 
 static GBytes *seal(const Journal *journal, const OwnerRecord *record, unsigned flags, const char *reason)
 {
-    Told told = {.guest = journal->uuid, .epoch = journal->epoch, .side = (OwnerSide)journal->side, .flags = flags, .word = sayable(record)};
+    Told told = {.guest = journal->uuid, .epoch = journal->epoch, .side = (OwnerSide)journal->side, .flags = flags, .word = sayable(record, (OwnerSide)journal->side)};
     uint8_t token[HELLO_TOKEN_BYTES];
     uint8_t nonce[TOLD_NONCE_BYTES];
     g_autofree char *valid = g_utf8_make_valid(reason ?: "", -1);
@@ -81,7 +87,8 @@ static GBytes *seal(const Journal *journal, const OwnerRecord *record, unsigned 
 static unsigned own_flags(const Migration *migration)
 {
     OwnerWord word = migration_word(migration);
-    gboolean is_over = migration->is_ended && is_final(word) && is_final(migration->ask.peer_word);
+    gboolean is_over = migration->is_ended && is_final(word) && owner_record_is_durable(migration->record) &&
+                       is_final(migration->ask.peer_word);
     unsigned flags = is_over ? TOLD_OVER : 0;
 
     if (migration->side == SIDE_SOURCE)
@@ -424,15 +431,42 @@ static void let_go(Migration *migration)
 static void close_when_over(Migration *migration)
 {
     Ask *ask = &migration->ask;
-    g_autoptr(GError) error = NULL;
 
-    if (!migration->is_ended || !is_final(migration_word(migration)) || !is_final(ask->peer_word) || migration->journal->is_over ||
-        (is_dialer(migration) && !ask->is_peer_over))
+    if (!migration->is_ended || !is_final(migration_word(migration)) || !owner_record_is_durable(migration->record) ||
+        !is_final(ask->peer_word) || migration->journal->is_over || (is_dialer(migration) && !ask->is_peer_over))
         return;
     migration->journal->is_over = TRUE;
-    if (!migration_save(migration, &error))
-        log_warning("%s, continuing", error->message);
+    migration_save_for_sure(migration);
     let_go(migration);
+}
+
+AWAITS static gboolean make_durable(Migration *migration, GError **error)
+{
+    gboolean is_durable = owner_record_is_durable(migration->record);
+
+    if (!is_durable)
+        off_floor {
+            is_durable = owner_record_sync(migration->record, error);
+        }
+    return is_durable;
+}
+
+/* Until then it is told to nobody, and a disk that refuses is tried again. */
+AWAITS static void sync_task(void *data)
+{
+    Migration *migration = data;
+    g_autoptr(GError) error = NULL;
+    gboolean is_durable = make_durable(migration, &error);
+
+    if (!is_durable)
+        log_error("%s; %s is not told how the migration of domain '%s' has ended before that works", error->message,
+                  migration->journal->peer ?: "the other host", migration->journal->name);
+    while (!is_durable && await_sleep(SYNC_AGAIN_MS, NULL))
+        is_durable = make_durable(migration, NULL);
+    if (!is_durable)
+        return;
+    ask_say(migration, FALSE);
+    close_when_over(migration);
 }
 
 static void linger(Migration *migration)
@@ -452,6 +486,8 @@ static void linger(Migration *migration)
 
 void ask_end(Migration *migration)
 {
+    if (migration->record && is_final(migration_word(migration)) && !owner_record_is_durable(migration->record))
+        task_spawn("migration-sync-end", sync_task, migration_ref(migration), (GDestroyNotify)migration_unref);
     if (!migration->is_peer_ferry || !migration->route.is_met || !migration->record || !is_final(migration_word(migration))) {
         ask_clear(&migration->ask);
         route_close(&migration->route);
@@ -463,8 +499,8 @@ void ask_end(Migration *migration)
 
 void ask_resume_ended(Migration *migration)
 {
-    if (!migration->journal->is_over && migration->route.is_met)
-        linger(migration);
+    if (!migration->journal->is_over)
+        ask_end(migration);
 }
 
 /* --- calls ---------------------------------------------------------------------------------------------------------- */
@@ -492,7 +528,7 @@ static GBytes *answer_from_disk(const char *id, const void *bytes, size_t len, G
         error_set(error, ERROR_OPERATION_DENIED, "operation denied: that word is not of migration %s", id);
         return NULL;
     }
-    if (!owner_record_sync(record, error))
+    if (!recover_word(journal, record, error) || !owner_record_sync(record, error))
         return NULL;
     answer = seal(journal, record, TOLD_ANSWER, journal->cause);
     if (!answer)
@@ -525,6 +561,8 @@ AWAITS GBytes *ask_answer_call(const void *bytes, size_t len, GError **error)
         error_set(error, ERROR_OPERATION_DENIED, "operation denied: that word is not of migration %s", id);
         return NULL;
     }
+    if (migration->is_ended && is_final(migration_word(migration)))
+        make_durable(migration, NULL); /* else it is not told */
     answer = own_word(migration, TRUE);
     close_when_over(migration);
     if (!answer)

@@ -61,6 +61,10 @@ void dest_hear(Migration *migration, OwnerHeard heard, const char *reason);
 /* Refuses on a task of its own. */
 void dest_refuse_soon(Migration *migration, const char *cause);
 
+/* Its word could not be written or made durable, so it has been told to nobody and everybody waits: the table is asked again,
+ * with what was heard, until that works. */
+void dest_decide_again(Migration *migration, OwnerHeard heard);
+
 /* Actions of the tables. */
 AWAITS void dest_end_guest(Migration *migration);
 AWAITS void dest_define(Migration *migration);

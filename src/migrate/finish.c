@@ -22,6 +22,7 @@
 
 #define ANSWER_PATIENCE_MS 1000
 #define CONT_AGAIN_MS 500
+#define WORD_AGAIN_MS 1000
 
 AWAITS void dest_end_guest(Migration *migration)
 {
@@ -140,6 +141,51 @@ static GBytes *fourth_cookie(Migration *migration, const MigrationCookie *third,
     return cookie_format(cookie, error);
 }
 
+/* Another task may be at it: Prepare's start, or Finish. */
+AWAITS static void await_turn(Migration *migration)
+{
+    while (migration->task && !migration->is_ended && migration_wait(migration, -1, NULL))
+        ;
+}
+
+AWAITS static void again_task(void *data)
+{
+    Migration *migration = data;
+    Domain *domain = migration->domain;
+    g_autoptr(GError) error = NULL;
+
+    while (!migration->is_ended && await_sleep(WORD_AGAIN_MS, NULL)) {
+        task_shield();
+        await_turn(migration);
+        if (!migration->is_ended) {
+            migration->task = task_current();
+            g_clear_error(&error);
+            handover_hear(migration, migration->heard_in_vain, NULL, &error);
+            migration->task = NULL;
+            condition_signal(migration->changed);
+        }
+        if (!migration->is_ended && !error && owner_word_is_final(migration_word(migration)))
+            migration_end(migration, migration->journal->cause);
+        if (migration->is_ended && !domain->persistent && !domain_is_active(domain))
+            registry_remove(domain);
+        task_unshield();
+        if (!error)
+            break;
+    }
+    migration->is_again = FALSE;
+    if (migration->is_ended && (migration->is_caller_lost || !migration->lead))
+        migration_forget_incoming(migration);
+}
+
+void dest_decide_again(Migration *migration, OwnerHeard heard)
+{
+    migration->heard_in_vain = heard;
+    if (migration->is_again)
+        return;
+    migration->is_again = TRUE;
+    task_spawn("migration-decide-again", again_task, migration_ref(migration), (GDestroyNotify)migration_unref);
+}
+
 /* REFUSED, durable before it is told. */
 AWAITS static gboolean refuse(Migration *migration, OwnerHeard heard, const char *cause, GError **error)
 {
@@ -149,6 +195,7 @@ AWAITS static gboolean refuse(Migration *migration, OwnerHeard heard, const char
     if (!handover_hear(migration, heard, reason, &why)) {
         /* not durable: then it is not told either, and the source goes on waiting */
         migration->task = NULL;
+        dest_decide_again(migration, heard);
         return error_set(error, ERROR_INTERNAL_ERROR, "internal error: domain '%s' is refused, but cannot write so: %s",
                          migration->journal->name, why->message);
     }
@@ -166,10 +213,14 @@ AWAITS static gboolean settle_taken(Migration *migration, GError **error)
 
     migration->task = NULL;
     migration->is_cont_refused = FALSE;
-    migration_end(migration, is_durable ? NULL : "its word could not be made durable"); /* it runs, but that is not told */
+    if (!is_durable) { /* it runs, but that is not told */
+        dest_decide_again(migration, HEARD_NOTHING);
+        return FALSE;
+    }
+    migration_end(migration, NULL);
     if (!domain->persistent && !domain_is_active(domain))
         registry_remove(domain); /* it was kept for us when its QEMU died */
-    return is_durable;
+    return TRUE;
 }
 
 static gboolean is_refused_cont(const Migration *migration)
@@ -202,6 +253,7 @@ AWAITS static gboolean take(Migration *migration, GError **error)
         insist(migration);
     if (is_refused_cont(migration) && !handover_hear(migration, HEARD_DROP, migration->stream_error, error)) {
         migration->task = NULL;
+        dest_decide_again(migration, HEARD_DROP);
         return FALSE;
     }
     if (migration_word(migration) != WORD_TAKEN)
@@ -307,13 +359,6 @@ void dest_answered(Migration *migration, OwnerHeard heard)
 }
 
 /* --- what the source says ------------------------------------------------------------------------------------------ */
-
-/* Another task may be at it: Prepare's start, or Finish. */
-AWAITS static void await_turn(Migration *migration)
-{
-    while (migration->task && !migration->is_ended && migration_wait(migration, -1, NULL))
-        ;
-}
 
 AWAITS static void obey_task(void *data)
 {
@@ -521,8 +566,10 @@ AWAITS static void refuse_task(void *data)
     task_shield();
     arrive_stop(migration);
     arrive_wait(migration);
-    if (!handover_hear(migration, refusal_of(migration), NULL, &error))
-        log_error("%s", error->message); /* not ended: nobody may be told what is not durable */
+    if (!handover_hear(migration, refusal_of(migration), NULL, &error)) {
+        log_error("%s; this is tried again", error->message); /* not ended: nobody may be told what is not durable */
+        dest_decide_again(migration, refusal_of(migration));
+    }
     migration->task = NULL;
     if (!error && owner_word_is_final(migration_word(migration)))
         migration_end(migration, migration->stream_error ?: migration->journal->cause ?: "refused");

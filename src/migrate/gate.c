@@ -146,14 +146,12 @@ static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
 static void forget(Domain *domain)
 {
     Migration *migration = domain->migration;
-    g_autoptr(GError) error = NULL;
 
     if (!migration)
         return;
     if ((migration_word(migration) == WORD_GONE || migration->journal->given_to || migration->journal->has_yielded) && !migration->journal->has_left) {
         migration->journal->has_left = TRUE;
-        if (!migration_save(migration, &error))
-            log_warning("%s, continuing", error->message);
+        migration_save_for_sure(migration);
     }
     domain->migration = NULL;
     migration_unref(migration);

@@ -18,6 +18,8 @@
 #include "migrate/reserve.h"
 #include "model/guest-def.h"
 
+#define SAVE_AGAIN_MS 1000
+
 static const MigrateSettings *the_settings;
 static GHashTable *all;      /* id → Migration, borrowed */
 static GHashTable *incoming; /* char *name → Migration (a reference): destinations whose Finish has not come yet */
@@ -158,6 +160,30 @@ gboolean migration_save(Migration *migration, GError **error)
     return journal_save(migration->journal, dir, error);
 }
 
+/* A full disk: until there is room, or the daemon ends. */
+AWAITS static void save_task(void *data)
+{
+    Migration *migration = data;
+
+    do {
+        if (!await_sleep(SAVE_AGAIN_MS, NULL))
+            return;
+    } while (!migration_save(migration, NULL));
+    migration->is_save_due = FALSE;
+    log_info("the end of migration %s of domain '%s' is on the disk now", migration->journal->id, migration->journal->name);
+}
+
+void migration_save_for_sure(Migration *migration)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (migration_save(migration, &error) || migration->is_save_due)
+        return;
+    log_warning("%s, continuing: the owner's word is kept apart, and this is tried again", error->message);
+    migration->is_save_due = TRUE;
+    task_spawn("migration-save", save_task, migration_ref(migration), (GDestroyNotify)migration_unref);
+}
+
 AWAITS gboolean migration_open(Migration *migration, OwnerWord word, GError **error)
 {
     g_autofree char *dir = migrate_dir();
@@ -216,7 +242,6 @@ void migration_end_job(Migration *migration)
 
 void migration_end(Migration *migration, const char *cause)
 {
-    g_autoptr(GError) error = NULL;
     const char *word = enum_name(owner_word_names, migration_word(migration));
 
     if (migration->is_ended)
@@ -227,8 +252,8 @@ void migration_end(Migration *migration, const char *cause)
     migration->journal->outcome = g_strdup(word);
     if (cause && !migration->journal->cause)
         migration->journal->cause = g_strdup(cause);
-    if (migration->record && !migration_save(migration, &error))
-        log_warning("%s, continuing: the owner's word is kept apart", error->message);
+    if (migration->record)
+        migration_save_for_sure(migration);
     queue_leave(migration);
     g_clear_pointer(&migration->silence, timer_free);
     ask_end(migration);

@@ -44,6 +44,7 @@ typedef struct Migration {
     gboolean is_in_blackout;  /* from the source's STOP to the destination's cont: only the word is written */
     gboolean has_job;         /* the domain's long job is this migration's, not that of another */
     gboolean is_ended;
+    gboolean is_save_due;     /* the journal could not be written, and a task tries it */
     void *lead;               /* of the service: the connection that leads it */
     Task *task;               /* in Perform or Finish; NULL between phases */
     char *lost_reason;        /* peer-to-peer: the connection to the other daemon has ended, and why */
@@ -97,6 +98,8 @@ typedef struct Migration {
     gboolean is_cont_unanswered;   /* QEMU was told to run the guest and did not say whether it does */
     gboolean is_stream_attached;   /* QEMU has its descriptor */
     gboolean is_definition_owed;   /* it could not be written yet */
+    OwnerHeard heard_in_vain;      /* what the table said to it could not be carried out yet */
+    gboolean is_again;             /* and a task tries it */
     OwnerHeard answer_heard;       /* TOLD: what became of the answer */
     Timer *answer_timer;           /* TOLD: until the wait for the acknowledgement is called doubt */
     char *stream_error;
@@ -161,6 +164,8 @@ void migration_attach(Migration *migration);
 AWAITS gboolean migration_open(Migration *migration, OwnerWord word, GError **error);
 /* Journal only; not synced. */
 gboolean migration_save(Migration *migration, GError **error);
+/* Tried until it works: on the disk an end that is not written is no end. */
+void migration_save_for_sure(Migration *migration);
 /* The word becomes durable, and the journal if it can be written. */
 AWAITS gboolean migration_sync(Migration *migration, GError **error);
 /* The domain's long job, which may also be another migration's: only who took it ends it. */

@@ -22,9 +22,19 @@
 
 #define TIDY_EVERY 50 /* ended attempts: reading the history takes some milliseconds per hundred */
 
+gboolean recover_word(const Journal *journal, OwnerRecord *record, GError **error)
+{
+    int word = WORD_NONE;
+
+    if (owner_word_is_final(owner_record_word(record)) || journal_is_open(journal) || !journal->outcome ||
+        !enum_find(owner_word_names, journal->outcome, &word) || !owner_word_is_final((OwnerWord)word))
+        return TRUE;
+    return owner_record_write(record, (OwnerWord)word, owner_record_wish(record), error);
+}
+
 static Migration *adopt(Domain *domain, Journal *journal, OwnerRecord *record)
 {
-    gboolean is_open = journal_is_open(journal);
+    gboolean is_open = journal_is_open(journal) || !owner_word_is_final(owner_record_word(record));
     Migration *migration = migration_new(domain, journal, (unsigned)journal->flags);
 
     migration->record = record;
@@ -52,7 +62,24 @@ static Migration *load(Domain *domain, const char *id, GError **error)
     g_autoptr(Journal) journal = journal_load(dir, id, error);
     g_autoptr(OwnerRecord) record = journal ? owner_record_open(path, error) : NULL;
 
-    return record ? adopt(domain, g_steal_pointer(&journal), g_steal_pointer(&record)) : NULL;
+    return record && recover_word(journal, record, error) ? adopt(domain, g_steal_pointer(&journal), g_steal_pointer(&record)) : NULL;
+}
+
+/* Ended, but still in memory: it tells the other side, or its end cannot be written yet. */
+static Migration *find_ended(Domain *domain, const char *id)
+{
+    Migration *migration = migration_find(id);
+
+    if (!migration || !migration->is_ended || !owner_word_is_final(migration_word(migration)))
+        return NULL;
+    if (migration->domain != domain) { /* that one has left meanwhile */
+        Domain *left = migration->domain;
+
+        migration->domain = domain_ref(domain);
+        domain_unref(left);
+    }
+    domain->migration = migration_ref(migration);
+    return migration;
 }
 
 /* Steps rewrite the journal without a sync, so a power loss may leave it empty; the word of the guest is what counts. */
@@ -124,6 +151,8 @@ Migration *recover_attach(Domain *domain)
     attempt = attempt_read(domains, &domain->uuid);
     if (!attempt)
         return NULL;
+    if (find_ended(domain, attempt->id))
+        return domain->migration;
     migration = load(domain, attempt->id, &error);
     if (migration)
         return domain->migration;
@@ -212,12 +241,15 @@ AWAITS static void settle(Migration *migration)
     else if (was_never_performed(migration))
         heard = HEARD_LOST; /* as whoever was asked to prepare would answer, if anybody was */
     task_shield();
-    if (!handover_hear(migration, heard, cause, &error))
-        log_error("domain '%s': %s", migration->journal->name, error->message);
+    if (!handover_hear(migration, heard, cause, &error)) {
+        log_error("domain '%s': %s; this is tried again", migration->journal->name, error->message);
+        if (migration->side == SIDE_DESTINATION) /* a source asks again by itself */
+            dest_decide_again(migration, heard);
+    }
     word = migration_word(migration);
     if ((word == WORD_TAKEN || word == WORD_KEPT) && heard == HEARD_NOTHING)
         handover_hear(migration, HEARD_NOTHING, NULL, NULL); /* after `cont`: define; after the cancel: `cont` */
-    if (owner_word_is_final(migration_word(migration)))
+    if (owner_word_is_final(migration_word(migration)) && !migration->is_again)
         migration_end(migration, cause);
     migration_forget_incoming(migration);
     repeat_start(migration);

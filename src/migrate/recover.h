@@ -10,6 +10,10 @@
  * NULL: none.  Borrowed. */
 Migration *recover_attach(Domain *domain);
 
+/* The journal is closed after the last word is written.  A power loss that has taken the word and left the journal has taken
+ * nothing: the word is written again. */
+gboolean recover_word(const Journal *journal, OwnerRecord *record, GError **error);
+
 /* The hook of domain/owner: settles a migration that was found open, by its record alone. */
 AWAITS void recover_domain(Domain *domain);
 /* Then: open migrations of guests that no definition and no status speaks of.  Forgets old history on the way. */

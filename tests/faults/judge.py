@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Plays one cell between two daemons and says, from outside, how it ended."""
 import contextlib
+import json
 import os
 import re
 import signal
@@ -293,6 +294,7 @@ class Court:
             host = source if cells.is_at_source(point) else destination
             word = {"fail": "fail", "kill-this": "kill", "kill-here": "kill"}.get(fault, "stall") + ("-after" if place == "after" else "")
             self.pending[self.place.order(host, point, word)] = (host, point, word)
+        self.began_at = time.time()
         since = self.ticks.mark()
         self.client = source.popen(self.argv(cell.mode, source, destination), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
@@ -316,6 +318,7 @@ class Court:
         began = time.monotonic()
         result.outcome = self._settle(cell, since)
         result.settled_s = round(time.monotonic() - began, 2)
+        self._check_what_is_over(self.began_at)
         if cell.fault == "replay" and cell.course == "plain" and result.outcome != "moved":
             raise Harm(f"an older attempt's message has ended this one: {result.output.strip()}")
         for host in self.place.hosts:
@@ -502,6 +505,18 @@ class Court:
         self.place.mend(self.cut_for_good)
         self.witness.wait_for_one(since, bool(cells.window(cell)))
         return "explained"
+
+    def _check_what_is_over(self, since):
+        """Nobody listens for an attempt any more that both sides call over: its word must not go with the power."""
+        for host in self.place.hosts:
+            state = self.place.state(host)
+            for path in state.glob("*.json"):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime < since or not json.loads(path.read_text()).get("is_over"):
+                        continue
+                    durable = host.folder / "durable" / f"{path.stem}.owner"
+                    if not durable.exists() or durable.read_bytes() != path.with_suffix(".owner").read_bytes():
+                        raise Harm(f"{host.name}: attempt {path.stem} is over, and its last word is not durable")
 
     # ---- and then ----
 

@@ -81,6 +81,11 @@ class Place(Lab):
 
     # What is there
 
+    @staticmethod
+    def state(host):
+        """The folder of the records of migrations."""
+        return pathlib.Path(f"/proc/{host.pid}/root/{STATE}/migrations")
+
     def files(self, host):
         """Below /run/ferry and in the state, history excepted."""
         found = set()
@@ -131,8 +136,7 @@ class Place(Lab):
 
     def power_on(self, host, orders=()):
         """What was not durable has not been written, /run is empty, and autostart is on."""
-        state = pathlib.Path(f"/proc/{host.pid}/root/{STATE}/migrations")
-        for record in state.glob("*.owner"):
+        for record in self.state(host).glob("*.owner"):
             kept = host.folder / "durable" / record.name
             if not kept.exists():
                 record.unlink()

@@ -251,6 +251,12 @@ def test_a_destination_whose_disk_is_full_still_answers(lab, started, is_cancell
         with pytest.raises(Failed, match="successfully aborted"):
             leader.finish(cancelled=1)
         nothing_left(two, running.guest)
+        leader.vanish()
+        path = next(iter(journals(two)))
+        one.virsh("migrate", "--live", "qemu", two.tcp_uri)     # what is not on the disk yet stands in nobody's way
+        runs_on(running, two)
+        path.with_name(path.name + ".new").rmdir()
+        wait_until(lambda: journals(two)[path].get("ended_ms"), "the end of the first attempt on the disk", 10)
         return
     leader.finish(), leader.confirm()
     leader.vanish()
