@@ -12,6 +12,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,8 @@ PYTHON = "/usr/bin/python3"
 SUITES = ("tests/live", "tests/faults", "tests/matrix", "tests/api", "tests/model", "tests/guest", "tests/lab", "tests/wire")
 SIDE_BY_SIDE = 3        # files at once: they mostly wait, each in a lab of its own
 REPEATS_MAX = 3         # see tests/conftest.py; in all of them
+FILE_S = 1200           # what one file may take
+LONG_FILES_S = {"test_sample.py": 2000}     # it allows itself two runs of 900 s
 # They take long, so they begin early.
 SLOW = ("test_fallbacks.py", "test_vanishing.py", "test_modes.py", "test_stock_destination.py", "test_check.py", "test_interference.py")
 
@@ -59,7 +62,7 @@ WHOLE_DAEMON = {
 
 class Tally:
     def __init__(self):
-        self.passed, self.failed, self.skipped, self.names = 0, 0, [], []
+        self.passed, self.failed, self.skipped, self.names, self.repeated = 0, 0, [], [], []
 
     def add_junit(self, path, runner):
         try:
@@ -87,6 +90,31 @@ class Tally:
     def fail(self, name):
         self.failed += 1
         self.names.append(name)
+
+
+class Files:
+    """The test files that run now, each a group of processes, so that nothing of one outlives its time, or us."""
+
+    def __init__(self):
+        self.running = set()
+
+    def run(self, argv, timeout_s, environment):
+        """(output, exit status or None)"""
+        process = subprocess.Popen(argv, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
+                                   start_new_session=True)
+        self.running.add(process)
+        try:
+            return process.communicate(timeout=timeout_s)[0], process.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.communicate()[0], None
+        finally:
+            self.running.discard(process)
+
+    def interrupt(self):
+        """As Ctrl-C would if they were in our group."""
+        for process in list(self.running):
+            os.killpg(process.pid, signal.SIGINT)
 
 
 def run(tally, what, argv, timeout_s, junit=None, **more):
@@ -126,42 +154,50 @@ def meson_tests(tally, folder, what, *arguments, environment=None):
         env=dict(os.environ, **(environment or {})))
 
 
-def pytest_file(folder, path, extra):
+def pytest_file(files, folder, path, extra):
     """(path, exit status or None, its JUnit file, what it printed, seconds)"""
     junit = folder / "pytest" / f"{path.parent.name}-{path.stem}.xml"
     junit.parent.mkdir(exist_ok=True)
     junit.unlink(missing_ok=True)
     began = time.monotonic()
-    try:
-        done = subprocess.run([PYTHON, "-m", "pytest", "-q", "-rs", f"--junit-xml={junit}", str(path.relative_to(TOP)), *extra],
-                              cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1200,
-                              env=dict(os.environ, FERRY_BUILD=str(folder), PYTHONDONTWRITEBYTECODE="1"))
-        code, output = done.returncode, done.stdout
-    except subprocess.TimeoutExpired as late:
-        code, output = None, late.stdout or b""
+    output, code = files.run([PYTHON, "-m", "pytest", "-q", "-rs", f"--junit-xml={junit}", str(path.relative_to(TOP)), *extra],
+                             LONG_FILES_S.get(path.name, FILE_S),
+                             dict(os.environ, FERRY_BUILD=str(folder), PYTHONDONTWRITEBYTECODE="1"))
     return path, code, junit, output.decode(errors="replace"), time.monotonic() - began
+
+
+def take_file(tally, path, code, junit, output, seconds):
+    name = path.relative_to(TOP)
+    repeated = [line for line in output.splitlines() if line.startswith("REPEATED ")]
+    print(*([output] if code not in (0, 5) else [*repeated, output.strip().splitlines()[-1]]), f"== {name}: {seconds:.0f} s", sep="\n", flush=True)
+    tally.repeated += repeated
+    before = tally.failed
+    if code is None:
+        tally.fail(f"{name}: not finished after {seconds:.0f} s")
+    elif code != 5:
+        tally.add_junit(junit, str(name))
+    if code not in (0, 5) and tally.failed == before:
+        tally.fail(f"{name}: exit status {code}")
 
 
 def pytest(tally, folder, extra):
     """A process for each file, several side by side; what they say comes out file by file."""
     files = [path for name in SUITES for path in sorted((TOP / name).glob("test_*.py"))]
     files.sort(key=lambda path: SLOW.index(path.name) if path.name in SLOW else len(SLOW))
-    repeats = 0
     began = time.monotonic()
+    running = Files()
     print(f"== pytest: {len(files)} files, {SIDE_BY_SIDE} at once", flush=True)
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for done in concurrent.futures.as_completed([pool.submit(pytest_file, folder, path, extra) for path in files]):
-            path, code, junit, output, seconds = done.result()
-            print(output if code not in (0, 5) else output.strip().splitlines()[-1], f"== {path.relative_to(TOP)}: {seconds:.0f} s",
-                  sep="\n", flush=True)
-            repeats += output.count("\nREPEATED ")
-            before = tally.failed
-            if code != 5:
-                tally.add_junit(junit, str(path.relative_to(TOP)))
-            if code not in (0, 5) and tally.failed == before:
-                tally.fail(f"{path.relative_to(TOP)}: " + ("not finished" if code is None else f"exit status {code}"))
-    if repeats > REPEATS_MAX:
-        tally.fail(f"{repeats} tests passed only when they were repeated; {REPEATS_MAX} are an accident")
+        waiting = [pool.submit(pytest_file, running, folder, path, extra) for path in files]
+        try:
+            for done in concurrent.futures.as_completed(waiting):
+                take_file(tally, *done.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            running.interrupt()
+            raise
+    if len(tally.repeated) > REPEATS_MAX:
+        tally.fail(f"{len(tally.repeated)} tests passed only when they were repeated; {REPEATS_MAX} are an accident")
     print(f"== pytest: {time.monotonic() - began:.0f} s", flush=True)
 
 
@@ -178,6 +214,8 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("--only", action="append", choices=("unit", "pytest", "asan", "tsan"))
     arguments, extra = parser.parse_known_args()
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, lambda *_: sys.exit(1))     # and so the files with us
     only = arguments.only or ["unit", "pytest", "asan", "tsan"]
     folder = (TOP / arguments.build).resolve()
     tally = Tally()
@@ -194,6 +232,8 @@ def main():
             whole_daemon(tally, sanitized, what, WHOLE_DAEMON[name], environment)
     for line in tally.skipped:
         print(f"skipped: {line}")
+    for line in tally.repeated:
+        print(line)
     for line in tally.names:
         print(f"FAILED: {line}")
     print(f"{tally.passed} passed, {tally.failed} failed", flush=True)
