@@ -24,6 +24,12 @@ def wait_until(condition, what, timeout_s=20):
     raise AssertionError(f"not within {timeout_s} s: {what}")
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Daemon:
     """A short path, as the sockets' names have to fit into 108 bytes."""
 

@@ -145,5 +145,5 @@ def test_others_are_not_held_up(daemon, connection):
         stop.set()
         worker.join()
     took.sort()
-    assert took[len(took) // 2] < 0.05, took
-    assert took[-1] < 0.5, took
+    assert took[len(took) // 2] < 0.15, took
+    assert took[-1] < 1.5, took

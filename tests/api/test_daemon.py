@@ -6,14 +6,8 @@ import socket
 import subprocess
 
 import pytest
-from daemon import VIRSH, Daemon, wait_until
+from daemon import VIRSH, Daemon, free_port, wait_until
 from lab import guest
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def ferryd(*words):

@@ -129,19 +129,25 @@ def test_refusals(daemon):
 
 def test_events(daemon):
     vm = define(daemon)
-    listener = subprocess.Popen([VIRSH, "-c", daemon.uri, "event", "--event", "lifecycle", "--loop"],
-                                stdout=subprocess.PIPE, text=True)
+    heard = daemon.root / "heard"
+    with open(heard, "w") as out:
+        listener = subprocess.Popen(["stdbuf", "-oL", VIRSH, "-c", daemon.uri, "event", "--event", "lifecycle", "--loop"], stdout=out)
+
+    def told():
+        return re.findall(r"event 'lifecycle' for domain '[^']*': (.*)\n", heard.read_text())
+
     try:
         wait_until(lambda: "callback_register" in daemon.log(), "virsh has registered")
         for words in (("start", vm), ("suspend", vm), ("resume", vm), ("destroy", vm), ("undefine", vm)):
             daemon.virsh(*words)
+        wait_until(lambda: len(told()) >= 7, "seven events", 10)
         listener.send_signal(signal.SIGINT)
-        text = listener.communicate(timeout=10)[0]
+        listener.wait(10)
     finally:
         listener.kill()
-    told = re.findall(r"event 'lifecycle' for domain '[^']*': (.*)", text)
-    assert told == ["Resumed Unpaused", "Started Booted", "Suspended Paused", "Resumed Unpaused",
-                    "Shutdown Finished after host request", "Stopped Destroyed", "Undefined Removed"], text
+        print(heard.read_text())
+    assert told() == ["Resumed Unpaused", "Started Booted", "Suspended Paused", "Resumed Unpaused",
+                      "Shutdown Finished after host request", "Stopped Destroyed", "Undefined Removed"]
 
 
 def test_a_restart_finds_guests_again(daemon):
@@ -206,6 +212,9 @@ def test_autostart_runs_once_per_boot(daemon):
     daemon.virsh("destroy", vm)
     daemon.stop()
     daemon.start()
+    other = define(daemon, "other")     # until it ticks, an autostart would long be over
+    daemon.virsh("start", other)
+    wait_ticking(daemon, "other")
     assert daemon.virsh("domstate", vm) == "shut off"
 
 

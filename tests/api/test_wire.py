@@ -7,10 +7,11 @@ import time
 
 import pytest
 import wire
-from daemon import wait_until
+from daemon import free_port, wait_until
 from wire import CALL, CALL_WITH_FDS, ERROR, KEEPALIVE, MESSAGE, OK, REMOTE, REPLY, STREAM, STREAM_HOLE, Closed, Wire, frame, maybe, number, text, u32
 
 RPC, DRIVER_READONLY = 7, 20
+AT_ONCE_S = 2       # a millisecond on an idle machine; who is held up waits until the other goes on, that is, for ever
 
 
 @pytest.fixture
@@ -284,9 +285,10 @@ def test_log_in_has_a_deadline(make_daemon):
 
 @pytest.mark.ours
 def test_strangers_do_not_keep_others_out(make_daemon):
-    daemon = make_daemon("-o", "listen_tcp=yes", "-o", "auth_tcp=none", "-o", "tcp_address=127.0.0.1", "-o", "tcp_port=16599")
-    wait_until(lambda: tcp_answers(16599), "TCP is served", 5)
-    strangers = [Wire(address=("127.0.0.1", 16599), opens=False) for _ in range(60)]
+    port = free_port()
+    daemon = make_daemon("-o", "listen_tcp=yes", "-o", "auth_tcp=none", "-o", "tcp_address=127.0.0.1", "-o", f"tcp_port={port}")
+    wait_until(lambda: tcp_answers(port), "TCP is served", 5)
+    strangers = [Wire(address=("127.0.0.1", port), opens=False) for _ in range(60)]
     try:
         turned_away = sum(it.is_closed(0.05) for it in strangers)
         assert turned_away >= 40
@@ -295,7 +297,7 @@ def test_strangers_do_not_keep_others_out(make_daemon):
     finally:
         for it in strangers:
             it.sock.close()
-    wait_until(lambda: tcp_answers(16599), "TCP is served again", 5)
+    wait_until(lambda: tcp_answers(port), "TCP is served again", 5)
 
 
 def tcp_answers(port):
@@ -328,7 +330,7 @@ def test_a_client_that_stops_reading_harms_nobody(daemon):
                 time.sleep(0.02)
             except (BrokenPipeError, ConnectionResetError):
                 break
-        assert latency(other) < 0.25
+        assert latency(other) < AT_ONCE_S
         if hasattr(daemon, "process"):
             with open(f"/proc/{daemon.process.pid}/status") as status:
                 resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
@@ -346,7 +348,7 @@ def test_big_frames_are_taken_as_they_come_and_no_sooner(daemon):
         if hasattr(daemon, "process"):
             with open(f"/proc/{daemon.process.pid}/status") as status:
                 assert next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) < 200000
-        assert latency(other) < 0.25
+        assert latency(other) < AT_ONCE_S
         for it in big:
             it.sock.close()
         assert other.hostname()
