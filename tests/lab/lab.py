@@ -463,6 +463,8 @@ class Lab:
         for host in self.all_hosts:
             host.power_off()
         self.wire.power_off()
+        with contextlib.suppress(TimeoutError):     # an nsenter whose command has just died is still there for a moment
+            wait_until(lambda: not self.left_behind(), "the end of all that was begun here", 2)
         left = self.left_behind()
         if not self.is_kept:
             shutil.rmtree(self.folder, ignore_errors=True)

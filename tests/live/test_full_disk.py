@@ -22,12 +22,13 @@ def lab():
 @pytest.mark.parametrize("is_restarted", [False, True], ids=["patient", "restarted"])
 def test_a_definition_that_does_not_fit(lab, started, is_restarted):
     stock, ours = lab.hosts
-    running = started(stock, append="set=4 touch=12 check=500", memory_mib=64)
+    running = started(stock, append="set=4 touch=40 check=500", memory_mib=64)
     process = stock.popen(["virsh", "-c", stock.socket_uri, "migrate", "--live", "--persistent", "--bandwidth", "4", "qemu", ours.tcp_uri],
                           stdout=-1, stderr=-2, text=True)
     wait_until(ours.qemus, "Prepare has been made")
     wait_until(lambda: "Memory processed" in stock.virsh("domjobinfo", "qemu").stdout, "memory is moving")
     ours.run(["sh", "-c", f"head -c 100000 /dev/zero > {FOLDER}/filler"], check=False)
+    stock.virsh("migrate-setspeed", "qemu", "1000")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     running.ticks.wait(ours.name, more=10)

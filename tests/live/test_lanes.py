@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The connections of a migration, seen from the wire: how many, where to, and who else knocks."""
+import collections
 import contextlib
 import json
 import subprocess
@@ -47,8 +48,10 @@ def test_one_port_and_one_connection_per_lane(lab, started, mode):
         result = migrate(lab, running, words)
     assert_moved(result, running.ticks, running.guest, one, two)
     found = [row for row in seen if PORTS[0] <= row[3] <= PORTS[1]]
-    assert {(row[0], row[2], row[3]) for row in found} == {(one.address, two.address, PORTS[0])}, found
-    assert len(found) == lanes, found
+    assert {row[3] for row in found} == {PORTS[0]}, found
+    # An address that is slow to answer gets company in the race; who loses has been dialled once.
+    (_, won), *lost = collections.Counter((row[0], row[2]) for row in found).most_common()
+    assert won == lanes and all(count == 1 for _, count in lost), found
 
 
 # ---- the wrong host ----
