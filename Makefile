@@ -5,7 +5,7 @@ PYTHON = /usr/bin/python3
 MESON_FLAGS ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all build demo check address-matrix faults many soak fuzz bench install clean deps
+.PHONY: all build demo check address-matrix faults faults-stock many soak fuzz bench install clean deps
 .DEFAULT_GOAL := all
 
 all:
@@ -46,6 +46,12 @@ many:
 faults:
 	@scripts/install-deps --tests
 	@$(PYTHON) tests/faults/run.py $(FAULTS)
+
+# The same with a stock host on one side, beside two stock hosts: no cell may be worse.  FAULTS_STOCK="--only there" and the like:
+# see tests/faults/stock.py.
+faults-stock:
+	@scripts/install-deps --tests
+	@$(PYTHON) tests/faults/stock.py $(FAULTS_STOCK)
 
 # What takes long: every run of the hand-over's model that docs/handover.md states, then its mutants in full, then kills at random
 # moments.  Goes on where it was.  SOAK="--count 5000 --seed x" and the like: see tests/soak/run.py.

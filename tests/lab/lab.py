@@ -292,6 +292,12 @@ class Host(Node):
         config, arguments, wrapper, environment = self._last_start
         self.start_ferryd(config, arguments, wrapper, environment)
 
+    def restart_libvirtd(self, how=signal.SIGTERM):
+        if self.daemon_pid("libvirtd"):
+            self.stop_daemon("libvirtd", how)
+        self.spawn_daemon("libvirtd")
+        self._wait_daemon("libvirtd", self.folder / "run/libvirt/libvirt-sock", STOCK_PORT)
+
     def log(self, name="ferryd"):
         """What the daemon wrote: its standard error and, for stock, its log file."""
         text = ""
