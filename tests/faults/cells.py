@@ -65,7 +65,37 @@ COURSES = {
     "destination-reboots-loaded": ("destination/PREPARED.D-take", "before", "reboot-this"),
     "destination-reboots-taken": ("destination/PREPARED.D-take", "after", "reboot-this"),
     "locked": ("destination/PREPARED.D-take", "before", "lock"),
+    "abort-restarts": ("source/OFFERED.S-abort", "after", "kill-this"),
+    "source-restarts-gone": ("source/GO.S-gone", "after", "kill-this"),
+    "source-reboots-said": ("destination/PREPARED.D-take", "before", "reboot-other"),
+    "guest-dies-on-both": ("perform/go", "before", "kill-qemus"),
+    "guest-dies-on-both-go": ("destination/PREPARED.D-take", "before", "kill-destination"),
 }
+# What comes before even that, where one strike does not lead there.
+COURSE_OF = {
+    "abort-restarts": "abort",
+    "guest-dies-on-both-go": "guest-dies-here-go",
+}
+ON_COURSES_ONLY = {"kill-qemus": "both QEMUs are killed"}
+
+# Points to which none leads, and why none can.
+UNREACHED = (
+    ("source/OFFERED.S-dead.actions", "its QEMU has ended, and there is nothing left to end"),
+    ("source/OFFERED.S-run", "nobody asks the table as long as nothing has happened"),
+    ("source/OFFERED.S-watch", "the same"),
+    ("destination/PREPARED.D-loaded", "the same: the other side is asked at once"),
+    ("destination/PREPARED.D-wait", "the same"),
+    ("source/KEPT.S-run", "KEPT is asked again after a restart only, and by then it is no longer open once its QEMU has ended"),
+    ("destination/LOST.D-kill", "whoever lost it has no QEMU left"),
+    ("source/GONE.S-forced", "only a person says so: tests/live/test_owner.py"),
+    ("destination/PREPARED.D-tell", "with a stock source only, as all of TOLD: tests/live/test_careful.py"),
+    ("destination/TOLD.", "with a stock source only: tests/live/test_careful.py"),
+    ("destination/TAKEN.D-refuse", "the lock would have to last until the source has taken its guest back: tests/live/test_locks.py"),
+)
+
+
+def course_strikes(course):
+    return course_strikes(COURSE_OF.get(course, "plain")) + [COURSES[course]] if COURSES[course] else []
 
 
 @dataclass(frozen=True)
@@ -83,8 +113,7 @@ class Cell:
     @property
     def strikes(self):
         """[(point, place, fault)] in the order in which they come."""
-        first = COURSES[self.course]
-        return ([first] if first else []) + [(self.point, self.place, self.fault)]
+        return course_strikes(self.course) + [(self.point, self.place, self.fault)]
 
 
 def parse(text):
@@ -108,8 +137,9 @@ def places(point, points):
     return ("before", "after") if own and own[-1] == point else ("before",)
 
 
-def courses_of(mode):
-    return [Cell(mode, "plain", *strike) for strike in COURSES.values() if strike]
+def course_cell(mode, course):
+    """What leads there, as a cell of the course before it."""
+    return Cell(mode, COURSE_OF.get(course, "plain"), *COURSES[course])
 
 
 def all_cells(points, survey):
@@ -129,8 +159,9 @@ def all_cells(points, survey):
 
 
 def unreached(points, survey):
+    """[(point, why)]; "" if nobody knows."""
     passed = {point for courses in survey.values() for own in courses.values() for point in own}
-    return [point for point in points if point not in passed]
+    return [(point, next((why for text, why in UNREACHED if point.startswith(text)), "")) for point in points if point not in passed]
 
 
 # ---- merging: a rule says what stands for the cell, or None; "" if nothing would happen ----
@@ -319,11 +350,12 @@ def window(cell):
     hits_source = cell.fault == "kill-source" or (hits_this if is_at_source(cell.point) else hits_other)
     hits_destination = cell.fault == "kill-destination" or (hits_other if is_at_source(cell.point) else hits_this)
     is_reboot = cell.fault.startswith("reboot")
+    if cell.fault == "kill-qemus":
+        return "both images are killed"
     if cell.course != "plain" and (hits_source or hits_destination):
         return "a second fault takes one image after something has happened to the other side (W1 to W3, or its own QEMU)"
     if cell.course != "plain":
-        first = Cell(cell.mode, "plain", *COURSES[cell.course])
-        return window(first)
+        return window(course_cell(cell.mode, cell.course))
     if hits_source and (at == OURS or cell.point == "perform/memory"):
         return "the only image was the source's"
     if hits_source and cell.fault == "kill-here" and at == STOPPED:

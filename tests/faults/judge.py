@@ -360,6 +360,9 @@ class Court:
             other.kill_daemon()
             self._release(path)
             place.restart(other)
+        elif fault == "kill-qemus":
+            for one in place.hosts:
+                self._kill_qemu(one)
         elif fault in ("kill-source", "kill-destination"):
             self._kill_qemu(self.source if fault == "kill-source" else self.destination)
         elif fault == "stop":
@@ -551,7 +554,7 @@ class Court:
         before = {host: self._log_size(host) for host in self.place.hosts}
         source, destination = self.here, self.place.other(self.here)
         if first:
-            result = self.try_for_survey(cells.Cell(mode, "plain", *first))
+            result = self.try_for_survey(cells.course_cell(mode, course))
         else:
             result = Result("plain")
             done = source.run(self.argv(mode, source, destination), check=False, timeout_s=CLIENT_S)

@@ -111,7 +111,9 @@ def print_rules(points, found, say=print):
         say(f"  known to be wrong: *{text}*: {why}")
     missing = cells.unreached(points, found)
     if missing:
-        say(f"No course leads to {len(missing)} of {len(points)} points: {', '.join(missing)}")
+        say(f"No course leads to {len(missing)} of {len(points)} points:")
+        for point, why in missing:
+            say(f"  {point}: {why or 'and nobody has said why'}")
 
 
 def print_table(rows, points, say=print):

@@ -41,7 +41,13 @@ def test_every_point_is_tried_with_every_fault(points, survey):
 
 def test_a_course_leads_through_a_point_that_there_is(points):
     for name, strike in cells.COURSES.items():
-        assert strike is None or strike[0] in points and strike[2] in cells.FAULTS, name
+        assert strike is None or strike[0] in points and strike[2] in (*cells.FAULTS, *cells.ON_COURSES_ONLY), name
+        assert name not in cells.COURSE_OF or cells.COURSE_OF[name] in cells.COURSES, name
+
+
+def test_what_no_course_leads_to_is_a_point_and_has_a_reason(points):
+    for text, why in cells.UNREACHED:
+        assert why and any(point.startswith(text) for point in points), text
 
 
 def test_what_is_merged_is_run(points, survey):
