@@ -52,6 +52,7 @@ static void recognise_source(Migration *migration)
         bytes ? cookie_parse(bytes, len, COOKIE_FOR_PREPARE, NULL) : NULL;
 
     migration->is_source_ferry = cookie && cookie->ferry;
+    g_strlcpy(migration->attempt, migration->is_source_ferry ? cookie->ferry->attempt : "", sizeof migration->attempt);
     if (migration->is_source_ferry)
         migration_listen(migration);
 }
@@ -272,6 +273,8 @@ static void finish_failed(Migration *migration, const GError *error)
         phase_run_set_cookie(run, cookie_hand_on(migration->c2, COOKIE_WORD_REFUSED));
     } else if (is_answer && !migration->is_dest_ferry && error_domain(error) != FROM_RPC) {
         run->outcome = PHASE_STAYED;
+    } else if (migration->is_relayed && migration->is_dest_ferry && *migration->attempt) {
+        run->outcome = courier_settle(migration);
     } else {
         run->outcome = migration_look(migration);
     }
@@ -333,6 +336,8 @@ static gboolean confirm(void *endpoint, PhaseRun *run, GError **error)
                                                   .flags = source_flags(migration),
                                                   .cancelled = run->is_cancelled};
 
+    if (migration->is_settled)
+        return TRUE;
     if (run->outcome == PHASE_UNKNOWN)
         return TRUE; /* told nothing, the source keeps the guest paused; told "cancelled", a stock
                         source would run it */

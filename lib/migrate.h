@@ -25,6 +25,8 @@ typedef struct {
     MigrationStats stats; /* the last that were heard */
     char *address, *notice; /* as the source told at the end; NULL: not told */
     gboolean is_listening;
+    char attempt[COOKIE_ATTEMPT_SIZE]; /* its id; "": the source is no ferryd */
+    gboolean is_settled; /* the source knows how it has ended: nothing is to be confirmed */
     gboolean is_relayed; /* the memory goes through here */
     Relay relay;
     int64_t started_ms;
@@ -56,6 +58,10 @@ gboolean migrate_led(Migration *migration, const Params *params, char **ret_addr
 gboolean migration_has_tried(const GError *error, const char *literal);
 /* A line behind the first cause, so that stock's words stay in front.  Returns FALSE. */
 gboolean migration_add_cause(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* lib/courier.c: the same between two ferryds that meet in this client only: carries what each has to say to the other until the source
+ * has settled it. */
+PhaseOutcome courier_settle(Migration *migration);
 
 /* lib/migrate-look.c: Finish(0) was not answered.  Looks at the destination, over a new connection
  * if need be. */

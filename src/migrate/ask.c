@@ -569,3 +569,14 @@ AWAITS GBytes *ask_answer_call(const void *bytes, size_t len, GError **error)
         error_set(error, ERROR_OPERATION_FAILED, "operation failed: migration %s has no record yet", id);
     return answer;
 }
+
+GBytes *ask_own_word(const char *attempt, GError **error)
+{
+    const Migration *migration = migration_find(attempt);
+    GBytes *word = migration ? own_word(migration, FALSE) : NULL;
+
+    if (!word)
+        error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: no migration %s is under way on host '%s'", attempt,
+                  migrate_settings()->host_name);
+    return word;
+}

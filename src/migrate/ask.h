@@ -62,3 +62,5 @@ void ask_resume_ended(Migration *migration);
 
 /* What a caller of any kind brings: the sealed word of the other side, answered with ours. */
 AWAITS GBytes *ask_answer_call(const void *bytes, size_t len, GError **error);
+/* Our own, for a courier: of an attempt that is in memory.  A new reference; NULL with the reason. */
+GBytes *ask_own_word(const char *attempt, GError **error);

@@ -257,6 +257,7 @@ AWAITS gboolean service_domain_migrate_get_max_downtime(
 gboolean service_migration_open_relay(Call *call, const FerryMigrationOpenRelayArgs *args,
                                       void *ret, GError **error);
 AWAITS gboolean service_migration_tell(Call *call, const FerryMigrationTellArgs *args, FerryMigrationTellRet *ret, GError **error);
+gboolean service_migration_ask(Call *call, const FerryMigrationAskArgs *args, FerryMigrationAskRet *ret, GError **error);
 AWAITS gboolean service_migration_resolve(Call *call, const FerryMigrationResolveArgs *args,
                                           void *ret, GError **error);
 

@@ -564,3 +564,14 @@ AWAITS gboolean service_migration_tell(Call *call, const FerryMigrationTellArgs 
     return_cookie(call, answer, &ret->word, &ret->word_len);
     return TRUE;
 }
+
+/* For a client that carries the words between two daemons which cannot meet. */
+gboolean service_migration_ask(Call *call, const FerryMigrationAskArgs *args, FerryMigrationAskRet *ret, GError **error)
+{
+    GBytes *word = service_check_flags(args->flags, 0, "migration_ask", error) ? ask_own_word(args->attempt, error) : NULL;
+
+    if (!word)
+        return FALSE;
+    return_cookie(call, word, &ret->word, &ret->word_len);
+    return TRUE;
+}

@@ -111,6 +111,7 @@ static const ServerRow rows[] = {
     SERVER_ROW(REMOTE, DOMAIN_MIGRATE_GET_MAX_DOWNTIME, service_domain_migrate_get_max_downtime, CALL_TASK, 0),
     SERVER_ROW(FERRY, MIGRATION_RESOLVE, service_migration_resolve, CALL_TASK, 0),
     SERVER_ROW(FERRY, MIGRATION_TELL, service_migration_tell, CALL_TASK, CALL_URGENT),
+    SERVER_ROW(FERRY, MIGRATION_ASK, service_migration_ask, CALL_INLINE, CALL_URGENT),
     SERVER_ROW(FERRY, MIGRATION_OPEN_RELAY, service_migration_open_relay, CALL_INLINE, 0),
     /* migrate-check.c */
     SERVER_ROW(FERRY, MIGRATION_CHECK_SOURCE, service_migration_check_source, CALL_TASK, 0),

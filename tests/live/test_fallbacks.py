@@ -16,6 +16,7 @@ import pytest
 from conftest import make_lab
 from lab.lab import wait_until
 from lab.moves import assert_moved, assert_stayed, move
+from test_lost_replies import Proxy
 
 PORTS = "tcp flags & (syn | ack) == syn tcp dport 49152-49215"     # not the answers to ports of clients
 
@@ -23,6 +24,7 @@ PORTS = "tcp flags & (syn | ack) == syn tcp dport 49152-49215"     # not the ans
 @pytest.fixture(scope="module", params=["ferryd", "libvirtd"])
 def lab(request):
     lab = make_lab(["ferryd", request.param], client=True)
+    lab.kinds = ("ferryd", request.param)
     yield lab
     lab.close()
 
@@ -224,3 +226,35 @@ def test_a_slow_destination_does_not_fill_the_client(lab, started):
         assert 0 < peak < 40 << 10, f"{peak} KiB"
     finally:
         subprocess.run([*shape, "del", "dev", destination.name, "root"], check=True)
+
+
+class SecondFinish(Proxy):
+    """The first one ends the direct attempt."""
+
+    seen = 0
+
+    def is_to_be_cut(self, frame, is_from_client):
+        self.seen += super().is_to_be_cut(frame, is_from_client)
+        return self.seen == 2 and super().is_to_be_cut(frame, is_from_client)
+
+
+@pytest.mark.parametrize("cut", ["call", "reply"])
+def test_a_relay_whose_answer_is_lost_carries_the_words_instead(lab, started, cut):
+    """The daemons cannot meet; what each has to say to the other passes through the client as long as it lives."""
+    source, destination = lab.hosts
+    if lab.kinds[1] != "ferryd":
+        pytest.skip("a stock destination has no words")
+    running = started(source)
+    proxy = SecondFinish(str(lab.shared / f"proxy-{cut}.sock"), destination.socket_uri.partition("socket=")[2], cut)
+    done = source.ferry("migrate", "--live", "qemu", f"qemu+unix:///system?socket={proxy.path}", check=False, timeout_s=60)
+    proxy.close()
+    assert "it was relayed through this client" in done.stderr or cut == "call", done.stderr
+    assert proxy.has_cut, done.stderr
+    winner = source if cut == "call" else destination
+    assert done.returncode == (1 if cut == "call" else 0), done.stderr
+    running.ticks.wait(winner.name, more=10)
+    assert not (destination if winner is source else source).qemus()
+    assert "running" in winner.virsh("domstate", "qemu").stdout
+    assert "qemu" not in source.ferry("migration", "list").stdout
+    verdict = running.ticks.verdict()
+    assert verdict.is_sound, verdict.complaint()
