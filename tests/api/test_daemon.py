@@ -27,6 +27,8 @@ def test_the_printed_configuration_can_be_read(daemon):
     ("listen_tpc = 1", "unknown key 'listen_tpc'"), ("tcp_port = high", "'tcp_port' is a number"),
     ("listen_tcp = yes", "auth_tcp"), ("auth_tcp = \"sasl\"", "'auth_tcp' cannot be 'sasl'"), ("user = \"no-such-user\"", "no-such-user")])
 def test_a_bad_row_is_refused_by_name(tmp_path, row, words):
+    if row.startswith("user") and os.geteuid() != 0:
+        pytest.skip("a daemon of its own user looks up no other")
     config = tmp_path / "ferryd.conf"
     config.write_text(f"# one\n{row}\n")
     answer = ferryd("--root", tmp_path / "root", "--config", config)
