@@ -14,6 +14,8 @@
  *   check=N     pages checked per second besides those rewritten  (2000)
  *   name=WORD   printed in the first line
  *
+ * Any other option is an error that it prints.
+ *
  * Lines: "guest NAME set=… touch=… dirty=… tick=…", "tick N gen G", "ERROR …", "echo: TEXT" for a
  * line typed at the console, "powerdown" when the power button was pressed.
  */
@@ -276,8 +278,36 @@ static uint32_t option(const char *line, const char *name, uint32_t otherwise)
     return otherwise;
 }
 
+/* A misspelt option would make a test easier than it says. */
+static void complain_of_unknown(const char *line)
+{
+    static const char *const known[] = { "tick=", "set=", "dirty=", "touch=", "check=", "name=" };
+
+    for (const char *p = line; *p;) {
+        int is_known = *p == ' ';
+
+        for (uint32_t i = 0; i < sizeof known / sizeof known[0] && !is_known; i++) {
+            const char *a = p, *b = known[i];
+
+            while (*b && *a == *b)
+                a++, b++;
+            is_known = !*b;
+        }
+        if (!is_known)
+            put("ERROR unknown option ");
+        for (; *p && *p != ' '; p++)
+            if (!is_known)
+                put_char(*p);
+        if (!is_known)
+            put("\n");
+        while (*p == ' ')
+            p++;
+    }
+}
+
 static void read_options(const char *line)
 {
+    complain_of_unknown(line);
     for (const char *p = line; *p; p++) {
         if ((p != line && p[-1] != ' ') || p[0] != 'n' || p[1] != 'a' || p[2] != 'm' || p[3] != 'e' || p[4] != '=')
             continue;

@@ -21,6 +21,14 @@ def test_boots_and_ticks_at_its_rate(tmp_path):
         assert span / (len(ticks.ticks) - 6) > 0.019  # a busy machine makes it slower, nothing makes it faster
 
 
+def test_an_option_that_it_does_not_know_is_an_error(tmp_path):
+    with start(tmp_path, "tick=20 rate=60 name=odd dirt=1") as one, Ticks(20, {"one": one.serial}) as ticks:
+        one.qmp("cont")
+        ticks.wait(more=3)
+        assert ticks.errors == ["one: ERROR unknown option rate=60", "one: ERROR unknown option dirt=1"]
+        assert not ticks.verdict().is_sound
+
+
 @pytest.mark.parametrize("append,memory", [("tick=20", 64), ("tick=20 set=32 dirty=4000 touch=48", 96)], ids=["idle", "dirty"])
 def test_migrates_between_bare_qemus_without_a_lost_tick(tmp_path, append, memory):
     with start(tmp_path / "a", append, memory_mib=memory) as one, \

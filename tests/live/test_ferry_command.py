@@ -70,7 +70,7 @@ def test_ctrl_c_asks_and_waits(lab, started):
     source, destination = lab.hosts
     source.virsh("destroy", "qemu", check=False)
     source.virsh("undefine", "qemu", check=False)
-    running = started(source, memory_mib=256, append="set=128 rate=60")
+    running = started(source, memory_mib=256, append="set=128 dirty=60")
     for delay_s in (0, 1.5):
         argv = [lab.ferry, "-c", source.socket_uri, "migrate", "qemu", destination.tcp_uri, f"tcp://{destination.address}",
                 "--live", "--bandwidth", "8", "--json"]

@@ -136,7 +136,7 @@ def test_a_finish_that_never_arrives(lab, started, migrate):
 def test_a_destination_whose_daemon_dies(lab, started):
     """A stock client copies on to the bitter end; ours notices that nobody will take the guest, and stops."""
     source, destination = lab.hosts
-    running = started(source, memory_mib=256, append="set=128 rate=60")
+    running = started(source, memory_mib=256, append="set=128 dirty=60")
     ferry = source.popen([lab.ferry, "-c", source.socket_uri, "migrate", running.guest.name, destination.tcp_uri,
                           f"tcp://{destination.address}", "--live", "--bandwidth", "4"], stderr=subprocess.PIPE, text=True)
     wait_until(lambda: "Memory processed" in source.virsh("domjobinfo", running.guest.name, check=False).stdout, "memory is moving", 30)
