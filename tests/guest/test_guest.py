@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The judge is judged first: the test guest between two bare QEMUs, and harm done to it on purpose."""
+import re
 import socket
 
 import pytest
 from lab import guest, qemu
+from lab.trials import HARMED
 from ticks import Tick, Ticks
 
 
@@ -113,7 +115,8 @@ def test_a_line_cut_by_the_move_is_one_line(tmp_path):
             end = ends[number % 2]
             end.sendall(b"ck %d gen 0\r\nti" % number if number > 10 else b"tick 10 gen 0\r\nti")
             ticks._wait_until(lambda: len(ticks.ticks) == number - 9, 5, "the tick")
-        assert ticks.verdict().is_sound, ticks.verdict().complaint()
+        verdict = ticks.verdict()
+        assert not (verdict.missing or verdict.doubled or verdict.disorder or verdict.errors), verdict
     for one in (*ends, *servers.values()):
         one.close()
 
@@ -126,3 +129,31 @@ def test_lost_and_doubled_ticks_are_told():
     assert (verdict.missing, verdict.doubled, verdict.disorder) == ([3], [4], [3])
     assert verdict.downtime_ms == pytest.approx(500)
     assert verdict.gap_hosts == ("b", "b")
+
+
+@pytest.mark.parametrize("numbers", [(1, 2, 2, 3, 3), (1, 2, 3, 4, 5)], ids=["doubled", "whole"])
+def test_a_guest_that_ran_on_both_hosts_is_never_excused(numbers):
+    """What the emulation loses can repeat a number, and the test that met it; it cannot let the guest come back."""
+    ticks = Ticks(100, {})
+    ticks.ticks = [Tick(at / 10, host, number) for at, (host, number) in enumerate(zip("aabab", numbers))]
+    verdict = ticks.verdict()
+    assert not verdict.is_sound and verdict.hosts == ["a", "b", "a", "b"]
+    ticks.errors.append("a: ERROR page 0x1000000 round 3: stale, holds round 2")
+    for said in (ticks.verdict().complaint(), str(ticks.verdict())):
+        assert not re.search(HARMED, said), said
+    assert ticks.verdict(since=2, until=4).hosts == ["b", "a"] and not ticks.verdict(until=3).has_run_twice
+
+
+@pytest.mark.parametrize("hosts,is_twice", [("aaGbbbb", False), ("aaGabbb", True), ("aaGbbab", True), ("abaGbbb", True), ("aaGbbGaa", False),
+                                            ("aaGbaGaa", True), ("aabb", False)])
+def test_a_guest_that_is_started_anew_ticks_nowhere_else(hosts, is_twice):
+    """G: the first line of a start, on the host of the last tick before the next start."""
+    ticks, home = Ticks(100, {}), hosts[-1]
+    for at, host in reversed(list(enumerate(hosts))):
+        if host == "G":
+            ticks.lines.insert(0, (at / 10, home, "guest qemu set=4"))
+            home = hosts[at - 1]
+        else:
+            ticks.ticks.insert(0, Tick(at / 10, host, at))
+    assert bool(ticks.ran_twice()) == is_twice and not re.search(HARMED, ticks.ran_twice())
+    assert [host for _, host in ticks.boots(0)] == [host for _, host, _ in ticks.lines]

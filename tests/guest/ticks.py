@@ -4,12 +4,14 @@
 
 A guest prints "tick N …" at a fixed rate.  Ticks gives every arriving line a stamp of the monotonic
 clock, from as many consoles as there are hosts, connecting again and again until a console answers.
-The verdict of a window: the longest gap less the tick, and every number that is missing, doubled or
-out of order.  A console is a unix socket on which QEMU listens; where ours has to listen, say
+The verdict of a window: the longest gap less the tick, every number that is missing, doubled or out of
+order, and whether the guest came back to a host that it had left: a window holds one move at most, so
+that it ran on both.  A console is a unix socket on which QEMU listens; where ours has to listen, say
 listen=True and QEMU comes to us.
 
 ticks.py TICK_MS NAME=SOCKET…     watch by hand
 """
+import itertools
 import os
 import re
 import selectors
@@ -39,13 +41,20 @@ class Verdict:
     missing: list = field(default_factory=list)
     doubled: list = field(default_factory=list)
     disorder: list = field(default_factory=list)
-    errors: list = field(default_factory=list)
+    errors: list = field(default_factory=list, repr=False)
+    hosts: list = field(default_factory=list)       # in the order in which they had the guest
+
+    @property
+    def has_run_twice(self):
+        return len(set(self.hosts)) < len(self.hosts)
 
     @property
     def is_sound(self):
-        return not (self.missing or self.doubled or self.disorder or self.errors)
+        return not (self.missing or self.doubled or self.disorder or self.errors or self.has_run_twice)
 
     def complaint(self):
+        if self.has_run_twice:      # said alone: what the numbers do then is no sign of a lost write, for which a test is tried again
+            return f"the guest RAN ON BOTH HOSTS: it ticked on {', '.join(self.hosts[:6])}, in this order"
         parts = [f"{len(found)} ticks {what}: {found[:5]}" for what, found in
                  (("missing", self.missing), ("doubled", self.doubled), ("out of order", self.disorder)) if found]
         return "; ".join(parts + self.errors[:3])
@@ -189,10 +198,29 @@ class Ticks:
         with self._changed:
             return max(0, len(self.ticks) - 1)
 
+    def boots(self, since=0):
+        """[(the number of ticks before it, host)] of each time that the guest began anew after ticks[since]."""
+        with self._changed:
+            first = self.ticks[since].at if since < len(self.ticks) else 0.0
+            return [(sum(1 for tick in self.ticks if tick.at < at), host) for at, host, line in self.lines
+                    if at > first and line.startswith("guest ")]
+
+    def ran_twice(self, since=0):
+        """A sentence if it did, else "".  A guest that was lost and started anew ticks from then on where it was started, and nowhere else."""
+        boots = self.boots(since)
+        before = self.verdict(since, boots[0][0] if boots else None)
+        if before.has_run_twice:
+            return before.complaint()
+        for (first, home), until in zip(boots, [*(first for first, _ in boots[1:]), None]):
+            elsewhere = [host for host in self.verdict(first, until).hosts if host != home]
+            if elsewhere:
+                return f"the guest RAN TWICE: it was started anew on {home} while it still ticked on {elsewhere[0]}"
+        return ""
+
     def verdict(self, since=0, until=None):
         with self._changed:
             ticks, errors = self.ticks[since:until], list(self.errors)
-        result = Verdict(ticks=len(ticks), errors=errors)
+        result = Verdict(ticks=len(ticks), errors=errors, hosts=[host for host, _ in itertools.groupby(tick.host for tick in ticks)])
         for before, after in zip(ticks, ticks[1:]):
             gap_ms = (after.at - before.at) * 1000
             if gap_ms > result.longest_gap_ms:

@@ -36,6 +36,7 @@ NAMES = ("alpha", "beta")
 BLOCK = 20              # kills in one lab
 LATEST_S = 0.4          # two guests of this size have moved after that, on an idle machine
 CLIENT_S = 60
+SORTS = (("lost", "no QEMU is left"), ("doubled", "doubled|out of order|QEMUs:|RAN ON BOTH|RAN TWICE"), ("harmed", ""))     # of harm, by its words
 
 
 @dataclass(frozen=True)
@@ -157,9 +158,8 @@ class Arena:
             found.update(outcome="person", complaint=str(problem))
         except Harm as problem:
             text = str(problem)
-            found.update(outcome="lost" if "no QEMU is left" in text else "doubled" if re.search("doubled|out of order|QEMUs:", text) else "harmed",
-                         complaint=text)
-            if re.search(trials.HARMED, text) and "doubled" not in text:
+            found.update(outcome=next(outcome for outcome, pattern in SORTS if re.search(pattern, text)), complaint=text)
+            if re.search(trials.HARMED, text) and found["outcome"] == "harmed":
                 found["outcome"] = "emulation"      # a write that QEMU's emulation loses, between stock hosts too
         found["settled_s"] = round(time.monotonic() - began, 2)
         return found
@@ -220,7 +220,7 @@ def main():
         print(f"soak: {problem}", file=sys.stderr)
         return 1
     os.environ["FERRY_BUILD"] = str(build)
-    judges = (pathlib.Path(__file__), TESTS / "faults/judge.py", TESTS / "faults/places.py")
+    judges = (pathlib.Path(__file__), TESTS / "faults/judge.py", TESTS / "faults/places.py", TESTS / "guest/ticks.py")
     record = trials.Record(arguments.record or build / "soak.jsonl", trials.fingerprint(build, *judges, seed=arguments.seed), "kill",
                            arguments.fresh)
     rows = record.rows
