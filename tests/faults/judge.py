@@ -132,15 +132,18 @@ class Witness:
             moving = [line for line in here.ferry("migration", "list", check=False).stdout.splitlines() if self.guest.name in line]
             if moving:
                 return "", f"{here.name} is at moving it: {moving[0].strip()}"
-        is_new = any(line.startswith("guest ") for at, _, line in self.ticks.lines if at > self.ticks.ticks[since].at)
-        if is_new and not may_crash:
+        boots = self.ticks.boots(since)
+        twice = self.ticks.ran_twice(since)
+        if twice:
+            raise Harm(twice)
+        if boots and not may_crash:
             return "", f"the guest was started anew on {here.name}"
-        if not is_new:
+        if not boots:
             verdict = self.ticks.verdict(since)
             if not verdict.is_sound:
                 raise Harm(verdict.complaint())
         self.here = here
-        return "anew" if is_new else "stayed" if here is self.source else "moved", ""
+        return "anew" if boots else "stayed" if here is self.source else "moved", ""
 
     def _look_for_crashed(self, may_crash, is_linked):
         states = {host: host.virsh("domstate", "--reason", self.guest.name, check=False).stdout.strip() for host in self.place.hosts}
