@@ -128,6 +128,9 @@ class Witness:
         left = self._left(there)
         if left:
             return "", f"{there.name} keeps {', '.join(left[:3])}"
+        strays = self.place.strays()
+        if strays:
+            return "", f"left behind: {', '.join(strays[:3])}"
         if is_linked:       # a daemon that was restarted may begin it again
             moving = [line for line in here.ferry("migration", "list", check=False).stdout.splitlines() if self.guest.name in line]
             if moving:
@@ -156,8 +159,9 @@ class Witness:
         if any(self.explanations().values()):
             return "", f"no QEMU is left, and somebody waits; {shown}"
         there = self.place.other(holders[0])
-        if self._left(there) or is_linked and any(host.listening(*PORTS) for host in self.place.hosts):
-            return "", "no QEMU is left, but files or ports are"
+        left = self._left(there) + self.place.strays()
+        if left or is_linked and any(host.listening(*PORTS) for host in self.place.hosts):
+            return "", f"no QEMU is left, but files or ports are: {', '.join(left[:3])}"
         self.here = holders[0]
         return "crashed", ""
 
@@ -165,7 +169,7 @@ class Witness:
         """Files of this guest; with one guest in the place, any that were not there before it."""
         left = self.place.files(host) - self.place.baseline[host]
         mine = [path for path in left if len(self.place.witnesses) == 1 or self.guest.name in path or self.guest.uuid in path]
-        return sorted(os.path.relpath(path, host.folder) for path in mine)
+        return sorted(path.removeprefix(f"{host.folder}/") for path in mine)
 
     def _asks_a_person(self):
         return any("outcome unknown" in text for text in self.explanations().values())

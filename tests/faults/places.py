@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,13 @@ LOCK_S = 1.0
 STATE_KIB = 4096
 PORTS = (49152, 49215)
 STATE = "var/lib/ferry"
+MAY_STAY = re.compile(r"migrations/[^/]+\.(json|owner)|domains/[^/]+\.attempt|emulators/.*|peers|filler")
+HALF = re.compile(r"migrations/[^/]+\.json\.new")      # known to be wrong: of a journal that found no room it stays until the daemon starts
+STRAY = re.compile(r"\.new$|(^|/)\.ferry-|(^|/)nonces/")
+
+
+def below(top):
+    return {os.path.join(folder, name) for folder, _, names in os.walk(top) for name in names}
 
 
 class Place(Lab):
@@ -27,7 +35,7 @@ class Place(Lab):
     def __init__(self, build, times=SHORT, patience=1, **more):
         super().__init__(hosts=2, build=build, **more)
         self.build, self.times, self.patience = pathlib.Path(build).resolve(), times, patience
-        self.baseline, self.witnesses = {}, []
+        self.baseline, self.witnesses, self.have_been_full = {}, [], set()
 
     def __enter__(self):
         super().__enter__()
@@ -87,13 +95,20 @@ class Place(Lab):
         return pathlib.Path(f"/proc/{host.pid}/root/{STATE}/migrations")
 
     def files(self, host):
-        """Below /run/ferry and in the state, history excepted."""
-        found = set()
-        for top in ("run/ferry",):
-            for folder, _, names in os.walk(host.folder / top):
-                if "/faults" not in folder:
-                    found.update(os.path.join(folder, name) for name in names)
-        return found
+        """Below /run/ferry and in the state, what may stay excepted: what is known of migrations, of emulators and of other hosts."""
+        found = {path for path in below(host.folder / "run/ferry") if "/faults/" not in path}
+        return found | {f"{STATE}/{path}" for path in self._state(host) if not MAY_STAY.fullmatch(path)}
+
+    def _state(self, host):
+        """A host's own mount, seen through its first process."""
+        top = f"/proc/{host.pid}/root/{STATE}"
+        found = {os.path.relpath(path, top) for path in below(top)}
+        return {path for path in found if not HALF.fullmatch(path)} if host in self.have_been_full else found
+
+    def strays(self):
+        """What nobody may leave behind, wherever the guest is: halves of files, and proofs with their notes."""
+        found = {f"{host.name}: {path}" for host in self.hosts for path in self._state(host) if STRAY.search(path)}
+        return sorted(found | {path for path in below(self.shared) if STRAY.search(path)})
 
     # Harm
 
@@ -154,6 +169,7 @@ class Place(Lab):
         self.mend(host)
 
     def fill(self, host):
+        self.have_been_full.add(host)
         path = pathlib.Path(f"/proc/{host.pid}/root/{STATE}/filler")
         with contextlib.suppress(OSError), open(path, "wb") as out:
             while True:
