@@ -186,18 +186,19 @@ def main():
     arguments = parser.parse_args()
     build = (TOP / arguments.build).resolve()
     try:
+        if arguments.make_only:     # for which nobody has to be root
+            make(build)
+            return 0
         require("qemu-system-x86_64", "virsh", "nft", "ss")
         if not arguments.no_make:
             make(build)
-        if arguments.make_only:
-            return 0
         if not is_built_for_it(build):
             raise Unavailable(f"{build} is not built with -Dfault_injection=true")
     except (Unavailable, OSError) as problem:
         print(f"faults: {problem}", file=sys.stderr)
         return 1
     os.environ["FERRY_BUILD"] = str(build)
-    mark = trials.fingerprint(build, *(TESTS / "faults" / name for name in ("cells.py", "judge.py", "places.py")))
+    mark = trials.fingerprint(build, *(TESTS / name for name in ("faults/cells.py", "faults/judge.py", "faults/places.py", "guest/ticks.py")))
     record = trials.Record(arguments.record or build / "faults.jsonl", mark, is_fresh=arguments.fresh)
     points = points_of(build)
     if arguments.sample:

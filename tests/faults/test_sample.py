@@ -4,9 +4,9 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 
 import pytest
+from lab.trials import run_whole
 
 LIMIT_S = 900       # alone on two cores it takes less than four minutes
 RUN = pathlib.Path(__file__).with_name("run.py")
@@ -27,15 +27,15 @@ def test_as_they_must_be(tmp_path):
         pytest.skip(f"not installed: {', '.join(missing)}")
     path = tmp_path / "results.jsonl"
     command = [RUN, "--build", BUILD, "--sample", "--jobs", "3", "--patience", "3", "--record", path]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S)
+    status, output = run_whole(command, LIMIT_S)
     rows = read(path)
     if any(not row["is_right"] for row in rows.values()):       # once more, aloud: what is wrong by itself is wrong both times
         for row in rows.values():
             if not row["is_right"]:
                 print(f"tried again: {row['cell']}: {row['outcome']}: {row['complaint']}")
-        done = subprocess.run([*command, "--again"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S)
+        status, output = run_whole([*command, "--again"], LIMIT_S)
         rows = read(path)
     rows = list(rows.values())
     wrong = [row for row in rows if not row["is_right"]]
     assert not wrong, "\n".join(f"{row['cell']}: {row['outcome']} after {row['wall_s']} s: {row['complaint']}\n{row['output']}" for row in wrong)
-    assert rows and done.returncode == 0, done.stdout[-4000:] + done.stderr
+    assert rows and status == 0, output[-4000:]

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the long runs share: several workers side by side, each with labs of its own, and a file of results that an
 interrupted run goes on with."""
+import ctypes
 import hashlib
 import json
 import multiprocessing
+import os
 import queue
 import re
 import signal
+import subprocess
 import sys
 
 # QEMU's software emulation marks a page dirty before it writes to it.  If the migration copies the page between the two,
@@ -52,10 +55,34 @@ class Record:
             out.write(json.dumps(dict(row, of=self.mark)) + "\n")
 
 
-def _begin(work, todo, results, more):
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None)
+
+
+def end_with_parent():
+    """SIGTERM once the parent is no more, whatever has ended it."""
+    libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+
+
+def run_whole(argv, timeout_s):
+    """A long run as a process: when its time is over, or its parent, its workers end with it.  (exit status, what it printed)"""
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          start_new_session=True, preexec_fn=end_with_parent) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)      # labs clean up behind themselves
+            raise
+        return process.returncode, output
+
+
+def _begin(parent, work, todo, results, more):
     """Ctrl-C is the parent's to deal with, and not ignored, which clients would inherit."""
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    end_with_parent()
+    if os.getppid() != parent:      # it had gone before
+        sys.exit(1)
     work(iter(todo.get, None), results, *more)
 
 
@@ -67,7 +94,7 @@ def run_all(work, pieces, count, jobs, take, *more):
     jobs = max(1, min(jobs, len(pieces)))
     for piece in pieces + [None] * jobs:
         todo.put(piece)
-    workers = [context.Process(target=_begin, args=(work, todo, results, more)) for _ in range(jobs)]
+    workers = [context.Process(target=_begin, args=(os.getpid(), work, todo, results, more)) for _ in range(jobs)]
     for worker in workers:
         worker.start()
     is_done = False

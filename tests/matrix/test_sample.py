@@ -4,10 +4,10 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 
 import cells
 import pytest
+from lab.trials import run_whole
 
 LIMIT_S = 420       # alone on two cores it takes some 90 s
 RUN = pathlib.Path(__file__).with_name("run.py")
@@ -22,9 +22,8 @@ def results(tmp_path_factory):
         pytest.skip(f"not installed: {', '.join(missing)}")
     path = tmp_path_factory.mktemp("matrix") / "results.jsonl"
     build = os.environ.get("FERRY_BUILD", "build")
-    done = subprocess.run([RUN, "--build", build, "--sample", "--record", path], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=LIMIT_S)
-    assert path.exists(), done.stdout + done.stderr
+    _, output = run_whole([RUN, "--build", build, "--sample", "--record", path], LIMIT_S)
+    assert path.exists(), output
     return {row["cell"]: row for row in map(json.loads, path.read_text().splitlines())}
 
 
