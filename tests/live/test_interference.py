@@ -119,9 +119,10 @@ def test_a_guest_destroyed_while_the_source_connects(lab, started):
         except Failed as problem:
             failure.append(problem)
 
+    before = len(one.log())
     thread = threading.Thread(target=perform)
     thread.start()
-    wait_until(lambda: "Unbounded" in one.virsh("domjobinfo", "qemu", check=False).stdout, "the job", 10)
+    wait_until(lambda: "<- domain_migrate_perform3_params" in one.log()[before:], "the call", 10)
     one.virsh("destroy", "qemu")
     thread.join(40)
     assert failure, "Perform succeeded?"

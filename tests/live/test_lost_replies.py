@@ -93,8 +93,10 @@ def migrate(lab):
         target = destination.socket_uri.partition("socket=")[2]
         proxy = Proxy(str(lab.shared / f"proxy-{next(counter)}.sock"), target, cut)
         proxies.append(proxy)
-        return source.ferry("migrate", guest.name, f"qemu+unix:///system?socket={proxy.path}",
+        done = source.ferry("migrate", guest.name, f"qemu+unix:///system?socket={proxy.path}",
                             f"tcp://{destination.address}", "--live", check=False, timeout_s=90)
+        assert proxy.has_cut, f"nothing was cut: {done.stdout}{done.stderr}"
+        return done
 
     yield run
     for proxy in proxies:
@@ -143,8 +145,9 @@ def test_a_destination_whose_daemon_dies(lab, started):
     destination.kill_daemon(lab.kinds[1])
     began = time.monotonic()
     complaint = ferry.communicate(timeout=60)[1]
+    took = time.monotonic() - began
     destination.start_daemon(lab.kinds[1])
     assert ferry.returncode == 1 and "has ended" in complaint
-    assert time.monotonic() - began < 8
+    assert took < 8, complaint
     assert runs(source, running.guest)
     running.ticks.wait(source.name, more=10)
