@@ -325,7 +325,7 @@ def stage(point, place, fault, mode=""):
     base, is_action = point.removesuffix(".actions"), point.endswith(".actions")
     is_late = is_action or place == "after"
     if base == "perform/go":    # after it GO has been said
-        return THEIRS if is_late else STOPPED
+        return THEIRS if is_late and mode != "tunnelled" else STOPPED     # tunnelled, Finish alone brings it
     if base == "p2p/finish":    # which brings GO, if nothing else has
         return GO if mode == "tunnelled" else THEIRS
     if base == "p2p/confirm":
@@ -360,6 +360,8 @@ def window(cell):
         return "the only image was the source's"
     if hits_source and cell.fault == "kill-here" and at == STOPPED:
         return "W3: nobody watched whether the guest ran again before its QEMU died"
+    if hits_source and cell.fault == "kill-here" and at == GO and cell.mode == "tunnelled":
+        return "a tunnel's destination refuses when its connection ends, and the source has died as well"
     if hits_source and is_reboot and (at == STOPPED or at == GO and is_at_source(cell.point)):
         return "W2: the source's host loses power after the end of the stream, before GO is durable"
     if hits_destination and (at == TAKEN or is_reboot and at in (STOPPED, GO)):
