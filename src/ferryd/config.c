@@ -175,6 +175,10 @@ static const ConfigRow rows[] = {
           "Where another host is met whose own name means nothing here: NAME ADDRESS…; one row per host.  Asked when a\n"
           "guest goes to a host without ferryd and the client does not say how it was reached.  Hosts that were met before\n"
           "are remembered by themselves."),
+    LINES(peer_uri,
+          "How the ferryd of another host is called: NAME URI, as fedora2 qemu+ssh://root@fedora2/system; one row per host.\n"
+          "Asked when the memory of a guest was relayed through a client and that client has gone, so that nobody else can\n"
+          "say whether the guest runs there.  Whoever is called by a peer-to-peer migration is known without it."),
 };
 /* clang-format on */
 

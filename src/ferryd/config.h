@@ -38,7 +38,7 @@ typedef struct {
     int64_t max_outgoing, max_incoming, incoming_timeout;
     char *stock_source;
     int64_t migration_port_min, migration_port_max;
-    char **peer;
+    char **peer, **peer_uri;
     char **fallback;
     int64_t relay_bandwidth;
 } Config;

@@ -234,6 +234,7 @@ static gboolean init_rooms(Daemon *daemon, GError **error)
         .shared_dirs = (const char *const *)config->shared_dirs,
         .relay_mib = (uint64_t)config->relay_bandwidth,
         .peers = (const char *const *)config->peer,
+        .peer_uris = (const char *const *)config->peer_uri,
     };
     if (!fallback_parse((const char *const *)config->fallback, &daemon->migrate.fallbacks, error))
         return FALSE;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "host/address.h"
@@ -86,4 +87,30 @@ void acquaintance_make(const Uuid *uuid, const char *name, const char *literal)
 char **acquaintance_find(const Uuid *uuid, const char *name)
 {
     return the_book ? peer_book_find(the_book, uuid, name) : g_new0(char *, 1);
+}
+
+/* --- ferryd.conf: whom to call --------------------------------------------------------------------------------------- */
+
+static const char *const *uri_rows;
+
+gboolean acquaintance_set_uris(const char *const *rows, GError **error)
+{
+    for (const char *const *row = rows; row && *row; row++) {
+        const char *uri = strchr(*row, ' ');
+
+        if (!uri || uri == *row || strchr(uri + 1, ' ') || !strstr(uri, "://"))
+            return error_set(error, ERROR_CONF_SYNTAX, "'peer_uri' is NAME URI, such as fedora2 qemu+ssh://root@fedora2/system, not '%s'", *row);
+    }
+    uri_rows = rows;
+    return TRUE;
+}
+
+const char *acquaintance_uri(const char *name)
+{
+    const size_t len = name ? strlen(name) : 0;
+
+    for (const char *const *row = len ? uri_rows : NULL; row && *row; row++)
+        if (g_ascii_strncasecmp(*row, name, len) == 0 && (*row)[len] == ' ')
+            return *row + len + 1;
+    return NULL;
 }

@@ -11,6 +11,7 @@
 #include "base/number.h"
 #include "client/peer.h"
 #include "host/address.h"
+#include "migrate/acquaintance.h"
 #include "migrate/candidate.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
@@ -39,9 +40,17 @@ static gboolean is_dialer(const Migration *migration)
     return (migration->side == SIDE_SOURCE) != migration->route.is_called_back;
 }
 
+/* As it leads, or led, the migration; or as ferryd.conf says.  NULL: nowhere. */
+static const char *uri_of(const Migration *migration)
+{
+    const char *own = migration->side == SIDE_SOURCE ? migration->journal->peer_uri : NULL;
+
+    return own || !migration->is_peer_ferry ? own : acquaintance_uri(migration->journal->peer);
+}
+
 static gboolean is_callable(const Migration *migration)
 {
-    return migration->side == SIDE_SOURCE && migration->journal->peer_uri;
+    return uri_of(migration) != NULL;
 }
 
 gboolean ask_is_possible(const Migration *migration)
@@ -252,7 +261,7 @@ AWAITS static gboolean call_peer(Migration *migration, GError **error)
     g_autoptr(Arena) arena = arena_new();
     g_autoptr(GBytes) word = own_word(migration, FALSE);
     g_autoptr(Peer) own = migration->peer && !peer_is_lost(migration->peer) ? peer_ref(migration->peer) : NULL; /* which leads it */
-    Peer *peer = own ?: peer_open(migration->journal->peer_uri, error);
+    Peer *peer = own ?: peer_open(uri_of(migration), error);
     FerryMigrationTellRet ret = {0};
     FerryMigrationTellArgs args = {0};
     gboolean is_told = FALSE, wants_answer = FALSE;

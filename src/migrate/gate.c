@@ -172,7 +172,8 @@ static const OwnerHooks hooks = {
 gboolean migrate_init(const MigrateSettings *settings, GError **error)
 {
     owner_set_hooks(&hooks);
-    if (!migrate_settings_set(settings, error) || !acquaintance_init(settings->state_dir, settings->peers, error))
+    if (!migrate_settings_set(settings, error) || !acquaintance_init(settings->state_dir, settings->peers, error) ||
+        !acquaintance_set_uris(settings->peer_uris, error))
         return FALSE;
     proofs_remove_leftovers();
     return TRUE;

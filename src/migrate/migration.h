@@ -130,6 +130,7 @@ typedef struct {
     unsigned fallbacks;            /* phase/fallback.h: those allowed */
     uint64_t relay_mib;            /* most that goes through a client, MiB/s; 0: no limit */
     const char *const *peers;      /* rows of ferryd.conf: NAME ADDRESS…; may be NULL */
+    const char *const *peer_uris;  /* the same: NAME URI */
 } MigrateSettings;
 
 /* Once at start-up, before domains are loaded: registers the gate and makes the folders. */

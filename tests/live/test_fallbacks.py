@@ -16,6 +16,7 @@ import pytest
 from conftest import make_lab
 from lab.lab import wait_until
 from lab.moves import assert_moved, assert_stayed, move
+from faults.places import strike
 from test_lost_replies import Proxy
 
 PORTS = "tcp flags & (syn | ack) == syn tcp dport 49152-49215"     # not the answers to ports of clients
@@ -258,3 +259,46 @@ def test_a_relay_whose_answer_is_lost_carries_the_words_instead(lab, started, cu
     assert "qemu" not in source.ferry("migration", "list").stdout
     verdict = running.ticks.verdict()
     assert verdict.is_sound, verdict.complaint()
+
+
+class Deadly(SecondFinish):
+    """Nor does the client live on."""
+
+    process = None
+
+    def is_to_be_cut(self, frame, is_from_client):
+        is_cut = super().is_to_be_cut(frame, is_from_client)
+        if is_cut:
+            strike(self.process, signal.SIGKILL)
+        return is_cut
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["peer_uri", "nobody"])
+def test_a_relay_whose_client_dies_at_the_last_moment_is_settled_by_a_call(lab, started, is_known):
+    """Or waits for a person, and says so."""
+    source, destination = lab.hosts
+    if lab.kinds[1] != "ferryd":
+        pytest.skip("a stock destination has no words")
+    name = destination.virsh("hostname").stdout.strip()
+    with configured(source, **({"peer_uri": f"{name} {destination.tcp_uri}"} if is_known else {})):
+        running = started(source)
+        proxy = Deadly(str(lab.shared / f"proxy-deadly-{is_known}.sock"), destination.socket_uri.partition("socket=")[2], "call")
+        proxy.process = source.popen([lab.ferry, "-c", source.socket_uri, "migrate", "--live", "qemu",
+                                      f"qemu+unix:///system?socket={proxy.path}"], stdout=-1, stderr=-2, text=True)
+        proxy.process.communicate(timeout=60)
+        proxy.close()
+        assert proxy.has_cut
+        if not is_known:
+            wait_until(lambda: "which cannot be asked" in source.ferry("migration", "list").stdout, "the sentence", 10)
+            refused = source.virsh("resume", "qemu", check=False)
+            assert "look there, then `ferry migration resolve qemu" in refused.stderr, refused.stderr
+            source.ferry("migration", "resolve", "qemu", "--here", "--confirm", name)
+        wait_until(lambda: "qemu" not in source.ferry("migration", "list").stdout, "the settlement", 15)
+        # a call may bring GO before the destination has noticed that Finish will not come: either will do
+        running.ticks.wait(more=10)
+        winner = next(host for host in (source, destination) if "running" in host.virsh("domstate", "qemu", check=False).stdout)
+        loser = source if winner is destination else destination
+        assert winner is source or is_known
+        wait_until(lambda: not loser.qemus(), "the end of the other QEMU", 5)
+        verdict = running.ticks.verdict()
+        assert verdict.is_sound, verdict.complaint()
