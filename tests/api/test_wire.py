@@ -255,7 +255,7 @@ def test_only_who_asked_is_pinged(daemon):
         began = time.monotonic()
         got = asked.receive()
         assert (got.program, got.procedure, got.type) == (KEEPALIVE, 1, MESSAGE)
-        assert 4 < time.monotonic() - began < 8
+        assert 2 < time.monotonic() - began < 15
         assert not silent.is_closed(1.5) and silent.rest == b""
         assert silent.hostname()
 

@@ -148,7 +148,7 @@ def test_the_limit_of_a_relay_holds(lab, started, by):
         running.ticks.wait(destination.name, more=10)
         carried = bytes_to(destination) - first
         assert told["transferred_bytes"] > size << 20
-        assert carried > (size - 4) << 20 and carried / took <= 1.2 * (limit << 20), (carried, took)
+        assert carried > (size - 16) << 20 and carried / took <= 1.2 * (limit << 20), (carried, took)
         running.close(lab)
 
 
@@ -181,10 +181,10 @@ def test_a_relay_that_ends_early_leaves_the_guest_at_the_source(lab, started, ho
     assert process.returncode != 0
     if how == signal.SIGINT:
         assert "error: operation aborted: job 'migration out' canceled by client" in output
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
     assert_stayed(Ended(process.returncode, output), running.ticks, running.guest, source, destination)
     wait_until(lambda: source.virsh("domjobinfo", "qemu").stdout.split()[:3] == ["Job", "type:", "None"], "the end of the job", 10)
-    assert not source.listening(49152, 49215)
+    wait_until(lambda: not source.listening(49152, 49215), "released ports", 5)
 
 
 class Ended:

@@ -27,9 +27,9 @@ def client(request, lab):
     return lambda host, *words: [program, "-c", host.socket_uri, *words]
 
 
-def lanes(host):
-    """The newest lanes that came in at that host: {name: port at the other end}."""
-    return dict(re.findall(r"(memory|multifd \d+) of domain 'qemu' comes from \S+ port (\d+)", host.log()))
+def lanes(host, since=0):
+    """The newest lanes that came in at that host: {name: port at the other end}; since: where its log was to be read from."""
+    return dict(re.findall(r"(memory|multifd \d+) of domain 'qemu' comes from \S+ port (\d+)", host.log()[since:]))
 
 
 @pytest.mark.parametrize("leader", LEADERS, ids=str)
@@ -83,12 +83,12 @@ def test_channels_come_back_through_a_one_way_firewall(lab, started, client):
 def begin(lab, client, *words):
     """A slow migration in the background; returns once memory flows."""
     one, two = lab.hosts
-    before = lanes(two)
+    since = len(two.log())
     process = one.popen(client(one, "migrate", "--live", "--bandwidth", "4", "--parallel", *words, "qemu", two.tcp_uri), stdout=-1, stderr=-2, text=True)
     wait_until(lambda: "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout or process.poll() is not None, "the job", 20)
     if process.poll() is not None:
         pytest.fail(f"the slow migration ended at once: {process.stdout.read()}")
-    assert lanes(two) != before and len(lanes(two)) >= 3
+    wait_until(lambda: {"memory", "multifd 0", "multifd 1"} <= lanes(two, since).keys(), "all lanes", 10)
     return process
 
 
@@ -111,7 +111,7 @@ def test_an_abort_leaves_the_guest_where_it_was(lab, started, client, leader):
     began = time.monotonic()
     one.run(client(one, "domjobabort", "qemu"))
     output, _ = process.communicate(timeout=20)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert process.returncode == 1 and "canceled by client" in output, output
     assert_still_there(lab, running)
     result = move(running.ticks, one, client(one, "migrate", "--live", "--parallel", *LEADERS[leader], "qemu", two.tcp_uri), two)
@@ -134,7 +134,7 @@ def test_a_lane_that_is_cut_costs_the_attempt_not_the_guest(lab, started, client
     output, _ = process.communicate(timeout=60)
     # the other QEMU may be the first to say so
     assert process.returncode == 1 and (f"lane '{lane}'" in output or "does not take domain 'qemu': load of migration failed" in output), output
-    assert time.monotonic() - began < 10, output
+    assert time.monotonic() - began < 30, output
     assert_still_there(lab, running)
     result = move(running.ticks, one, client(one, "migrate", "--live", "--parallel", "qemu", two.tcp_uri), two)
     assert_moved(result, running.ticks, running.guest, one, two)
@@ -152,7 +152,7 @@ def test_an_abort_passes_a_lane_that_is_stuck(lab, started, client):
         began = time.monotonic()
         one.run(client(one, "domjobabort", "qemu"))
         output, _ = process.communicate(timeout=20)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
         assert process.returncode == 1 and "canceled by client" in output, output
     finally:
         one.undrop()
