@@ -119,6 +119,9 @@ AWAITS gboolean domain_launch(Domain *domain, const LaunchSpec *spec, GError **e
 /* `cont`, state and event.  Behind the gate: only verbs that have passed it and migrate/owner call
  * this. */
 AWAITS gboolean domain_run(Domain *domain, RunningReason reason, GError **error);
+/* QEMU says `Failed to get "write" lock` and not of which image, nor who has it: adds that to such
+ * an error.  It looks at the open files of the whole host, so only once nothing else is tried. */
+AWAITS void domain_explain_lock(const Domain *domain, GError **error);
 /* `stop`, state and event. */
 AWAITS gboolean domain_pause(Domain *domain, PausedReason reason, GError **error);
 /* Ends QEMU (is_hard: SIGKILL at once) without asking the gate and waits until it has gone;

@@ -195,16 +195,26 @@ static gboolean is_about_lock(const char *message)
            (strstr(message, "Failed to get") && strstr(message, "lock"));
 }
 
-/* QEMU says `Failed to get "write" lock` and not of which image, nor who has it. */
-static AWAITS void explain_lock(const Domain *domain, pid_t own, GError **error)
+/* Readers lock a base and what is shareable as well, and do no harm. */
+static gboolean is_ours_alone(const ImageUse *use)
 {
+    return !use->is_base && !use->is_readonly && !use->is_shareable;
+}
+
+AWAITS void domain_explain_lock(const Domain *domain, GError **error)
+{
+    const pid_t own = domain->guest ? qemu_guest_pid(domain->guest) : 0;
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
     g_autofree char *who = NULL;
 
     if (!error || !*error || !is_about_lock((*error)->message))
         return;
-    for (unsigned i = 0; domain->image_uses && i < domain->image_uses->len; i++)
-        g_ptr_array_add(paths, g_strdup(g_array_index(domain->image_uses, ImageUse, i).path));
+    for (unsigned i = 0; domain->image_uses && i < domain->image_uses->len; i++) {
+        const ImageUse *use = &g_array_index(domain->image_uses, ImageUse, i);
+
+        if (is_ours_alone(use))
+            g_ptr_array_add(paths, g_strdup(use->path));
+    }
     g_ptr_array_add(paths, NULL);
     who = image_lock_describe((const char *const *)paths->pdata, own, NULL);
     if (!who)
@@ -233,7 +243,7 @@ static AWAITS gboolean start_qemu(Domain *domain, gboolean is_incoming, GError *
         return FALSE;
     domain->guest = qemu_guest_start(&spec, error);
     if (!domain->guest) {
-        explain_lock(domain, 0, error);
+        domain_explain_lock(domain, error);
         return FALSE;
     }
     report_subscribe(domain);
@@ -292,13 +302,7 @@ AWAITS gboolean domain_run(Domain *domain, RunningReason reason, GError **error)
     g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
 
     domain->next_resume = reason;
-    g_autoptr(GError) why = NULL;
-    const gboolean ok = qemu_guest_cont(guest, &why);
-
-    if (!ok) {
-        explain_lock(domain, qemu_guest_pid(guest), &why);
-        g_propagate_error(error, g_steal_pointer(&why));
-    }
+    const gboolean ok = qemu_guest_cont(guest, error);
     if (domain->guest != guest)
         return ok ? check_guest(domain, error) : FALSE;
     if (ok)

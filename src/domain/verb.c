@@ -25,6 +25,17 @@ static void note_wish(Domain *domain, gboolean wants_paused)
 
 /* --- start --- */
 
+static AWAITS gboolean run_or_explain(Domain *domain, RunningReason reason, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+
+    if (domain_run(domain, reason, &why))
+        return TRUE;
+    domain_explain_lock(domain, &why);
+    g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
+}
+
 /* domain->live is set and the gate passed. */
 static AWAITS gboolean launch_and_run(Domain *domain, unsigned flags, GError **error)
 {
@@ -39,7 +50,7 @@ static AWAITS gboolean launch_and_run(Domain *domain, unsigned flags, GError **e
         event_emit_lifecycle(domain, LIFECYCLE_SUSPENDED, SUSPENDED_PAUSED);
         return TRUE;
     }
-    if (!domain_run(domain, RUNNING_BOOTED, error)) {
+    if (!run_or_explain(domain, RUNNING_BOOTED, error)) {
         domain_kill(domain, SHUTOFF_FAILED, TRUE, NULL);
         return FALSE;
     }
@@ -138,7 +149,7 @@ AWAITS gboolean domain_resume(Domain *domain, GError **error)
                          "Requested operation is not valid: domain is %s",
                          state_name(domain->state));
     if (!owner_gate_check(domain, OWNER_VERB_RESUME, error) ||
-        !domain_run(domain, RUNNING_UNPAUSED, error))
+        !run_or_explain(domain, RUNNING_UNPAUSED, error))
         return FALSE;
     note_wish(domain, FALSE);
     return TRUE;
