@@ -32,6 +32,7 @@ typedef struct {
     LeaseOp op;
     char *attempt; /* or NULL */
     Await *done;   /* NULL: nobody waits */
+    gboolean is_abandoned; /* who waited has been told that it failed */
 } Wish;
 
 typedef struct {
@@ -159,6 +160,7 @@ static AWAITS void enter(void *data)
                       error->message);
         g_free(why_not_in);
         why_not_in = g_strdup(error->message);
+        condition_signal(entering);
         await_sleep(pause_ms, NULL);
         pause_ms = MIN(pause_ms * 2, RETRY_MAX_MS);
     }
@@ -365,18 +367,23 @@ static void fail_waiters(Line *line, const GError *error)
     }
 }
 
-/* Another host has taken it: nothing of ours may run on. */
-static AWAITS void fence(const Line *line, const GError *error)
+/* Another host has taken it: nothing of ours may run on.  FALSE: it does. */
+static AWAITS gboolean fence(const Line *line, const GError *error)
 {
     Domain *known = registry_peek_uuid(&line->uuid);
     g_autoptr(Domain) domain = known ? domain_ref(known) : NULL;
 
+    g_autoptr(GError) why = NULL;
+
     if (!domain || !domain->guest || owner_standing(domain) != OWNER_HERE)
-        return;
+        return TRUE;
     log_write(LOG_LEVEL_ERROR, LOG_FIELDS("DOMAIN", line->name), "domain '%s' is ended here: %s",
               line->name, error->message);
     domain_add_message(domain, "ended here: %s", error->message);
-    domain_kill(domain, SHUTOFF_CRASHED, TRUE, NULL);
+    if (domain_kill(domain, SHUTOFF_CRASHED, TRUE, &why))
+        return TRUE;
+    log_error("domain '%s' cannot be ended although another host has its lease, which is tried again: %s", line->name, why->message);
+    return FALSE;
 }
 
 /* FALSE: it is to be tried again. */
@@ -390,8 +397,7 @@ static AWAITS gboolean serve(Line *line, const char *uuid, Wish *wish)
         return TRUE;
     }
     if (!ok && wish->op == LEASE_KEEP && error_is(error, ERROR_RESOURCE_BUSY)) {
-        fence(line, error);
-        return TRUE;
+        return fence(line, error);
     }
     if (ok)
         return TRUE;
@@ -428,7 +434,7 @@ static AWAITS void work_off(Line *line)
         Wish *wish = g_queue_peek_head(&line->wishes);
 
         wish->refs++;
-        is_served = serve(line, uuid, wish);
+        is_served = wish->is_abandoned || serve(line, uuid, wish);
         if (is_served && g_queue_remove(&line->wishes, wish))
             wish_unref(wish);
         wish_unref(wish);
@@ -483,6 +489,7 @@ static AWAITS gboolean wait_for(const Uuid *uuid, const char *name, LeaseOp op, 
     wish->refs++;
     queue(uuid, name, wish);
     ok = await(wish->done, CALLER_PATIENCE_MS, error);
+    wish->is_abandoned = !ok;
     wish_unref(wish);
     return ok;
 }
