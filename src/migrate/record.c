@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,7 +30,8 @@ struct OwnerRecord {
     int fd;
     char *path;
     OwnerSlot newest;
-    uint64_t synced; /* sequence of the newest slot that is known to be durable */
+    /* Sequences of the newest slot, and of the newest that is known to be durable: a sync runs on a worker meanwhile. */
+    atomic_uint_least64_t written, synced;
 };
 
 gboolean owner_word_is_final(OwnerWord word)
@@ -115,16 +117,19 @@ gboolean owner_record_write(OwnerRecord *record, OwnerWord word, OwnerWish wish,
     if (pwrite(record->fd, bytes, sizeof bytes, (off_t)(next.sequence % 2) * OWNER_SLOT_SIZE) != sizeof bytes)
         return error_errno(error, "cannot write '%s' to '%s'", enum_name(owner_word_names, word), record->path);
     record->newest = next;
+    atomic_store(&record->written, next.sequence);
     return TRUE;
 }
 
 gboolean owner_record_sync(OwnerRecord *record, GError **error)
 {
-    uint64_t sequence = record->newest.sequence; /* a word that is written meanwhile may not be among it */
+    const uint_least64_t sequence = atomic_load(&record->written); /* a word that is written meanwhile may not be among it */
+    uint_least64_t known = atomic_load(&record->synced);
 
     if (fdatasync(record->fd) < 0)
         return error_errno(error, "cannot sync '%s'", record->path);
-    record->synced = MAX(record->synced, sequence);
+    while (known < sequence && !atomic_compare_exchange_weak(&record->synced, &known, sequence))
+        ;
     return TRUE;
 }
 
@@ -153,23 +158,31 @@ OwnerRecord *owner_record_create(const char *path, OwnerWord word, OwnerWish wis
     return g_steal_pointer(&record);
 }
 
-OwnerRecord *owner_record_open(const char *path, GError **error)
+/* Its newest slot that can be read stays all zero if there is none. */
+static gboolean read_slots(OwnerRecord *record, GError **error)
 {
-    g_autoptr(OwnerRecord) record = g_new0(OwnerRecord, 1);
     char bytes[2 * OWNER_SLOT_SIZE] = {0};
 
-    record->path = g_strdup(path);
-    record->fd = open(path, O_RDWR | O_CLOEXEC);
-    if (record->fd < 0 || pread(record->fd, bytes, sizeof bytes, 0) < 0) {
-        error_errno(error, "cannot read '%s'", path);
-        return NULL;
-    }
+    if (record->fd < 0 || pread(record->fd, bytes, sizeof bytes, 0) < 0)
+        return error_errno(error, "cannot read '%s'", record->path);
     for (int i = 0; i < 2; i++) {
         OwnerSlot slot;
 
         if (owner_slot_decode(bytes + i * OWNER_SLOT_SIZE, &slot) && slot.sequence > record->newest.sequence)
             record->newest = slot;
     }
+    atomic_store(&record->written, record->newest.sequence);
+    return TRUE;
+}
+
+OwnerRecord *owner_record_open(const char *path, GError **error)
+{
+    g_autoptr(OwnerRecord) record = g_new0(OwnerRecord, 1);
+
+    record->path = g_strdup(path);
+    record->fd = open(path, O_RDWR | O_CLOEXEC);
+    if (!read_slots(record, error))
+        return NULL;
     if (record->newest.sequence == 0) {
         error_set(error, ERROR_INTERNAL_ERROR, "'%s' holds no readable word", path);
         return NULL;
@@ -183,11 +196,10 @@ OwnerRecord *owner_record_guess(const char *path, OwnerWord word, OwnerWish wish
 
     record->path = g_strdup(path);
     record->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (record->fd < 0) {
-        error_errno(error, "cannot open '%s'", path);
+    if (!read_slots(record, error))
         return NULL;
-    }
-    record->newest = (OwnerSlot){.sequence = 1, .word = word, .wish = wish};
+    record->newest = (OwnerSlot){.sequence = MAX(record->newest.sequence, 1), .word = word, .wish = wish};
+    atomic_store(&record->written, record->newest.sequence);
     return g_steal_pointer(&record);
 }
 
@@ -216,5 +228,5 @@ gboolean owner_record_is_this_boot(const OwnerRecord *record)
 
 gboolean owner_record_is_durable(const OwnerRecord *record)
 {
-    return record->synced == record->newest.sequence;
+    return atomic_load(&record->synced) == record->newest.sequence;
 }

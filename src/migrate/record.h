@@ -49,7 +49,7 @@ typedef struct OwnerRecord OwnerRecord;
 /* Both block (fsync): off the floor.  create makes the file exclusively, durably, with its first word. */
 OwnerRecord *owner_record_create(const char *path, OwnerWord word, OwnerWish wish, GError **error);
 OwnerRecord *owner_record_open(const char *path, GError **error);
-/* For a file that holds no readable word: the most cautious one that may have stood there, as of an older boot. */
+/* For a file that holds no word that this daemon can rely on: the most cautious one that may have stood there, as of an older boot. */
 OwnerRecord *owner_record_guess(const char *path, OwnerWord word, OwnerWish wish, GError **error);
 void owner_record_free(OwnerRecord *record);
 
