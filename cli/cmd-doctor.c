@@ -50,22 +50,62 @@ static const FerryMigrationRow *newest(const FerryMigrationRow *rows, const char
     return found;
 }
 
-static gboolean runs(FerryDomain *domain)
+/* What one of the two hosts has. */
+typedef struct {
+    FerryMigrationRow *rows;
+    FerryDomain **domains;
+} Side;
+
+static void side_clear(Side *side)
+{
+    ferry_migration_rows_free(side->rows);
+    if (side->domains)
+        ferry_domains_free(side->domains);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Side, side_clear)
+
+static gboolean side_read(Side *side, FerryConnection *conn, FerryError **error)
+{
+    side->rows = ferry_migrations_list(conn, NULL, true, error);
+    side->domains = side->rows ? ferry_domains_list(conn, 0, error) : NULL;
+    return side->domains != NULL;
+}
+
+static FerryDomain *side_find(const Side *side, const char *uuid)
+{
+    for (FerryDomain **domain = side->domains; *domain; domain++)
+        if (g_str_equal(ferry_domain_uuid(*domain), uuid))
+            return *domain;
+    return NULL;
+}
+
+/* FALSE: it cannot be asked.  One that has gone since the lists were read does not run. */
+static gboolean runs(FerryDomain *domain, gboolean *ret_runs, FerryError **error)
 {
     FerryState state = FERRY_STATE_NONE;
 
-    return domain && ferry_domain_state(domain, &state, NULL, NULL) && state != FERRY_STATE_SHUTOFF &&
-           state != FERRY_STATE_PAUSED;
+    *ret_runs = FALSE;
+    if (!domain)
+        return TRUE;
+    if (!ferry_domain_state(domain, &state, NULL, error)) {
+        if (ferry_error_code(*error) != FERRY_ERROR_NO_DOMAIN)
+            return FALSE;
+        ferry_error_free(g_steal_pointer(error));
+    }
+    *ret_runs = state != FERRY_STATE_SHUTOFF && state != FERRY_STATE_PAUSED;
+    return TRUE;
 }
 
-static void compare(GPtrArray *found, FerryDomain *domain, const FerryMigrationRow *here,
-                    const FerryMigrationRow *there, FerryConnection *peer, const char *peer_name)
+static gboolean compare(GPtrArray *found, FerryDomain *domain, const Side *here, const Side *there, const char *peer_name,
+                        FerryError **error)
 {
-    const FerryMigrationRow *ours = newest(here, ferry_domain_uuid(domain));
-    const FerryMigrationRow *theirs = newest(there, ferry_domain_uuid(domain));
-    FerryDomain *other = ferry_domain_find_by_uuid(peer, ferry_domain_uuid(domain), NULL);
+    const FerryMigrationRow *ours = newest(here->rows, ferry_domain_uuid(domain));
+    const FerryMigrationRow *theirs = newest(there->rows, ferry_domain_uuid(domain));
+    gboolean runs_here, runs_there;
 
-    if (runs(domain) && runs(other))
+    if (!runs(domain, &runs_here, error) || !runs(side_find(there, ferry_domain_uuid(domain)), &runs_there, error))
+        return FALSE;
+    if (runs_here && runs_there)
         add(found, domain,
             g_strdup_printf("runs here and on %s: end one of the two before its disks are harmed", peer_name));
     else if (theirs && theirs->epoch > (ours ? ours->epoch : 0) && !(ours && g_str_equal(ours->word, "GONE")))
@@ -73,7 +113,7 @@ static void compare(GPtrArray *found, FerryDomain *domain, const FerryMigrationR
             g_strdup_printf("%s knows a newer generation of it (%" G_GUINT64_FORMAT ", here %" G_GUINT64_FORMAT
                             "): there it %s; what lies here may be out of date, do not start it",
                             peer_name, theirs->epoch, ours ? ours->epoch : 0, theirs->sentence));
-    ferry_domain_free(other);
+    return TRUE;
 }
 
 /* FALSE, with the complaint printed. */
@@ -81,20 +121,15 @@ static gboolean compare_all(Session *session, const char *uri, GPtrArray *found)
 {
     FerryError *error = NULL;
     g_autoptr(FerryConnection) peer = ferry_connection_open(uri, FERRY_OPEN_READONLY, &error);
-    FerryMigrationRow *here = peer ? ferry_migrations_list(session->conn, NULL, true, &error) : NULL;
-    FerryMigrationRow *there = here ? ferry_migrations_list(peer, NULL, true, &error) : NULL;
-    FerryDomain **domains = there ? ferry_domains_list(session->conn, 0, &error) : NULL;
+    g_auto(Side) here = {0}, there = {0};
+    gboolean is_compared = peer && side_read(&here, session->conn, &error) && side_read(&there, peer, &error);
     g_autofree char *name = peer ? ferry_connection_hostname(peer, NULL) : NULL;
 
-    for (FerryDomain **domain = domains; domain && *domain; domain++)
-        compare(found, *domain, here, there, peer, name ?: uri);
-    ferry_migration_rows_free(here);
-    ferry_migration_rows_free(there);
-    if (domains)
-        ferry_domains_free(domains);
-    else
+    for (FerryDomain **domain = here.domains; is_compared && *domain; domain++)
+        is_compared = compare(found, *domain, &here, &there, name ?: uri, &error);
+    if (!is_compared)
         fail_with(error, "'%s' could not be asked", uri);
-    return domains != NULL;
+    return is_compared;
 }
 
 /* ---- what is shown ---- */

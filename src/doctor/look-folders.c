@@ -35,6 +35,7 @@ static void add_run_folder(Doctor *doctor, const char *path, const Uuid *uuid)
     const Domain *domain = registry_peek_uuid(uuid);
     const OwnProcess *process = process_find_guest(doctor->processes, uuid);
     g_autofree char *status = g_build_filename(path, "status", NULL);
+    gboolean is_alive;
     Finding *finding;
 
     if (is_in_use(domain)) {
@@ -47,7 +48,8 @@ static void add_run_folder(Doctor *doctor, const char *path, const Uuid *uuid)
     }
     if (is_fresh(path))
         return;
-    if (process && process_start_time(process->pid) == process->start_time)
+    is_alive = process && process_start_time(process->pid) == process->start_time;
+    if (is_alive)
         finding = findings_add(doctor->findings, FINDING_PERSON, "run folder",
                                "is that of QEMU process %d, which this daemon does not manage%s; see there first", (int)process->pid,
                                g_file_test(status, G_FILE_TEST_EXISTS) ? ": its status cannot be read, the log says why"
@@ -56,7 +58,7 @@ static void add_run_folder(Doctor *doctor, const char *path, const Uuid *uuid)
         finding = findings_add(doctor->findings, FINDING_LEFTOVER, "run folder", "is that of a guest that does not run");
     finding->where = g_strdup(path);
     finding->guest = g_strdup(domain ? domain->name : process ? process->name : NULL);
-    finding->command = finding_command("rm -r", path, NULL);
+    finding->command = is_alive ? NULL : finding_command("rm -r", path, NULL);
 }
 
 static void add_note(Doctor *doctor, const char *path)

@@ -21,7 +21,7 @@ static Finding *add(Doctor *doctor, FindingKind kind, const Domain *domain, cons
 /* One that waits.  TRUE: it is told. */
 static gboolean add_waiting(Doctor *doctor, Domain *domain)
 {
-    const Migration *migration = migration_of(domain);
+    const Migration *migration = domain->migration; /* also one that has ended, and left two hosts with the guest */
     g_autofree char *sentence = migration && handover_is_in_doubt(migration) ? handover_sentence(migration) : NULL;
     Finding *finding;
 
@@ -33,7 +33,7 @@ static gboolean add_waiting(Doctor *doctor, Domain *domain)
     return TRUE;
 }
 
-/* Its definition stayed here when it left. */
+/* Its definition stayed here when it left, on purpose. */
 static gboolean add_given(Doctor *doctor, Domain *domain)
 {
     const Migration *migration = domain->migration;
@@ -42,8 +42,10 @@ static gboolean add_given(Doctor *doctor, Domain *domain)
 
     if (owner_standing(domain) != OWNER_GIVEN || !migration)
         return FALSE;
+    if (!doctor->wants_used)
+        return TRUE;
     sentence = owner_hooks()->explain ? owner_hooks()->explain(domain) : NULL;
-    finding = add(doctor, FINDING_WAITS, domain, sentence ?: "was given to another host");
+    finding = add(doctor, FINDING_USED, domain, sentence ?: "was given to another host");
     finding->host = g_strdup(migration->journal->given_to ?: migration->journal->peer);
     finding->command = domain->persistent ? finding_command("ferry undefine", domain->name, NULL) : NULL;
     return TRUE;
@@ -57,13 +59,13 @@ static gboolean is_paused_by_migration(const Domain *domain)
 
 static gboolean add_still(Doctor *doctor, Domain *domain)
 {
-    const Migration *migration = domain->migration;
+    g_autoptr(GPtrArray) messages = domain_collect_messages(domain);
+    const char *why = messages->len ? messages->pdata[messages->len - 1] : NULL;
     g_autofree char *sentence = NULL;
 
     if (!domain->guest || !is_paused_by_migration(domain) || migration_of(domain) || domain->is_incoming)
         return FALSE;
-    sentence = g_strdup_printf("stands still for a migration that has ended%s%s", migration && migration->journal->cause ? ": " : "",
-                               migration && migration->journal->cause ? migration->journal->cause : "");
+    sentence = g_strdup_printf("stands still for a migration that has ended%s%s", why ? ": " : "", why ?: "");
     add(doctor, FINDING_PERSON, domain, sentence)->command = finding_command("ferry resume", domain->name, NULL);
     return TRUE;
 }

@@ -141,6 +141,17 @@ static GHashTable *socket_holders(const GPtrArray *processes)
     return holders;
 }
 
+/* By a process that may run a guest: it is to be looked at first, as its own finding says. */
+static void add_held(Doctor *doctor, const char *what, const OwnProcess *holder)
+{
+    g_autofree char *pid = g_strdup_printf("%d", (int)holder->pid);
+    Finding *finding = findings_add(doctor->findings, holder->has_guest ? FINDING_PERSON : FINDING_LEFTOVER, what,
+                                    "is held by QEMU process %s, and goes with it", pid);
+
+    finding->guest = g_strdup(holder->name);
+    finding->command = finding_command("kill", pid, NULL);
+}
+
 static AWAITS void add_tap(Doctor *doctor, const char *tap, const char *guest, gboolean is_held_by_us, const OwnProcess *holder)
 {
     gboolean is_held = FALSE;
@@ -154,11 +165,7 @@ static AWAITS void add_tap(Doctor *doctor, const char *tap, const char *guest, g
         finding = findings_add(doctor->findings, FINDING_LEFTOVER, what, "is held open by ferryd itself, for no guest");
         finding->command = g_strdup("systemctl restart ferryd");
     } else if (holder) {
-        g_autofree char *pid = g_strdup_printf("%d", (int)holder->pid);
-
-        finding = findings_add(doctor->findings, FINDING_LEFTOVER, what, "is held by QEMU process %s, and goes with it", pid);
-        finding->guest = g_strdup(holder->name);
-        finding->command = finding_command("kill", pid, NULL);
+        add_held(doctor, what, holder);
     } else {
         off_floor {
             is_held = process_any_holds_tap(PROC, tap);
@@ -196,18 +203,13 @@ AWAITS void look_taps(Doctor *doctor)
 static void add_port(Doctor *doctor, unsigned port, const OwnProcess *holder)
 {
     g_autofree char *what = g_strdup_printf("port %u", port);
-    g_autofree char *pid = NULL;
-    Finding *finding;
 
     if (!holder || is_managed(holder)) {
         if (doctor->wants_used)
             findings_add(doctor->findings, FINDING_USED, what, "%s", holder ? "is listened on by a guest's QEMU" : "waits for a migration");
         return;
     }
-    pid = g_strdup_printf("%d", (int)holder->pid);
-    finding = findings_add(doctor->findings, FINDING_LEFTOVER, what, "is held by QEMU process %s, and goes with it", pid);
-    finding->guest = g_strdup(holder->name);
-    finding->command = finding_command("kill", pid, NULL);
+    add_held(doctor, what, holder);
 }
 
 /* A port is reserved by nothing but the socket that listens: what has ended holds none.  Left are processes. */

@@ -195,7 +195,7 @@ def test_a_qemu_without_a_registry_entry(lab, started):
     assert "qemu" not in one.virsh("list", "--all", "--name").stdout
     status, findings = doctor(one)
     assert status == 1 and {row["what"]: row["class"] for row in findings if "process" not in row["what"]} == {
-        "run folder": "person", "tap vnet0": "leftover", "tap vnet9": "person"}
+        "run folder": "person", "tap vnet0": "person", "tap vnet9": "person"}
     taps = {row["what"]: row for row in findings if row["what"].startswith("tap")}
     process, = (row for row in findings if row["what"].startswith("QEMU process"))
     assert process["guest"] == "qemu" and "does not manage it" in process["cause"]
