@@ -73,7 +73,7 @@ static const struct {
     {"crashed",
      "The guest's memory is given up here.  If it runs on the other host and is started here, it "
      "runs twice, and its disks will be destroyed.",
-     "it is shut off here (crashed), and can be started"},
+     "what was left of its memory here is given up"},
 };
 
 /* The one that was asked for; -1: none, or several. */

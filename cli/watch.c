@@ -68,13 +68,17 @@ static gboolean is_connected(Watch *watch)
     const gint64 gone_us = g_get_monotonic_time();
 
     while (!ferry_connection_is_alive(session->conn)) {
+        FerryError *why = NULL;
         FerryConnection *again;
 
         if (is_over(watch) || (watch->is_own && (interrupt_came() || g_get_monotonic_time() - gone_us > BACK_PATIENCE_S * G_USEC_PER_SEC)))
             return FALSE;
-        note(watch, "the daemon does not answer; waiting until it does");
-        again = ferry_connection_open(session->uri, session->is_readonly ? FERRY_OPEN_READONLY : 0, NULL);
+        again = ferry_connection_open(session->uri, session->is_readonly ? FERRY_OPEN_READONLY : 0, &why);
         if (!again) {
+            g_autofree char *text = g_strdup_printf("the daemon does not answer; waiting until it does (%s)", ferry_error_message(why));
+
+            note(watch, text);
+            ferry_error_free(why);
             poll(NULL, 0, pause_ms(watch));
             continue;
         }
