@@ -13,10 +13,13 @@ typedef struct {
     char *message;
 } Again;
 
+static GHashTable *tried; /* Domain: those that a task is at */
+
 static void again_free(void *data)
 {
     Again *again = data;
 
+    g_hash_table_remove(tried, again->domain);
     domain_unref(again->domain);
     g_free(again->message);
     g_free(again);
@@ -53,8 +56,12 @@ AWAITS static void resume(void *data)
 
 void again_resume(Domain *domain, const char *why)
 {
-    Again *again = g_new0(Again, 1);
+    Again *again;
 
+    tried = tried ?: g_hash_table_new(NULL, NULL);
+    if (!g_hash_table_add(tried, domain))
+        return;
+    again = g_new0(Again, 1);
     again->domain = domain_ref(domain);
     again->message = g_strdup_printf("kept here after a migration, and cannot go on yet, which is tried each second: %s", why);
     domain_add_message(domain, "%s", again->message);

@@ -283,8 +283,11 @@ static void take_pact(Migration *migration, int fd, const char *peer, gboolean i
     ask_meet(migration, fd, &events);
     g_clear_pointer(&route->call_back, timer_free);
     g_clear_pointer(&route->race, race_free);
-    if (!is_first)
+    if (!is_first) {
+        if (migration->is_guest_ready) /* it may have been said while nobody could hear */
+            pact_say(route->pact, PACT_READY, NULL, 0);
         return;
+    }
     migration->is_arriving = TRUE;
     task_spawn("migration-arrive", start_task, migration_ref(migration), (GDestroyNotify)migration_unref);
 }

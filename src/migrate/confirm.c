@@ -104,9 +104,6 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
             keep_definition(migration);
         if (!domain->persistent && !domain_is_active(domain))
             registry_remove(domain); /* it was kept for as long as it waited for an answer */
-    } else {
-        if (!ask_is_possible(migration))
-            handover_enter_doubt(migration, cause);
     }
     condition_signal(migration->changed);
     task_unshield();

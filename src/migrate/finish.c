@@ -78,13 +78,13 @@ AWAITS static void await_loaded(Migration *migration)
             return;
 }
 
-/* A stock source's Finish(0) is its GO; a ferryd says the word. */
 /* Nobody but this caller can speak for the source: what it says is the source's word. */
 static OwnerHeard refusal_of(const Migration *migration)
 {
     return migration_goes_alone(migration) ? HEARD_ABORT : HEARD_DROP;
 }
 
+/* A stock source's Finish(0) is its GO; a ferryd says the word. */
 static OwnerHeard heard_in_finish(const Migration *migration, const DestFinish *request, const MigrationCookie *cookie)
 {
     const CookieFerry *ferry = cookie ? cookie->ferry : NULL;
@@ -236,7 +236,7 @@ AWAITS static void insist(Migration *migration)
     ask_start(migration);
     handover_enter_doubt(migration, migration->stream_error);
     while (is_refused_cont(migration) && migration->said != HEARD_DROP) {
-        await_sleep(CONT_AGAIN_MS, NULL);
+        migration_wait(migration, CONT_AGAIN_MS, NULL); /* DROP ends it at once */
         if (migration->said != HEARD_DROP)
             handover_hear(migration, HEARD_NOTHING, NULL, NULL);
     }
@@ -379,7 +379,9 @@ AWAITS static void obey_task(void *data)
         if (migration->said == HEARD_GO && migration->status == QEMU_MIGRATION_COMPLETED)
             take(migration, &error);
         else
-            refuse(migration, HEARD_DROP, migration->journal->cause ?: "its source has taken it back", &error);
+            refuse(migration, HEARD_DROP,
+                   migration->journal->cause ?: migration->said == HEARD_DROP ? "its source has taken it back" : migration->stream_error,
+                   &error);
     }
     if (error)
         log_error("domain '%s': %s", migration->journal->name, error->message);

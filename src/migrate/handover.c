@@ -12,6 +12,7 @@
 #include "migrate/again.h"
 #include "migrate/dest.h"
 #include "migrate/fault.h"
+#include "migrate/queue.h"
 #include "migrate/rival.h"
 #include "migrate/source.h"
 #include "phase/flags.h"
@@ -101,6 +102,8 @@ AWAITS static gboolean resume(Migration *migration, RunningReason reason, GError
         if (error_is(why, ERROR_OPERATION_TIMEOUT)) /* only a refusal proves that it did not run */
             migration->is_cont_unanswered = TRUE;
         if (clock_now_ms() >= deadline) {
+            if (!migration->is_cont_refused)
+                domain_explain_lock(domain, &why);
             g_propagate_error(error, g_steal_pointer(&why));
             return FALSE;
         }
@@ -133,8 +136,9 @@ AWAITS static void cont(Migration *migration)
     }
     if (resume(migration, is_destination ? RUNNING_MIGRATED : RUNNING_MIGRATION_CANCELED, &error))
         return;
-    log_error("domain '%s' is ours but cannot be resumed: %s", migration->journal->name, error->message);
-    if (is_destination) {
+    if (!migration->is_cont_refused) /* of what is tried again and again it was said before */
+        log_error("domain '%s' is ours but cannot be resumed: %s", migration->journal->name, error->message);
+    if (is_destination && !migration->is_cont_refused) {
         g_free(migration->stream_error);
         migration->stream_error = g_strdup(error->message);
     }
@@ -259,6 +263,7 @@ void handover_enter_doubt(Migration *migration, const char *why)
     if (migration_word(migration) == WORD_NONE)
         return;
     migration_end_job(migration);
+    queue_leave(migration); /* that may last, and others wait */
     sentence = handover_sentence(migration);
     log_write(LOG_LEVEL_ERROR,
               LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id),

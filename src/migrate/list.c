@@ -167,7 +167,7 @@ static void add_ended(GPtrArray *rows, const Wanted *wanted, const char *dir, GH
         if (g_hash_table_contains(seen, ids->pdata[i]))
             continue;
         journal = journal_load(dir, ids->pdata[i], NULL);
-        if (journal && !journal_is_open(journal) && is_wanted(wanted, journal))
+        if (journal && (!journal_is_open(journal) || journal->outcome) && is_wanted(wanted, journal))
             g_ptr_array_add(rows, row_of_ended(journal, dir));
     }
 }

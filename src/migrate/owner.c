@@ -50,7 +50,7 @@ static const Row source_rows[] = {
     { WORD_OFFERED, OLDER,    ANYTHING,               H(REFUSED) | H(LOST),              WORD_CRASHED, OWNER_DESTROY,                       "S-crashed" },
     { WORD_OFFERED, OLDER,    ANYTHING,               ANYTHING,                          WORD_OFFERED, OWNER_WAIT,                          "S-again" },
     { WORD_GO,      ANY_BOOT, ANYTHING,               H(TAKEN),                          WORD_GONE,    OWNER_DESTROY | OWNER_UNDEFINE,      "S-gone" },
-    { WORD_GO,      NOW,      ALIVE_SOURCE,           H(REFUSED),                        WORD_KEPT,    OWNER_CONT,                          "S-refused" },
+    { WORD_GO,      ANY_BOOT, ALIVE_SOURCE,           H(REFUSED),                        WORD_KEPT,    OWNER_CONT,                          "S-refused" },
     { WORD_GO,      ANY_BOOT, GONE_SOURCE,            H(REFUSED),                        WORD_CRASHED, OWNER_DESTROY,                       "S-refused" },
     { WORD_GO,      ANY_BOOT, ANYTHING,               H(LOST),                           WORD_CRASHED, OWNER_DESTROY,                       "S-lost" },
     { WORD_GO,      NOW,      ALIVE_SOURCE,           H(ABORT) | H(CANNOT),              WORD_GO,      OWNER_WAIT | OWNER_TAKE_BACK,        "S-takeback" },

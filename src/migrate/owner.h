@@ -34,7 +34,7 @@ typedef enum {
     HEARD_GO,        /* destination: the source says that it may run */
     HEARD_DROP,      /* destination: the source says that it may not; or who speaks for a source that cannot be asked */
     HEARD_LOADED,    /* source: the destination's QEMU has the whole image */
-    HEARD_CANNOT,    /* source: the destination's QEMU refuses to run it; destination: cont was refused until patience ended */
+    HEARD_CANNOT,    /* source: the destination's QEMU refuses to run it */
     HEARD_HERE,      /* a person: the guest does not run there and never will; it may run here */
     HEARD_THERE,     /* a person, on a destination: the guest is the other host's */
     HEARD_FINISH,    /* destination, careful: a stock source's Finish(0), whose answer is yet to arrive there */

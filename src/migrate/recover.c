@@ -415,6 +415,19 @@ static OwnerHeard heard_by_destination(const Migration *migration, ResolveOutcom
     return is_here ? HEARD_GO : HEARD_DROP;
 }
 
+static OwnerHeard heard_by_source(ResolveOutcome outcome, gboolean is_given)
+{
+    switch (outcome) {
+    case RESOLVE_HERE:
+        return is_given ? HEARD_HERE : HEARD_REFUSED;
+    case RESOLVE_THERE:
+        return HEARD_TAKEN;
+    case RESOLVE_CRASHED:
+        break;
+    }
+    return HEARD_LOST;
+}
+
 const EnumName resolve_outcome_names[] = {
     {"here", RESOLVE_HERE}, {"there", RESOLVE_THERE}, {"crashed", RESOLVE_CRASHED}, {NULL}};
 static const EnumName outcome_texts[] = {
@@ -448,7 +461,10 @@ AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const ch
         return error_set(error, ERROR_INVALID_ARG, "nothing was done: the other host of domain '%s' is '%s', not '%s'",
                          domain->name, host, confirm);
     if (is_given && !is_here)
-        return TRUE;
+        return outcome == RESOLVE_THERE ||
+               error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain '%s' has left to %s, and nothing of its memory is here: `--here` if it "
+                         "has ended there and may start here", domain->name, host);
     if (rival_is_open(migration) && !is_here)
         return rival_yield(migration, error);
     if (is_here && (!migrate_lease_take(domain, error) || !check_resolvable(domain, &is_given, error)))
@@ -465,13 +481,13 @@ AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const ch
         g_clear_pointer(&migration->journal->given_to, g_free);
         return migration_save(migration, error) && migration_sync(migration, error);
     }
-    if (domain->guest && !migration->subscription) {
-        migration_watch(migration);
+    if (domain->guest && !migration->subscription)
         ask_qemu(migration);
-    }
-    if (migration->side == SIDE_DESTINATION)
-        return dest_settle(migration, heard_by_destination(migration, outcome), cause, error) && migration_sync(migration, error);
-    return source_settle(migration, outcome == RESOLVE_HERE ? (is_given ? HEARD_HERE : HEARD_REFUSED)
-                                    : outcome == RESOLVE_THERE ? HEARD_TAKEN : HEARD_LOST, NULL, cause, error) &&
-           migration_sync(migration, error);
+    if (!(migration->side == SIDE_DESTINATION ? dest_settle(migration, heard_by_destination(migration, outcome), cause, error)
+                                              : source_settle(migration, heard_by_source(outcome, is_given), NULL, cause, error)))
+        return FALSE;
+    if (handover_is_in_doubt(migration))
+        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: the record of migration %s of domain '%s' allows no such end: %s",
+                         migration->journal->id, domain->name, enum_name(owner_word_names, migration_word(migration)));
+    return migration_sync(migration, error);
 }

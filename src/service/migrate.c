@@ -66,8 +66,6 @@ static void lead_lost(Caller *caller, void *data)
     log_info("the connection of %s, which led the migration of domain '%s', has ended", caller_name(caller),
              migration->journal->name);
     migration->side == SIDE_SOURCE ? source_caller_lost(migration) : dest_caller_lost(migration);
-    if (handover_is_in_doubt(migration)) /* that may last, and others wait */
-        queue_leave(migration);
 }
 
 /* The latest caller of a phase leads. */
@@ -480,10 +478,8 @@ AWAITS static gboolean confirm(Call *call, const WireDomain *dom, const guint8 *
         return FALSE;
     migration = migration_of(domain) ? migration_ref(migration_of(domain)) : NULL;
     is_settled = source_confirm(domain, cookie_in, cookie_len, is_cancelled, leads(migration, call), error);
-    if (migration && (migration->is_ended || handover_is_in_doubt(migration))) {
-        queue_leave(migration);
+    if (migration && (migration->is_ended || handover_is_in_doubt(migration)))
         lead_drop(migration);
-    }
     return is_settled;
 }
 
