@@ -2,7 +2,6 @@
 """Many migrations at once: none fails for the load, none is forgotten, and who waits for its turn shows it."""
 import signal
 import subprocess
-import time
 
 import pytest
 from conftest import make_lab
@@ -11,6 +10,10 @@ from many.crowd import Crowd
 
 SLOW = "set=1 touch=40 check=0"     # MiB that cannot be left out
 WAITING = "others go first"
+
+
+def is_settled(crowd):
+    return all(held.open_journals == held.ports == 0 and held.run_folders == held.qemus == 4 for held in crowd.holdings().values())
 
 
 def test_a_crowd_there_and_back():
@@ -29,8 +32,8 @@ def test_a_crowd_there_and_back():
                 assert (result.failures, result.harmed) == ([], [])
             crowd.settle()
             if before is None:
+                wait_until(lambda: is_settled(crowd), f"closed journals and ports, four guests each: {crowd.holdings()}", 10, 0.1)
                 settled = crowd.holdings()
-                assert all(held.open_journals == held.ports == 0 and held.run_folders == held.qemus == 4 for held in settled.values())
         assert crowd.leaks(started, settled) == []
         assert any(WAITING in host.log() for host in crowd.lab.hosts)
 
@@ -85,13 +88,14 @@ def test_who_waits_shows_it_and_goes_when_its_turn_comes(lab, started, slow, mod
     one, two = lab.hosts
     second = started(one, name="second")
     client, *words = CLIENTS[mode]
+    before = len(one.log())
     process = begin(one, lab.ferry if client == "ferry" else client, "second", two, *words)
     wait_until(lambda: waits_for(one, "second") == 1, "the second to wait")
     assert "Waits for others: 1" in one.ferry("domjobinfo", "second").stdout
     assert WAITING in one.virsh("dominfo", "second").stdout
     assert WAITING in one.ferry("migration", "list").stdout
-    assert "domain 'second' waits for its turn to migrate: 1 others go first (max_outgoing)" in one.log()
-    assert not two.processes("second") and second.ticks.last().host == one.name
+    assert "domain 'second' waits for its turn to migrate: 1 others go first (max_outgoing)" in one.log()[before:]
+    assert not any(word.startswith("guest=second,") for _, words in two.qemus() for word in words) and second.ticks.last().host == one.name
     slow.abort()
     assert process.wait(30) == 0, process.stdout.read()
     second.ticks.wait(two.name, more=5)
@@ -105,9 +109,8 @@ def test_who_waits_can_be_aborted_at_once(lab, started, slow, mode):
     client, *words = CLIENTS[mode]
     process = begin(one, lab.ferry if client == "ferry" else client, "second", two, *words)
     wait_until(lambda: waits_for(one, "second") == 1, "the second to wait")
-    began = time.monotonic()
     one.virsh("domjobabort", "second")
-    assert process.wait(10) == 1 and time.monotonic() - began < 1
+    assert process.wait(10) == 1 and slow.process.poll() is None        # and not because its turn had come
     assert "canceled by client" in process.stdout.read()
     assert one.virsh("domjobinfo", "second").stdout.split()[2] == "None"
     second.ticks.wait(one.name, more=5)
