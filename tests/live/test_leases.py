@@ -143,6 +143,9 @@ def test_only_proof_of_death_frees_a_lease(lab, paused):
     # The daemon comes back, enters again and finds that the guest that it knew is not its own any more.
     two.start_ferryd(config=rows(lab, 2))
     wait_until(lambda: two.log().count("is number 2 of the lockspace") == seen + 1, "the lockspace")
+    wait_until(lambda: "lost" not in two.virsh("list", "--all", "--name").stdout, "the end of what it knew")
+    # Its own wishes for a lease are served in turn: the answer comes behind what it made of its guest's end.
+    assert "belongs to host 'fedora3'" in two.virsh("create", "--paused", guest.path(), check=False).stderr
     assert lease(lab, guest)[0] == [3]
 
 

@@ -274,20 +274,6 @@ def test_the_same_host_is_refused(lab, started, client):
     assert len(one.qemus()) == 1
 
 
-def test_strangers_on_the_port_do_not_disturb(lab, started):
-    """Port scans and health checks come first; the migration still finds its way."""
-    one, two = lab.hosts
-    running = started(one, append=SLOW)
-    code = ("import socket, time\nheld = []\nend = time.time() + 8\n"
-            "while time.time() < end:\n"
-            "    try: held.append(socket.create_connection(('192.168.122.12', 49152), 0.2)); held[-1].send(b'GET / HTTP/1.0\\r\\n\\r\\n'); break\n"
-            "    except OSError: time.sleep(0.001)\ntime.sleep(3)")
-    stranger = lab.client.popen(["/usr/bin/python3", "-c", code])
-    result = move(running.ticks, one, ["virsh", "-c", one.socket_uri, "migrate", "--live", "qemu", two.tcp_uri], two)
-    end(stranger)
-    assert_moved(result, running.ticks, running.guest, one, two)
-
-
 def test_a_restarted_daemon_finds_its_guests(lab, started):
     one, two = lab.hosts
     running = started(one)
