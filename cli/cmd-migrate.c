@@ -219,6 +219,7 @@ static gboolean follow(Session *session, Watcher *watcher, FerryMigration *migra
 
     ferry_migration_rows_free(rows);
     result->total_ms += (guint64)(g_get_monotonic_time() - began_us) / 1000;
+    result->downtime_ms = result->transferred_bytes = -1; /* of what became of it nobody has told us */
     if (has_ended)
         result->outcome = has_moved ? FERRY_OUTCOME_ARRIVED : FERRY_OUTCOME_STAYED;
     if (has_moved) {

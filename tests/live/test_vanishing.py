@@ -199,6 +199,27 @@ def test_what_its_user_has_given_up_is_not_begun_again(lab, moving):
     can_move(lab, running)
 
 
+@pytest.mark.limit(150)
+@pytest.mark.parametrize("moving", ["tunnelled"], indirect=True)
+@pytest.mark.parametrize("is_wanted", [True, False], ids=["wanted", "given up"])
+def test_it_waits_for_the_other_daemon_until_its_user_gives_up(lab, moving, is_wanted):
+    """Both are upgraded, and the source's is the faster one."""
+    running, process = moving
+    one, two = lab.hosts
+    one.kill_daemon()
+    two.kill_daemon()
+    process.communicate(timeout=60)
+    one.restart_ferryd()
+    wait_until(lambda: "to be begun again to fedora2" in one.ferry("migration", "list").stdout, "the sentence", 5)
+    if not is_wanted:
+        one.virsh("domjobabort", "qemu")
+        wait_until(lambda: AGAIN not in one.virsh("dominfo", "qemu").stdout, "the end of the wait", 5)
+        assert "qemu" not in one.ferry("migration", "list").stdout
+    two.restart_ferryd()
+    assert_arrived(lab, running) if is_wanted else assert_at_home(lab, running)
+    can_move(lab, running, back=is_wanted)
+
+
 WAYS = {"led": ([], "the migration went on without its client"),
         "led, several connections": (["--parallel"], "which ended the migration; it is begun once more"),
         "p2p": (["--p2p"], "the migration went on without its client"),
