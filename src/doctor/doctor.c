@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/doctor.h"
 
+#include <sys/stat.h>
+#include <time.h>
+
 #include "doctor/process.h"
 #include "domain/registry.h"
 
@@ -9,6 +12,13 @@ static AWAITS void (*const looks[])(Doctor *doctor) = {
     look_guests, look_processes, look_journals, look_definitions, look_folders,
     look_taps,   look_ports,     look_memory,   look_nonces,      look_images,
 };
+
+gboolean doctor_is_fresh(const char *path, int seconds)
+{
+    struct stat status;
+
+    return stat(path, &status) < 0 || time(NULL) - status.st_mtime < seconds;
+}
 
 AWAITS GPtrArray *doctor_examine(gboolean wants_used)
 {

@@ -18,6 +18,9 @@ typedef struct {
 /* wants_used: also what is ours and in use.  A list of findings, worst first. */
 AWAITS GPtrArray *doctor_examine(gboolean wants_used);
 
+/* Younger than that many seconds, or gone already: in the making, or on its way out. */
+gboolean doctor_is_fresh(const char *path, int seconds);
+
 /* The looks. */
 AWAITS void look_processes(Doctor *doctor);
 AWAITS void look_taps(Doctor *doctor);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What lies in our own folders: run folders of guests, notes of emulators that were asked, definitions. */
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
 #include "base/file.h"
 #include "base/number.h"
@@ -15,13 +13,6 @@
 #include "qemu/note.h"
 
 #define FRESH_S 5 /* what is younger may be in the making, or on its way out */
-
-static gboolean is_fresh(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) < 0 || time(NULL) - status.st_mtime < FRESH_S;
-}
 
 /* --- run folders --- */
 
@@ -46,7 +37,7 @@ static void add_run_folder(Doctor *doctor, const char *path, const Uuid *uuid)
         }
         return;
     }
-    if (is_fresh(path))
+    if (doctor_is_fresh(path, FRESH_S))
         return;
     is_alive = process && process_start_time(process->pid) == process->start_time;
     if (is_alive)
@@ -65,7 +56,7 @@ static void add_note(Doctor *doctor, const char *path)
 {
     Finding *finding;
 
-    if (is_fresh(path) || note_is_true(path))
+    if (doctor_is_fresh(path, FRESH_S) || note_is_true(path))
         return;
     finding = findings_add(doctor->findings, FINDING_LEFTOVER, "note", "speaks of an emulator that was asked and has ended");
     finding->where = g_strdup(path);
@@ -96,7 +87,7 @@ static void add_definition(Doctor *doctor, const char *path, const char *stem)
     g_autofree char *name = name_decode(stem);
     Finding *finding;
 
-    if (!name || registry_peek_name(name) || is_fresh(path))
+    if (!name || registry_peek_name(name) || doctor_is_fresh(path, FRESH_S))
         return;
     finding = findings_add(doctor->findings, FINDING_PERSON, "definition",
                            "was left out at the start of the daemon, its guest is not listed: the log says why");
@@ -111,7 +102,7 @@ static void add_marker(Doctor *doctor, const char *path, const char *stem)
     g_autofree char *definition = g_strdup_printf("%s/%s.xml", dir, stem);
     Finding *finding;
 
-    if (!name || g_file_test(definition, G_FILE_TEST_EXISTS) || is_fresh(path))
+    if (!name || g_file_test(definition, G_FILE_TEST_EXISTS) || doctor_is_fresh(path, FRESH_S))
         return;
     finding = findings_add(doctor->findings, FINDING_LEFTOVER, "autostart marker",
                            "has no definition: a guest that gets this name later would start by itself");

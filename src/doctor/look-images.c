@@ -2,8 +2,6 @@
 /* What migrations and guests leave at images: proofs beside them, and their owner.  File servers hang, so all of it is looked at
  * on workers. */
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -20,13 +18,6 @@
 #define LOOK_MS     5000
 #define FOLDERS_MAX 256
 #define ENTRIES_MAX 100000
-
-static gboolean is_fresh(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) < 0 || time(NULL) - status.st_mtime < FRESH_S;
-}
 
 /* --- files of guests --- */
 
@@ -149,7 +140,7 @@ static gboolean search_work(void *data, GError **error)
         for (const char *name; dir && (name = g_dir_read_name(dir)) && ++entries < ENTRIES_MAX;) {
             g_autofree char *path = g_build_filename(*folder, name, NULL);
 
-            if (g_str_has_prefix(name, PROOF_PREFIX) && !is_fresh(path))
+            if (g_str_has_prefix(name, PROOF_PREFIX) && !doctor_is_fresh(path, FRESH_S))
                 g_ptr_array_add(search->found, g_steal_pointer(&path));
         }
     }
@@ -182,7 +173,7 @@ static void add_notes(Doctor *doctor, GHashTable *told)
         g_autofree char *nonce = file_read(note, PATH_MAX, NULL, NULL);
         Finding *finding;
 
-        if (is_fresh(note))
+        if (doctor_is_fresh(note, FRESH_S))
             continue;
         finding = findings_add(doctor->findings, FINDING_LEFTOVER, "proof beside an image", "was laid for a migration that has ended");
         finding->where = g_strdup(nonce ?: note);

@@ -2,8 +2,6 @@
 /* The records of migrations: those that cannot be read, those that are open and belong to no guest, and their halves. */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -43,13 +41,6 @@ static void record_free(void *data)
 }
 
 /* --- reading, off the floor --- */
-
-static gboolean is_fresh(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) < 0 || time(NULL) - status.st_mtime < FRESH_S;
-}
 
 /* ID.json and ID.owner.  NULL: it is no such name. */
 static char *id_of(const char *name, const char *suffix)
@@ -103,7 +94,7 @@ static void read_folder(Records *all, const char *dir)
             get_record(all->records, json)->has_json = TRUE;
         else if (owner)
             get_record(all->records, owner)->has_owner = TRUE;
-        else if (g_str_has_suffix(name, ".json.new") && !is_fresh(path))
+        else if (g_str_has_suffix(name, ".json.new") && !doctor_is_fresh(path, FRESH_S))
             g_ptr_array_add(all->cut_off, g_steal_pointer(&path));
     }
     g_hash_table_iter_init(&iter, all->records);
@@ -176,7 +167,7 @@ static void add_open(Doctor *doctor, const char *dir, const Record *record)
     if (is_attached(record)) {
         if (doctor->wants_used)
             add(doctor, FINDING_USED, dir, record, "record of a migration", "is that of a migration that is open");
-    } else if (is_fresh(json)) {
+    } else if (doctor_is_fresh(json, FRESH_S)) {
         return; /* just begun, or just ended */
     } else if (!record->is_pointed_to) {
         finding = add(doctor, FINDING_LEFTOVER, dir, record, "record of a migration",
@@ -196,7 +187,7 @@ static void add_record(Doctor *doctor, const char *dir, const Record *record)
     const char *problem = record->problem ?: record->word_problem;
 
     if (!record->has_json && !record->is_pointed_to) {
-        if (!is_fresh(owner))
+        if (!doctor_is_fresh(owner, FRESH_S))
             add(doctor, FINDING_LEFTOVER, dir, record, "word of a migration", "its record is gone")->command =
                 finding_command("rm", owner, NULL);
     } else if (problem || !record->has_json) {

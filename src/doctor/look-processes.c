@@ -152,9 +152,10 @@ static void add_held(Doctor *doctor, const char *what, const OwnProcess *holder)
     finding->command = finding_command("kill", pid, NULL);
 }
 
-static AWAITS void add_tap(Doctor *doctor, const char *tap, const char *guest, gboolean is_held_by_us, const OwnProcess *holder)
+/* all: what any program of this host holds, read when it is first needed. */
+static AWAITS void add_tap(Doctor *doctor, const char *tap, const char *guest, gboolean is_held_by_us, const OwnProcess *holder,
+                           GHashTable **all)
 {
-    gboolean is_held = FALSE;
     g_autofree char *what = g_strdup_printf("tap %s", tap);
     Finding *finding;
 
@@ -167,10 +168,12 @@ static AWAITS void add_tap(Doctor *doctor, const char *tap, const char *guest, g
     } else if (holder) {
         add_held(doctor, what, holder);
     } else {
-        off_floor {
-            is_held = process_any_holds_tap(PROC, tap);
+        if (!*all) {
+            off_floor {
+                *all = process_all_taps(PROC);
+            }
         }
-        if (is_held) /* by another program: libvirtd names its taps so as well */
+        if (g_hash_table_contains(*all, tap)) /* by another program: libvirtd names its taps so as well */
             return;
         finding = findings_add(doctor->findings, FINDING_PERSON, what,
                                "is there without a process that holds it: somebody made it to stay; ferryd makes none of that kind");
@@ -184,6 +187,7 @@ AWAITS void look_taps(Doctor *doctor)
     g_autoptr(GHashTable) ours = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GHashTable) holders = NULL;
     g_autoptr(GHashTable) used = NULL;
+    g_autoptr(GHashTable) all = NULL;
 
     off_floor {
         netlink_dump_links(take_tap, taps);
@@ -195,7 +199,7 @@ AWAITS void look_taps(Doctor *doctor)
     used = used_taps();
     for (unsigned i = 0; i < taps->len; i++)
         add_tap(doctor, taps->pdata[i], g_hash_table_lookup(used, taps->pdata[i]), g_hash_table_contains(ours, taps->pdata[i]),
-                g_hash_table_lookup(holders, taps->pdata[i]));
+                g_hash_table_lookup(holders, taps->pdata[i]), &all);
 }
 
 /* --- ports --- */

@@ -18,7 +18,6 @@ static void own_process_free(void *data)
     OwnProcess *process = data;
 
     g_free(process->name);
-    g_free(process->program);
     g_free(process);
 }
 
@@ -84,7 +83,6 @@ static void read_command(const char *dir, OwnProcess *process)
     g_autofree char *words = file_read(path, COMMAND_MAX, &len, NULL);
     const char *name = words ? find_word(words, len, "guest=") : NULL;
 
-    process->program = g_path_get_basename(words && *words ? words : "?");
     process->name = name ? guest_name(name) : NULL;
 }
 
@@ -184,26 +182,22 @@ void process_holds(const char *proc, pid_t pid, GHashTable *taps, GHashTable *in
     }
 }
 
-gboolean process_any_holds_tap(const char *proc, const char *tap)
+GHashTable *process_all_taps(const char *proc)
 {
+    GHashTable *taps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GDir) dir = g_dir_open(proc, 0, NULL);
     g_autofree char *own_path = proc_path(proc, 0, "ns/net");
     g_autofree char *own = g_file_read_link(own_path, NULL);
     uint64_t pid;
 
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        g_autoptr(GHashTable) taps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         g_autofree char *path = g_strdup_printf("%s/%s/ns/net", proc, name);
         g_autofree char *space = NULL;
 
-        if (!number_parse_u64(name, G_MAXINT, &pid) || !(space = g_file_read_link(path, NULL)) ||
-            g_strcmp0(space, own) != 0)
-            continue;
-        process_holds(proc, (pid_t)pid, taps, NULL);
-        if (g_hash_table_contains(taps, tap))
-            return TRUE;
+        if (number_parse_u64(name, G_MAXINT, &pid) && (space = g_file_read_link(path, NULL)) && g_strcmp0(space, own) == 0)
+            process_holds(proc, (pid_t)pid, taps, NULL);
     }
-    return FALSE;
+    return taps;
 }
 
 static void add_listening(const char *proc, const char *table, GHashTable *ports)

@@ -16,7 +16,6 @@ typedef struct {
     gboolean has_guest; /* else it was only asked what it can do */
     Uuid uuid;          /* of the guest */
     char *name;         /* of the guest, as it was started; NULL: not said */
-    char *program;
 } OwnProcess;
 
 /* proc: "/proc", or a made-up tree.  Of OwnProcess *, by pid. */
@@ -25,7 +24,7 @@ OwnProcess *process_find_guest(const GPtrArray *processes, const Uuid *uuid);
 
 /* What a process has open: taps by name, sockets by inode.  Pid 0: we ourselves. */
 void process_holds(const char *proc, pid_t pid, GHashTable *taps, GHashTable *inodes);
-/* Does any process of this network namespace hold that tap? */
-gboolean process_any_holds_tap(const char *proc, const char *tap);
+/* The names of all taps that a process of this network namespace holds.  Reads what every process has open. */
+GHashTable *process_all_taps(const char *proc);
 /* Ports that listen in this network namespace: uint16_t to inode, as pointers. */
 GHashTable *process_listening(const char *proc);

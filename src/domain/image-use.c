@@ -65,7 +65,7 @@ static void use_clear(void *data)
     g_free(use->target);
 }
 
-GArray *image_uses_new(void)
+static GArray *uses_new(void)
 {
     GArray *uses = g_array_new(FALSE, FALSE, sizeof(ImageUse));
 
@@ -99,7 +99,7 @@ AWAITS GArray *image_uses_read(const GuestDef *def, GError **error)
     files = image_files_look_up(chains, error);
     if (!files)
         return NULL;
-    uses = image_uses_new();
+    uses = uses_new();
     for (unsigned i = 0; i < files->len; i++) {
         const ImageFile *file = &g_array_index(files, ImageFile, i);
         const GuestDisk *disk = disks->pdata[file->chain];

@@ -21,15 +21,13 @@ typedef struct {
     gboolean is_shareable_in_vain;
 } ImageUse;
 
-/* Of ImageUse. */
-GArray *image_uses_new(void);
 /* May both be open at once?  Both only read, or both shareable.  Pure. */
 gboolean image_uses_agree(const ImageUse *a, const ImageUse *b);
 /* The sentence why not, and what to do; ours is the guest that is to be started, NULL for theirs:
  * the same guest.  The caller frees it.  Pure. */
 char *image_uses_explain(const ImageUse *ours, const ImageUse *theirs, const char *their_name);
 
-/* What the guest would use.  A new array; NULL if a file server hangs. */
+/* What the guest would use.  A new array of ImageUse; NULL if a file server hangs. */
 AWAITS GArray *image_uses_read(const GuestDef *def, GError **error);
 /* FALSE if a guest of this host (another than self, which may be NULL) uses one of them, or two of
  * them are the same. */

@@ -57,7 +57,7 @@ void image_chain_link(GArray *chain, const char *path, gboolean is_qcow2, gboole
     g_array_append_val(chain, link);
 }
 
-GArray *image_files_new(void)
+static GArray *files_new(void)
 {
     GArray *files = g_array_new(FALSE, FALSE, sizeof(ImageFile));
 
@@ -220,7 +220,7 @@ static gboolean look_up_work(void *data, GError **error)
 {
     LookUp *look_up = data;
 
-    look_up->files = image_files_new();
+    look_up->files = files_new();
     for (unsigned i = 0; i < look_up->chains->len; i++)
         follow(look_up->files, look_up->chains->pdata[i], i);
     return TRUE;

@@ -40,7 +40,6 @@ GPtrArray *image_chains_new(void);
 /* Adds an empty chain; borrowed. */
 GArray *image_chains_add(GPtrArray *chains);
 void image_chain_link(GArray *chain, const char *path, gboolean is_qcow2, gboolean ends_chain);
-GArray *image_files_new(void);
 
 /* What the beginning of a qcow2 image says of the file below; FALSE: there is none, or it is none.
  * Pure. */

@@ -188,7 +188,6 @@ static gboolean hear(Migration *migration, const void *bytes, size_t len, gboole
     g_clear_pointer(&ask->obstacle, g_free);
     if (!is_final(ask->peer_word)) /* words may come out of order; a final one stands */
         ask->peer_word = told.word;
-    ask->peer_flags = told.flags;
     ask->is_peer_over |= !!(told.flags & TOLD_OVER);
     *ret_wants_answer = !(told.flags & TOLD_ANSWER);
     if (migration->is_ended)

@@ -33,7 +33,6 @@ typedef struct {
     int64_t heard_wall_ms;   /* of the last word; 0: none */
     unsigned asked;
     OwnerWord peer_word;     /* newest; WORD_NONE: none heard */
-    unsigned peer_flags;
     gboolean is_peer_over;
     char *obstacle;          /* why the last try reached nobody */
 } Ask;

@@ -25,7 +25,8 @@ static const struct {
     {WORD_LOST, "is not here any more, nor was it proven that it never ran here; %s decides"},
 };
 
-char *migration_end_sentence(OwnerSide side, OwnerWord word, const char *peer)
+/* What became of the guest by an ended migration; the caller frees it. */
+static char *end_sentence(OwnerSide side, OwnerWord word, const char *peer)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(endings); i++)
         if (endings[i].word == word) {
@@ -114,7 +115,7 @@ static MigrationRow *row_of_ended(const Journal *journal, const char *dir)
         enum_find(owner_word_names, journal->outcome, &word);
     row->state = MIGRATION_ENDED;
     row->word = enum_name(owner_word_names, word);
-    row->sentence = migration_end_sentence((OwnerSide)journal->side, (OwnerWord)word, journal->peer);
+    row->sentence = end_sentence((OwnerSide)journal->side, (OwnerWord)word, journal->peer);
     return row;
 }
 

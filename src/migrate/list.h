@@ -43,6 +43,3 @@ typedef struct {
  * wants_ended. */
 AWAITS GPtrArray *migration_list(const char *guest, gboolean wants_ended);
 void migration_row_free(MigrationRow *row);
-
-/* Pure: what became of the guest by an ended migration; the caller frees it. */
-char *migration_end_sentence(OwnerSide side, OwnerWord word, const char *peer);
