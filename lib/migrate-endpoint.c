@@ -275,7 +275,7 @@ static void finish_failed(Migration *migration, const GError *error)
         run->outcome = PHASE_STAYED;
     } else if (migration->is_relayed && migration->is_dest_ferry && *migration->attempt) {
         run->outcome = courier_settle(migration);
-    } else {
+    } else if (!(run->flags & MIGRATE_OFFLINE)) { /* a definition that is found may have been there before */
         run->outcome = migration_look(migration);
     }
 }

@@ -181,7 +181,8 @@ gboolean migrate_led(Migration *migration, const Params *params, char **ret_addr
     migration->domain->conn->companion = migration->dest;
     migration->dest->companion = migration->domain->conn;
     ok = lead(migration, params, &cause) || by_another_way(migration, params, &cause, ret_notice);
-    *ret_address = g_strdup(migration->run.uri_out ?: params_get_string(params, MIGRATE_PARAM_URI));
+    if (!(migration->wanted->flags & MIGRATE_OFFLINE)) /* nothing is sent anywhere */
+        *ret_address = g_strdup(migration->run.uri_out ?: params_get_string(params, MIGRATE_PARAM_URI));
     if (!ok)
         g_propagate_error(error, g_steal_pointer(&cause));
     migration->domain->conn->companion = NULL;

@@ -255,6 +255,13 @@ static void dial_pact(Migration *migration)
         g_clear_pointer(&migration->ask.race, race_free);
 }
 
+/* It says that it knows no such attempt.  Without an image only Finish, which this daemon alone would have sent, and only once the
+ * other had told that it is prepared, makes anything of a Prepare that is still to come. */
+static gboolean is_never_prepared(const Migration *migration, const Peer *peer, GError **error)
+{
+    return migration_is_offline(migration) && migration->is_peer_to_peer && *error && error_is(*error, ERROR_OPERATION_INVALID) && !peer_is_lost(peer);
+}
+
 AWAITS static gboolean call_peer(Migration *migration, GError **error)
 {
     g_autoptr(Arena) arena = arena_new();
@@ -271,6 +278,8 @@ AWAITS static gboolean call_peer(Migration *migration, GError **error)
         args.word_len = (uint32_t)len;
         is_told = peer_call(peer, FERRY_PROGRAM, FERRY_MIGRATION_TELL, &args, arena, &ret, CALL_PATIENCE_MS, error);
     }
+    if (peer && !is_told && is_never_prepared(migration, peer, error))
+        source_hear(migration, HEARD_LOST, "it was never prepared there");
     if (is_told && !hear(migration, ret.word, ret.word_len, &wants_answer))
         is_told = error_set(error, ERROR_OPERATION_FAILED, "its answer is not of this migration");
     if (!own)

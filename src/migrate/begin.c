@@ -87,6 +87,11 @@ AWAITS static gboolean begin_check(Migration *migration, GError **error)
     return check_pass(check_source, migration->scene, error);
 }
 
+AWAITS static gboolean begin_check_definition(Migration *migration, GError **error)
+{
+    return check_is_at_rest(migration->domain, error);
+}
+
 AWAITS static void begin_uncheck(Migration *migration)
 {
     g_clear_pointer(&migration->scene, check_scene_unref);
@@ -122,9 +127,9 @@ AWAITS static gboolean begin_record(Migration *migration, GError **error)
      * power in the record. */
     migration->journal->definition =
         guest_def_format(domain->persistent ?: domain->live, GUEST_FORMAT_INACTIVE | GUEST_FORMAT_SECURE);
-    if (!migration_open(migration, WORD_OFFERED, error))
+    if (!migration_open(migration, migration_is_offline(migration) ? WORD_GO : WORD_OFFERED, error))
         return FALSE;
-    return domain->guest || /* destroy passes, and the disk takes its time */
+    return domain->guest || migration_is_offline(migration) || /* destroy passes, and the disk takes its time */
            error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain is not running");
 }
 
@@ -133,7 +138,7 @@ AWAITS static void begin_keep(Migration *migration)
     Domain *domain = migration->domain;
 
     if (migration->record)
-        handover_hear(migration, HEARD_ABORT, "Begin failed", NULL);
+        handover_hear(migration, migration_is_offline(migration) ? HEARD_REFUSED : HEARD_ABORT, "Begin failed", NULL); /* nobody was told GO */
     if (owner_word_is_final(migration_word(migration)))
         migration_end(migration, "Begin failed");
     if (!domain->is_listed) /* it has left meanwhile: nobody else lets the migration go */
@@ -185,6 +190,16 @@ static const Step begin_steps[] = {
 };
 const StepList begin_list = {"begin", begin_steps};
 
+/* Without an image: GO at once. */
+static const Step begin_offline_steps[] = {
+    /* name      run                     undo            */
+    {"job",    begin_job,              begin_end_job},
+    {"check",  begin_check_definition, NULL},
+    {"record", begin_record,           begin_keep},
+    {NULL},
+};
+static const StepList begin_offline_list = {"begin", begin_offline_steps};
+
 /* The definition that the destination is to start: the user's, if it is the same machine, else our own. */
 char *source_definition(const Domain *domain, const char *user_xml, GError **error)
 {
@@ -215,7 +230,7 @@ void source_fill_ferry(Migration *migration, MigrationCookie *cookie, CookieWord
     ferry->epoch = journal->epoch;
     ferry->word = word;
     ferry->wants_paused = migration->domain->wants_paused;
-    if (word == COOKIE_WORD_OFFERED) {
+    if (word == COOKIE_WORD_OFFERED || migration_is_offline(migration)) {
         ferry->has_token = hex_parse(journal->token, ferry->token, sizeof ferry->token);
         ferry->definition = g_strdup(migration->persistent_xml);
     }
@@ -242,8 +257,10 @@ static GBytes *first_cookie(Migration *migration, const GPtrArray *candidates, G
     g_autoptr(MigrationCookie) cookie =
         cookie_new(domain->name, &domain->uuid, settings->host_name, &settings->host_uuid);
 
+    source_fill_ferry(migration, cookie, migration_is_offline(migration) ? COOKIE_WORD_GO : COOKIE_WORD_OFFERED);
+    if (migration_is_offline(migration))
+        return cookie_format(cookie, error);
     add_capabilities(domain->guest, cookie);
-    source_fill_ferry(migration, cookie, COOKIE_WORD_OFFERED);
     if (migration->route.listener)
         candidates_tell(candidates, lane_listener_port(migration->route.listener), cookie->ferry);
     for (guint i = 0; i < migration->scene->proofs->len; i++) {
@@ -264,11 +281,12 @@ AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flag
     g_autoptr(Migration) migration = NULL;
     g_autofree char *xml = NULL;
     BeginRun run = {params};
+    const StepList *steps = flags & MIGRATE_OFFLINE ? &begin_offline_list : &begin_list;
     gboolean is_begun;
     GBytes *cookie;
 
     if (!migrate_flags_check(flags, "domain_migrate_begin3", error) || !migrate_params_check(params, flags, error) ||
-        !(candidates = candidates_gather(NULL, 0, error)) || !domain_check_active(domain, error))
+        !(candidates = candidates_gather(NULL, 0, error)) || (!(flags & MIGRATE_OFFLINE) && !domain_check_active(domain, error)))
         return FALSE;
     xml = source_definition(domain, params_get_string(params, MIGRATE_PARAM_DEST_XML), error);
     if (!xml)
@@ -276,17 +294,17 @@ AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flag
     migration = migration_new(domain, journal_new(SIDE_SOURCE, &domain->uuid, domain->name, 0), flags);
     migration->is_uri_an_order = params_get_string(params, MIGRATE_PARAM_URI) != NULL;
     migration->run = &run;
-    is_begun = read_wishes(migration, params, error) && step_list_run(&begin_list, migration, error);
+    is_begun = read_wishes(migration, params, error) && step_list_run(steps, migration, error);
     migration->run = NULL;
     if (!is_begun)
         return FALSE;
     cookie = first_cookie(migration, candidates, error);
     if (!cookie) {
-        step_list_undo(&begin_list, migration);
+        step_list_undo(steps, migration);
         return FALSE;
     }
     log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", domain->name, "MIGRATION", migration->journal->id),
-              "migration of domain '%s' begins", domain->name);
+              "migration of domain '%s'%s begins", domain->name, flags & MIGRATE_OFFLINE ? ", of its definition alone," : "");
     *ret_cookie = cookie;
     *ret_xml = g_steal_pointer(&xml);
     return TRUE;

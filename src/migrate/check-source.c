@@ -6,6 +6,7 @@
 #include "host/node.h"
 #include "migrate/check.h"
 #include "model/guest-def.h"
+#include "phase/flags.h"
 #include "qemu/guest.h"
 #include "qemu/migration.h"
 
@@ -30,12 +31,25 @@ AWAITS static void tell_host(CheckScene *scene, GPtrArray *rows)
         params_add_string(scene->facts, CHECK_FACT_CPU_VENDOR, node->cpu_vendor);
 }
 
+/* A definition that moves while its guest runs could be started there, beside it. */
+AWAITS gboolean check_is_at_rest(Domain *domain, GError **error)
+{
+    if (domain_is_active(domain))
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain '%s' is running: an offline migration moves the definition of a guest "
+                         "that is shut off; leave out --offline to move the guest itself",
+                         domain->name);
+    return owner_gate_check(domain, OWNER_VERB_MIGRATE, error);
+}
+
 AWAITS static void check_state(CheckScene *scene, GPtrArray *rows)
 {
     Domain *domain = scene->domain;
+    gboolean is_offline = scene->flags & MIGRATE_OFFLINE;
     GError *why = NULL;
 
-    if (!domain_check_active(domain, &why) || !owner_gate_check(domain, OWNER_VERB_MIGRATE, &why)) {
+    if (is_offline ? !check_is_at_rest(domain, &why)
+                   : !domain_check_active(domain, &why) || !owner_gate_check(domain, OWNER_VERB_MIGRATE, &why)) {
         check_rows_add_error(rows, "guest", "state", CHECK_BLOCKER, why);
         return;
     }
@@ -45,7 +59,10 @@ AWAITS static void check_state(CheckScene *scene, GPtrArray *rows)
         check_rows_add(rows, "guest", "state", CHECK_BLOCKER,
                        "another migration of it is under way; wait for it, or end it with `ferry domjobabort %s`", domain->name);
     else
-        check_rows_add(rows, "guest", "state", CHECK_OK, "%s", domain->state == DOMAIN_PAUSED ? "paused, and arrives paused" : "running");
+        check_rows_add(rows, "guest", "state", CHECK_OK, "%s",
+                       is_offline                      ? "shut off: its definition can go"
+                       : domain->state == DOMAIN_PAUSED ? "paused, and arrives paused"
+                                                        : "running");
 }
 
 /* What QEMU itself says against it. */

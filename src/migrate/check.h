@@ -84,6 +84,8 @@ AWAITS GPtrArray *check_rehearse(const Check *table, CheckScene *scene, int64_t 
 /* Those that decide, one after the other.  FALSE with the first blocker. */
 AWAITS gboolean check_pass(const Check *table, CheckScene *scene, GError **error);
 
+/* check-source.c: for a definition that moves alone; FALSE with the reason. */
+AWAITS gboolean check_is_at_rest(Domain *domain, GError **error);
 /* check-storage.c */
 AWAITS void check_storage_source(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_storage_opens(CheckScene *scene, GPtrArray *rows);

@@ -94,7 +94,7 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
     }
     word = migration_word(migration);
     domain_expect(domain, -1, -1);
-    if (word == WORD_GONE && stats)
+    if (word == WORD_GONE && stats && !migration_is_offline(migration))
         tell_completed(migration, stats);
     migration->task = NULL;
     if (owner_word_is_final(word)) {
@@ -255,6 +255,10 @@ AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t coo
     if (migration_word(migration) == WORD_OFFERED && !is_cancelled)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: domain '%s' was never handed over", domain->name);
+    if (cookie && !migration->journal->peer) { /* Perform, which names it otherwise, was left out */
+        migration->journal->peer = g_strdup(cookie->hostname);
+        migration->journal->peer_host = cookie->host_uuid;
+    }
     heard = migration->is_peer_ferry || migration_word(migration) == WORD_OFFERED
                 ? heard_from_ferry(migration, cookie, is_cancelled)
                 : heard_from_stock(is_cancelled);

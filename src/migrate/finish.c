@@ -72,7 +72,7 @@ AWAITS void dest_define(Migration *migration)
 /* Everything of it is here; or it will never be. */
 AWAITS static void await_loaded(Migration *migration)
 {
-    while (migration->status != QEMU_MIGRATION_COMPLETED && !migration->is_qemu_dead && !migration->stream_error &&
+    while (migration->status != QEMU_MIGRATION_COMPLETED && !migration->is_qemu_dead && !migration->stream_error && !migration_is_offline(migration) &&
            (!migration->is_caller_lost || migration_goes_alone(migration)) && migration->said != HEARD_DROP)
         if (!migration_wait(migration, -1, NULL))
             return;
@@ -90,10 +90,12 @@ static OwnerHeard heard_in_finish(const Migration *migration, const DestFinish *
     const CookieFerry *ferry = cookie ? cookie->ferry : NULL;
     gboolean goes_alone = migration_goes_alone(migration);
 
-    if (migration->said == HEARD_DROP || migration->status != QEMU_MIGRATION_COMPLETED)
+    if (migration->said == HEARD_DROP || (migration->status != QEMU_MIGRATION_COMPLETED && !migration_is_offline(migration)))
         return HEARD_DROP;
     if (!goes_alone && (migration->is_caller_lost || request->has_hung_up(request->leader)))
         return HEARD_DROP; /* a stock source that hears nothing resumes its guest */
+    if (migration_is_offline(migration))
+        return HEARD_GO; /* said in C1 */
     if (!migration->is_peer_ferry)
         return migrate_settings()->is_stock_trusted ? HEARD_GO : HEARD_FINISH;
     if (migration->said == HEARD_GO || (ferry && ferry->word == COOKIE_WORD_GO && g_str_equal(ferry->attempt, migration->journal->id)))
@@ -397,8 +399,8 @@ void dest_hear(Migration *migration, OwnerHeard heard, const char *reason)
     OwnerWord word = migration_word(migration);
     gboolean may_take = word == WORD_PREPARED || (word == WORD_TAKEN && handover_qemu(migration) == OWNER_QEMU_LOADED);
 
-    if (!may_take || migration->said == HEARD_DROP)
-        return;
+    if (!may_take || migration->said == HEARD_DROP || (heard == HEARD_GO && migration_is_offline(migration)))
+        return; /* without an image GO counts in Finish: until then the definition stays where it is */
     migration->said = heard;
     if (heard == HEARD_DROP && reason && *reason && !migration->journal->cause)
         migration->journal->cause = g_strdup(reason);

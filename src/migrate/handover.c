@@ -181,6 +181,14 @@ static void own_images(Migration *migration)
     domain_save_status(domain);
 }
 
+static OwnerVerdict decide(const Migration *migration, OwnerHeard heard)
+{
+    if (migration_is_offline(migration))
+        return owner_decide_offline(migration->side, migration_word(migration), heard);
+    return owner_decide(migration->side, migration_word(migration), owner_record_is_this_boot(migration->record),
+                        handover_qemu(migration), heard);
+}
+
 AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char *cause, GError **error)
 {
     OwnerVerdict verdict;
@@ -188,8 +196,7 @@ AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char
     if (!migration->record)
         return TRUE;
     do
-        verdict = owner_decide(migration->side, migration_word(migration), owner_record_is_this_boot(migration->record),
-                               handover_qemu(migration), heard);
+        verdict = decide(migration, heard);
     while (fault_row_stalled(migration->side, &verdict));
     if (!fault_row(migration->side, &verdict, FAULT_BEFORE, error) || !write_word(migration, &verdict, cause, error) ||
         !fault_row(migration->side, &verdict, FAULT_AFTER, error))
@@ -232,8 +239,7 @@ void handover_qemu_died(Migration *migration)
     migration_interrupt(migration);
     if (migration->side != SIDE_SOURCE || !migration->record)
         return; /* a destination's REFUSED waits for a sync: its task does that */
-    verdict = owner_decide(SIDE_SOURCE, migration_word(migration), owner_record_is_this_boot(migration->record),
-                           handover_qemu(migration), HEARD_NOTHING);
+    verdict = decide(migration, HEARD_NOTHING);
     if (!fault_row_now(SIDE_SOURCE, &verdict, FAULT_BEFORE, &error) || !write_word(migration, &verdict, "QEMU has ended", &error) ||
         !fault_row_now(SIDE_SOURCE, &verdict, FAULT_AFTER, &error))
         log_error("%s", error->message);
@@ -300,6 +306,10 @@ char *handover_sentence(const Migration *migration)
                                "there, then `ferry migration resolve %s --here` if it does not run there and never will, "
                                "`--there` if it does",
                                host, word_since, name);
+    if (!ask_is_possible(migration) && migration_is_offline(migration))
+        return g_strdup_printf("outcome not yet known: its definition may have moved to %s, which cannot be asked, since %s; look "
+                               "there, then `ferry migration resolve %s --there` if it is defined there, `--here` if it is not",
+                               host, word_since, name);
     if (!ask_is_possible(migration))
         return g_strdup_printf("outcome not yet known: may run on %s, which cannot be asked, since %s; look there, then `ferry "
                                "migration resolve %s --there` if it does, `--here` if it does not and never will",
@@ -312,5 +322,5 @@ char *handover_sentence(const Migration *migration)
                                host, since, name);
     return g_strdup_printf("outcome not yet known: %s, granted to %s; %s; it settles by itself once that host answers; only if it "
                            "never will: `ferry migration resolve %s --there|--here`",
-                           migration->is_qemu_dead ? "shut off here" : "paused here", host, since, name);
+                           migration->is_qemu_dead || migration_is_offline(migration) ? "shut off here" : "paused here", host, since, name);
 }

@@ -42,6 +42,8 @@ AWAITS gboolean migrate_lease_check(Migration *migration, GError **error)
 
 void migrate_lease_settle(const Migration *migration)
 {
+    if (migration_is_offline(migration)) /* a guest that is shut off has none */
+        return;
     for (unsigned i = 0; i < G_N_ELEMENTS(settlements); i++)
         if (settlements[i].word == migration_word(migration))
             settle(migration, settlements[i].op);

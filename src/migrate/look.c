@@ -15,7 +15,7 @@
 
 gboolean look_is_possible(const Migration *migration)
 {
-    return migration->side == SIDE_SOURCE && !migration->is_peer_ferry && migration->journal->peer_uri &&
+    return migration->side == SIDE_SOURCE && !migration->is_peer_ferry && migration->journal->peer_uri && !migration_is_offline(migration) &&
            migration_word(migration) == WORD_GO && (!migration->is_led_here || migration->is_finish_lost);
 }
 

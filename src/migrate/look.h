@@ -10,7 +10,8 @@
 
 typedef struct Migration Migration;
 
-/* Whether there is something to look for: GO was said to a stock daemon that can be called, and no answer is waited for. */
+/* Whether there is something to look for: GO was said to a stock daemon that can be called, and no answer is waited for.  Where only
+ * a definition moves, one that is found may have been there before. */
 gboolean look_is_possible(const Migration *migration);
 /* Looks once, at uri.  HEARD_TAKEN and HEARD_REFUSED are proofs; HEARD_NOTHING comes with an error that says what there is.
  * AWAITS the other daemon. */

@@ -17,6 +17,7 @@
 #include "migrate/recover.h"
 #include "migrate/reserve.h"
 #include "model/guest-def.h"
+#include "phase/flags.h"
 
 #define SAVE_AGAIN_MS 1000
 
@@ -151,6 +152,11 @@ gboolean migration_goes_alone(const Migration *migration)
 OwnerWord migration_word(const Migration *migration)
 {
     return migration->record ? owner_record_word(migration->record) : WORD_NONE;
+}
+
+gboolean migration_is_offline(const Migration *migration)
+{
+    return !!(migration->flags & MIGRATE_OFFLINE);
 }
 
 gboolean migration_save(Migration *migration, GError **error)

@@ -156,6 +156,8 @@ void migration_forget_incoming(Migration *migration);
 Migration *migration_find(const char *id);
 /* The daemons settle it between themselves, whoever led it: they have met, and no part of the memory depends on him. */
 gboolean migration_goes_alone(const Migration *migration);
+/* Only the definition of a guest that is shut off moves. */
+gboolean migration_is_offline(const Migration *migration);
 
 OwnerWord migration_word(const Migration *migration); /* WORD_NONE before the record */
 

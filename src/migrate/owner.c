@@ -86,6 +86,39 @@ static const Row destination_rows[] = {
     { WORD_LOST,     ANY_BOOT, ANYTHING,               ANYTHING,                         WORD_LOST,     OWNER_DESTROY,                       "D-kill" },
     { 0 },
 };
+
+typedef struct {
+    OwnerWord word;
+    unsigned heard; /* set of OwnerHeard */
+    OwnerWord then;
+    unsigned actions;
+    const char *rule;
+} OfflineRow;
+
+/* GO is durable from Begin on, and nothing is lost that could not be had again: no CRASHED, no LOST of its own.  What a
+ * source that waits says to who asks is its word, GO, which a destination obeys in Finish alone. */
+static const OfflineRow offline_source_rows[] = {
+    /* word          heard                  then           actions                         rule */
+    { WORD_GO,       H(TAKEN),              WORD_GONE,     OWNER_UNDEFINE,                 "S-gone" },
+    { WORD_GO,       H(REFUSED) | H(LOST),  WORD_KEPT,     0,                              "S-kept" },
+    { WORD_GO,       H(ABORT),              WORD_GO,       OWNER_WAIT | OWNER_TAKE_BACK,   "S-abort-asks" },
+    { WORD_GO,       ANYTHING,              WORD_GO,       OWNER_WAIT,                     "S-ask" },
+    { WORD_KEPT,     ANYTHING,              WORD_KEPT,     0,                              "S-again" },
+    { WORD_GONE,     H(HERE),               WORD_KEPT,     0,                              "S-forced" },
+    { WORD_GONE,     ANYTHING,              WORD_GONE,     OWNER_UNDEFINE,                 "S-undefine" },
+    { 0 },
+};
+
+static const OfflineRow offline_destination_rows[] = {
+    /* word          heard                  then           actions                         rule */
+    { WORD_PREPARED, H(GO),                 WORD_TAKEN,    WRITE,                          "D-take" },
+    { WORD_PREPARED, H(DROP) | H(ABORT),    WORD_REFUSED,  WRITE | OWNER_DESTROY,          "D-refuse" },
+    { WORD_PREPARED, ANYTHING,              WORD_PREPARED, 0,                              "D-wait" },
+    { WORD_TAKEN,    ANYTHING,              WORD_TAKEN,    WRITE | OWNER_DEFINE,           "D-define" },
+    { WORD_REFUSED,  ANYTHING,              WORD_REFUSED,  WRITE | OWNER_DESTROY,          "D-tell" },
+    { WORD_LOST,     ANYTHING,              WORD_LOST,     WRITE | OWNER_DESTROY,          "D-tell" },
+    { 0 },
+};
 /* clang-format on */
 
 OwnerVerdict owner_decide(OwnerSide side, OwnerWord word, gboolean is_this_boot, OwnerQemu qemu, OwnerHeard heard)
@@ -97,6 +130,14 @@ OwnerVerdict owner_decide(OwnerSide side, OwnerWord word, gboolean is_this_boot,
         if (row->word == word && (row->boot & boot) && (row->qemu & 1u << qemu) && (row->heard & 1u << heard))
             return (OwnerVerdict){
                 .word = row->then, .actions = row->actions, .rule = row->rule, .row = (int)(row - rows)};
+    return (OwnerVerdict){.word = word, .actions = OWNER_WAIT, .rule = "none", .row = -1};
+}
+
+OwnerVerdict owner_decide_offline(OwnerSide side, OwnerWord word, OwnerHeard heard)
+{
+    for (const OfflineRow *row = side == SIDE_SOURCE ? offline_source_rows : offline_destination_rows; row->word; row++)
+        if (row->word == word && (row->heard & 1u << heard))
+            return (OwnerVerdict){.word = row->then, .actions = row->actions, .rule = row->rule, .row = -1};
     return (OwnerVerdict){.word = word, .actions = OWNER_WAIT, .rule = "none", .row = -1};
 }
 

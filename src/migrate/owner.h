@@ -63,6 +63,8 @@ typedef struct {
 
 /* is_this_boot: whether the present record was written in this boot. */
 OwnerVerdict owner_decide(OwnerSide side, OwnerWord word, gboolean is_this_boot, OwnerQemu qemu, OwnerHeard heard);
+/* The same where only a definition moves: no image, so no QEMU and no boot is asked about. */
+OwnerVerdict owner_decide_offline(OwnerSide side, OwnerWord word, OwnerHeard heard);
 unsigned owner_row_count(OwnerSide side);
 /* For what names rows one by one.  "OFFERED.S-go"; ".2" and so on follows if rows before it have the same; the caller frees. */
 char *owner_row_name(OwnerSide side, unsigned row);

@@ -24,7 +24,7 @@
 /* The user waits: a destination that does not hear that it is over loses the connection instead, which tells it the same. */
 #define ABORT_MS 200
 
-enum { FEATURE_P2P = 4, FEATURE_V3 = 6, FEATURE_PARAMS = 13 };
+enum { FEATURE_P2P = 4, FEATURE_V3 = 6, FEATURE_OFFLINE = 12, FEATURE_PARAMS = 13 };
 
 typedef struct {
     Domain *domain;
@@ -86,6 +86,12 @@ AWAITS static gboolean p2p_begin(void *endpoint, PhaseRun *run, GError **error)
     return TRUE;
 }
 
+/* Without an image GO has been said by whoever reads C1, so whom to ask about it outlives the power before Prepare. */
+AWAITS static gboolean remember_peer(P2p *p2p, GError **error)
+{
+    return !migration_is_offline(p2p->migration) || migration_sync(p2p->migration, error);
+}
+
 /* Without the connection nobody can say Finish: while the word is still ours, the attempt ends, unless the daemons have met by
  * another road. */
 static void on_peer_lost(Peer *peer, const GError *error, void *data)
@@ -104,8 +110,7 @@ AWAITS static gboolean connect_peer(Migration *migration, GError **error)
 {
     P2p *p2p = migration->p2p;
 
-    p2p->peer = peer_open(p2p->dconnuri, error);
-    if (!p2p->peer)
+    if (!remember_peer(p2p, error) || !(p2p->peer = peer_open(p2p->dconnuri, error)))
         return FALSE;
     migration->peer = p2p->peer;
     peer_on_lost(p2p->peer, on_peer_lost, migration);
@@ -122,11 +127,14 @@ AWAITS static gboolean check_capabilities(Migration *migration, GError **error)
         {FEATURE_P2P, "Destination libvirt does not support peer-to-peer migration protocol"},
         {FEATURE_V3, "Destination libvirt does not support migration protocol version 3"},
         {FEATURE_PARAMS, "Destination libvirt does not support migration with extensible parameters"},
+        {FEATURE_OFFLINE, "offline migration is not supported by the destination host"},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++) {
         gboolean is_supported = FALSE;
 
+        if (wanted[i].feature == FEATURE_OFFLINE && !migration_is_offline(p2p->migration))
+            continue;
         if (!peer_supports(p2p->peer, wanted[i].feature, &is_supported, error))
             return FALSE;
         if (!is_supported)
@@ -211,6 +219,15 @@ AWAITS static gboolean ask_to_prepare(Migration *migration, GError **error)
     return FALSE;
 }
 
+/* Perform, which reads it otherwise, is left out. */
+AWAITS static gboolean read_answer(P2p *p2p, const PhaseRun *run, GError **error)
+{
+    size_t len;
+    const void *bytes = cookie_bytes(run, &len);
+
+    return source_read_answer(p2p->migration, bytes, len, error) && migration_save(p2p->migration, error);
+}
+
 AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error)
 {
     P2p *p2p = endpoint;
@@ -224,6 +241,8 @@ AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error
     is_prepared = p2p_step(p2p, P2P_CONNECT, run, &why) && p2p_step(p2p, P2P_CAPABILITIES, run, &why) &&
                   p2p_step(p2p, P2P_PREPARE, run, &why);
     p2p->is_prepared = migration_interruptible_end(migration, is_prepared, &why);
+    if (p2p->is_prepared && migration_is_offline(migration))
+        p2p->is_prepared = read_answer(p2p, run, &why);
     if (p2p->is_prepared)
         return TRUE;
     p2p->is_silent = error_is(why, ERROR_OPERATION_ABORTED);

@@ -28,6 +28,11 @@ typedef struct {
     int fd; /* what QEMU gets; -1: it connects to the bundle */
 } PerformRun;
 
+static gboolean has_lost_guest(const Migration *migration)
+{
+    return !migration_is_offline(migration) && (migration->is_qemu_dead || !migration->domain->guest);
+}
+
 /* What ended it: the user, the client, QEMU, or the way. */
 AWAITS static gboolean describe_failure(Migration *migration, GError **error)
 {
@@ -40,7 +45,7 @@ AWAITS static gboolean describe_failure(Migration *migration, GError **error)
     if (migration->abort_reason)
         return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' %s",
                          migration->abort_reason);
-    if (migration->is_qemu_dead || !domain->guest)
+    if (has_lost_guest(migration))
         return error_set(error, ERROR_OPERATION_FAILED, "operation failed: domain is not running%s%s",
                          migration->stream_error ? ": " : "", migration->stream_error ?: "");
     if (migration->lost_reason && !migration_goes_alone(migration))
@@ -59,7 +64,7 @@ static gboolean is_given_up(const Migration *migration)
 {
     gboolean has_lost_leader = migration->lost_reason || migration->is_caller_lost;
 
-    return migration->is_qemu_dead || !migration->domain->guest || migration->abort_reason ||
+    return has_lost_guest(migration) || migration->abort_reason ||
            (has_lost_leader && !migration_goes_alone(migration)) || migration->refusal || bundle_is_broken(migration->bundle);
 }
 
@@ -364,8 +369,7 @@ AWAITS gboolean source_say_go(Migration *migration, GError **error)
     return TRUE;
 }
 
-/* C2: is the other side a ferryd, and does it speak of this attempt? */
-static gboolean read_second_cookie(Migration *migration, const void *bytes, size_t len, GError **error)
+gboolean source_read_answer(Migration *migration, const void *bytes, size_t len, GError **error)
 {
     const MigrateSettings *settings = migrate_settings();
     Journal *journal = migration->journal;
@@ -542,7 +546,7 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
     migration->bandwidth_mib = source_allowed_mib(migration, migration->bandwidth_mib);
     migration_watch(migration);
     if (migrate_params_check(params, migration->flags, &why) &&
-        read_second_cookie(migration, cookie_in, cookie_len, &why)) {
+        source_read_answer(migration, cookie_in, cookie_len, &why)) {
         acquaintance_make(&migration->journal->peer_host, migration->journal->peer, route->control);
         if (step_list_run(&perform_list, migration, &why))
             cookie = third_cookie(migration, &why);

@@ -194,6 +194,15 @@ static const Step prepare_steps[] = {
 };
 const StepList prepare_list = {"prepare", prepare_steps};
 
+/* Only a definition comes. */
+static const Step prepare_offline_steps[] = {
+    /* name    run              undo               */
+    {"job",    prepare_job,     prepare_end_job},
+    {"record", prepare_record,  prepare_refuse},
+    {NULL},
+};
+static const StepList prepare_offline_list = {"prepare", prepare_offline_steps};
+
 /* --- the request -------------------------------------------------------------------------------------------------- */
 
 /* Migratable XML leaves out what every host adds by itself, so it is completed here as at define. */
@@ -362,6 +371,7 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
     g_autofree char *source_name = NULL;
     g_autoptr(GuestDef) def = NULL;
     g_autoptr(GError) why = NULL;
+    const StepList *steps = request->flags & MIGRATE_OFFLINE ? &prepare_offline_list : &prepare_list;
     GBytes *answer = NULL;
     uint64_t epoch = 0;
 
@@ -383,10 +393,10 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
     run.cookie = cookie;
     migration->run = &run;
     migration->task = task_current();
-    if (step_list_run(&prepare_list, migration, &why)) {
+    if (step_list_run(steps, migration, &why)) {
         answer = second_cookie(migration, &why);
         if (!answer)
-            step_list_undo(&prepare_list, migration);
+            step_list_undo(steps, migration);
     }
     migration->run = NULL;
     migration->task = NULL;
@@ -405,6 +415,8 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
     arrive_expect(migration);
     *ret_cookie = answer;
     *ret_uri = run.uri_out;
+    if (migration_is_offline(migration) && !params_find(request->params, MIGRATE_PARAM_URI)) /* stock clients insist on one */
+        *ret_uri = g_strdup_printf("tcp:%s", migrate_settings()->host_name);
     *ret_migration = g_steal_pointer(&migration);
     return TRUE;
 }

@@ -236,7 +236,7 @@ AWAITS static void settle(Migration *migration)
         return;
     }
     /* What it was carried by has ended with the old daemon.  Where nobody can be asked, that is the end of it. */
-    if ((word == WORD_OFFERED || word == WORD_PREPARED) && owner_record_is_this_boot(migration->record))
+    if ((word == WORD_OFFERED || word == WORD_PREPARED) && (owner_record_is_this_boot(migration->record) || migration_is_offline(migration)))
         heard = word == WORD_OFFERED ? HEARD_ABORT : HEARD_DROP;
     else if (was_never_performed(migration))
         heard = HEARD_LOST; /* as whoever was asked to prepare would answer, if anybody was */

@@ -39,6 +39,9 @@ gboolean source_set_relay(Domain *domain, int fd, const char *client, GError **e
 AWAITS gboolean source_perform(Domain *domain, const Params *params, const SourceRoute *route, const void *cookie_in,
                                size_t cookie_len, GBytes **ret_cookie, GError **error);
 
+/* C2, the answer of Prepare: is the other side a ferryd, and does it speak of this attempt? */
+gboolean source_read_answer(Migration *migration, const void *bytes, size_t len, GError **error);
+
 /* Writes GO if nobody has aborted meanwhile.  Peer-to-peer calls it just before Finish is sent. */
 AWAITS gboolean source_say_go(Migration *migration, GError **error);
 

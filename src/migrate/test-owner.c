@@ -169,6 +169,28 @@ static void every_row_has_a_name_of_its_own(void)
     }
 }
 
+static void without_an_image_nothing_is_lost(void)
+{
+    g_assert_cmpint(owner_decide_offline(SIDE_SOURCE, WORD_GO, HEARD_LOST).word, ==, WORD_KEPT);
+    g_assert_cmpint(owner_decide_offline(SIDE_SOURCE, WORD_GO, HEARD_REFUSED).word, ==, WORD_KEPT);
+    g_assert_cmpint(owner_decide_offline(SIDE_DESTINATION, WORD_PREPARED, HEARD_NOTHING).word, ==, WORD_PREPARED);
+    g_assert_true(owner_decide_offline(SIDE_DESTINATION, WORD_PREPARED, HEARD_GO).actions & OWNER_WRITE_SYNC);
+    for (int word = WORD_OFFERED; word <= WORD_LOST; word++) {
+        for (int heard = HEARD_NOTHING; heard <= HEARD_UNSAID; heard++) {
+            for (int side = SIDE_SOURCE; side <= SIDE_DESTINATION; side++) {
+                OwnerVerdict verdict = owner_decide_offline((OwnerSide)side, (OwnerWord)word, (OwnerHeard)heard);
+
+                g_assert_true(verdict.word != WORD_CRASHED || word == WORD_CRASHED);
+                g_assert_false(verdict.actions & (OWNER_CONT | OWNER_RUN | OWNER_CANCEL));
+                if (word == WORD_GO && heard == HEARD_NOTHING)
+                    g_assert_cmpint(verdict.word, ==, WORD_GO);
+                if (side == SIDE_SOURCE) /* there is nothing to destroy */
+                    g_assert_false(verdict.actions & OWNER_DESTROY);
+            }
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -185,6 +207,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/owner/told-survives-the-host-in-doubt", told_survives_the_host_in_doubt);
     g_test_add_func("/migrate/owner/kept-is-carried-out", kept_is_carried_out_after_a_restart);
     g_test_add_func("/migrate/owner/every-final-word-is-repeatable", every_final_word_is_repeatable);
+    g_test_add_func("/migrate/owner/without-an-image-nothing-is-lost", without_an_image_nothing_is_lost);
     g_test_add_func("/migrate/owner/every-row-has-a-name-of-its-own", every_row_has_a_name_of_its_own);
     return g_test_run();
 }

@@ -38,7 +38,7 @@ typedef enum { /* wire values */
 #define MIGRATE_FLAGS_SERVED                                                                       \
     (MIGRATE_LIVE | MIGRATE_PEER2PEER | MIGRATE_TUNNELLED | MIGRATE_PERSIST_DEST |                 \
      MIGRATE_UNDEFINE_SOURCE | MIGRATE_PAUSED | MIGRATE_CHANGE_PROTECTION | MIGRATE_UNSAFE |       \
-     MIGRATE_PARALLEL)
+     MIGRATE_PARALLEL | MIGRATE_OFFLINE)
 
 /* "LIVE", … as users of the API know them, without their prefix. */
 extern const EnumName migrate_flag_names[];

@@ -123,6 +123,7 @@ enum {
     FEATURE_PARAM_STRINGS = 9,
     FEATURE_KEEPALIVE = 10,
     FEATURE_XML_MIGRATABLE = 11,
+    FEATURE_MIGRATION_OFFLINE = 12,
     FEATURE_MIGRATION_PARAMS = 13,
     FEATURE_EVENT_CALLBACKS = 14,
     FEATURE_CLOSE_CALLBACK = 15,
@@ -131,7 +132,7 @@ enum {
 };
 
 /* Version 2 of the migration protocol (3) is answered 1 as stock does; nobody falls back to it
- * while 6 is there. Descriptors (8) and offline migration (12) are not served. */
+ * while 6 is there. Descriptors (8) are not served. */
 static const int features[] = {
     3,
     FEATURE_MIGRATION_P2P,
@@ -140,6 +141,7 @@ static const int features[] = {
     FEATURE_PARAM_STRINGS,
     FEATURE_KEEPALIVE,
     FEATURE_XML_MIGRATABLE,
+    FEATURE_MIGRATION_OFFLINE,
     FEATURE_MIGRATION_PARAMS,
     FEATURE_EVENT_CALLBACKS,
     FEATURE_CLOSE_CALLBACK,

@@ -3,8 +3,13 @@
 from .small import small
 
 
-def offline(faults, undefine, weak=''):
-    """migration of a definition alone.  State: source up, record, on disk, definition; destination the same; messages; faults left"""
+def offline_start(faults):
+    """source up, record, on disk, definition; destination the same; messages; faults left"""
+    return 1, 'NONE', 'NONE', 1, 1, 'NONE', 'NONE', 0, frozenset(), faults
+
+
+def offline_steps(undefine, weak=''):
+    """migration of a definition alone: what may come next, by the name of the rule"""
     def tell(s, m, **kw):
         return tup(s, m=s[8] | {m}, **kw)
 
@@ -59,7 +64,11 @@ def offline(faults, undefine, weak=''):
             yield 'fault', 'power S', tup(s, su=0, sj=sd, f=f - 1)
             yield 'fault', 'power D', tup(s, du=0, dj=dd, f=f - 1)
             yield 'fault', 'all lost', tup(s, m=m & {'PREPARE'} if sj == 'NONE' else frozenset(), f=f - 1)
+    return steps
 
+
+def offline(faults, undefine, weak=''):
+    """explores it"""
     def check(s):
         if not (s[3] or s[7] or s[6] == 'TAKEN'):
             return 'DEF: no definition is left'
@@ -69,7 +78,7 @@ def offline(faults, undefine, weak=''):
     def settled(s):
         su, sj, sd, sf, du, dj, dd, df, m, f = s
         return sj == 'NONE' or sj == 'KEPT' and sf and not df or sj == 'GONE' and df and sf == (not undefine)
-    return small((1, 'NONE', 'NONE', 1, 1, 'NONE', 'NONE', 0, frozenset(), faults), steps, check, settled)
+    return small(offline_start(faults), offline_steps(undefine, weak), check, settled)
 
 
 def reclaim(faults, handback, top=4):

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Prints what migrate/owner.c decides, over everything that it can be asked, a line each: side, word, boot, own QEMU, heard,
  * then the word that follows, the actions, the rule and the number of its row; and what phase/look.c says of what is found at a stock
- * destination: "look", state, reason, whether it was to be persisted, how long after Finish, verdict.  For test_owner_tables.py. */
+ * destination: "look", state, reason, whether it was to be persisted, how long after Finish, verdict; and what is decided where only a definition moves: "offline",
+ * side, word, heard, then as above without a row.  For test_owner_tables.py. */
 #include <stdio.h>
 
 #include "migrate/owner.h"
@@ -14,6 +15,13 @@ static const EnumName action_names[] = {
     {NULL},
 };
 
+static void print_actions(unsigned actions)
+{
+    for (const EnumName *row = action_names; row->name; row++)
+        if (actions & (unsigned)row->value)
+            printf("%s ", row->name);
+}
+
 static void print_verdict(OwnerSide side, int word, gboolean is_this_boot, int qemu, int heard)
 {
     OwnerVerdict verdict = owner_decide(side, (OwnerWord)word, is_this_boot, (OwnerQemu)qemu, (OwnerHeard)heard);
@@ -21,10 +29,22 @@ static void print_verdict(OwnerSide side, int word, gboolean is_this_boot, int q
     printf("%s\t%s\t%s\t%s\t%s\t%s\t", side == SIDE_SOURCE ? "source" : "destination", enum_name(owner_word_names, word),
            is_this_boot ? "now" : "older", enum_name(owner_qemu_names, qemu), enum_name(owner_heard_names, heard),
            enum_name(owner_word_names, verdict.word));
-    for (const EnumName *row = action_names; row->name; row++)
-        if (verdict.actions & (unsigned)row->value)
-            printf("%s ", row->name);
+    print_actions(verdict.actions);
     printf("\t%s\t%d\n", verdict.rule, verdict.row);
+}
+
+static void print_offline(void)
+{
+    for (int side = SIDE_SOURCE; side <= SIDE_DESTINATION; side++)
+        for (const EnumName *word = owner_word_names; word->name; word++)
+            for (const EnumName *heard = owner_heard_names; heard->name; heard++) {
+                OwnerVerdict verdict = owner_decide_offline((OwnerSide)side, (OwnerWord)word->value, (OwnerHeard)heard->value);
+
+                printf("offline\t%s\t%s\t%s\t%s\t", side == SIDE_SOURCE ? "source" : "destination", word->name, heard->name,
+                       enum_name(owner_word_names, verdict.word));
+                print_actions(verdict.actions);
+                printf("\t%s\n", verdict.rule);
+            }
 }
 
 static void print_looks(void)
@@ -43,6 +63,7 @@ static void print_looks(void)
 int main(void)
 {
     print_looks();
+    print_offline();
     for (int side = SIDE_SOURCE; side <= SIDE_DESTINATION; side++) {
         printf("rows\t%s\t%u\n", side == SIDE_SOURCE ? "source" : "destination", owner_row_count((OwnerSide)side));
         for (const EnumName *word = owner_word_names; word->name; word++)

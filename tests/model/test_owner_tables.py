@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from model import destination, source, stock_source, tables
+from model import destination, offline, source, stock_source, tables
 from model.explorer import reachable
 from model.rules import Model
 
@@ -32,7 +32,7 @@ def owner(printed):
     """({input: (word, actions, rule, row)}, {side: number of rows})"""
     decisions, rows = {}, {}
     for words in printed:
-        if words[0] == "look":
+        if words[0] in ("look", "offline"):
             continue
         if words[0] == "rows":
             rows[words[1]] = int(words[2])
@@ -160,3 +160,42 @@ def test_the_page_says_what_a_stock_destination_shows(printed):
     assert not other and not left, (other, left)
     beside = {looks[where] for where in looks if where[0] in (2, 4, 6, 7)}
     assert beside == {"ran"} and {looks[where] for where in looks if where[0] == 0} == {"again"}
+
+
+# Of each rule of the model without an image: what is heard where it applies, and what owner.c calls what it does.
+OFFLINE = {
+    "S-gone": (("TAKEN",), {"undefine"}), "S-kept": (("REFUSED", "LOST"), set()), "S-abort-asks": (("abort",), {"wait", "take-back"}),
+    "S-ask": (("nothing",), {"wait"}), "S-again DROP": (("nothing",), set()), "S-undefine": (("nothing",), {"undefine"}),
+    "D-take": (("GO",), {"sync"}), "D-refuse": (("DROP", "abort"), {"sync", "destroy"}), "D-sync": (("nothing",), {"sync", "define"}),
+    "D-define": (("nothing",), {"sync", "define"}),
+}
+TOLD = {"REFUSED", "LOST"}      # what a destination in these words does is to say so: D-tell
+
+
+def offline_transitions():
+    """{(side, word, rule): word}, over all that can be reached."""
+    steps, start = offline.offline_steps(undefine=1), offline.offline_start(2)
+    seen, todo, found = {start}, [start], {}
+    for s in todo:
+        for _, label, n in steps(s):
+            if n not in seen:
+                seen.add(n)
+                todo.append(n)
+            if label in OFFLINE:
+                side, at = ("source", 1) if label.startswith("S-") else ("destination", 5)
+                assert found.setdefault((side, s[at], label), n[at]) == n[at]
+    return found
+
+
+def test_without_an_image_it_decides_what_the_rules_say(printed):
+    decisions = {tuple(words[1:4]): (words[4], set(words[5].split()), words[6]) for words in printed if words[0] == "offline"}
+    stated, other = set(), []
+    for (side, word, label), then in offline_transitions().items():
+        for heard in OFFLINE[label][0]:
+            stated.add((side, word, heard))
+            if decisions[side, word, heard][:2] != (then, OFFLINE[label][1]):
+                other.append(f"{side} {word} {heard}: the model says {then} {OFFLINE[label][1]}, owner.c {decisions[side, word, heard]}")
+    assert not other, "\n".join(other)
+    changes = {where for where, (then, _, rule) in decisions.items() if then != where[1] and rule not in RESTING}
+    assert changes <= stated, f"no rule of the model: {changes - stated}"
+    assert {where[1] for where, (_, _, rule) in decisions.items() if rule == "D-tell"} == TOLD
