@@ -5,14 +5,16 @@
 const EnumName owner_qemu_names[] = {
     {"running", OWNER_QEMU_RUNNING},   {"stopped", OWNER_QEMU_STOPPED}, {"completed", OWNER_QEMU_COMPLETED},
     {"incoming", OWNER_QEMU_INCOMING}, {"loaded", OWNER_QEMU_LOADED},   {"runs", OWNER_QEMU_RUNS},
-    {"dead", OWNER_QEMU_DEAD},         {"fell", OWNER_QEMU_FELL},       {NULL},
+    {"dead", OWNER_QEMU_DEAD},         {"fell", OWNER_QEMU_FELL},       {"switched", OWNER_QEMU_SWITCHED},
+    {"cut", OWNER_QEMU_CUT},           {"switching", OWNER_QEMU_SWITCHING}, {"half", OWNER_QEMU_HALF},
+    {"runs-half", OWNER_QEMU_RUNS_HALF}, {NULL},
 };
 
 const EnumName owner_heard_names[] = {
     {"nothing", HEARD_NOTHING}, {"ready", HEARD_READY},     {"abort", HEARD_ABORT}, {"TAKEN", HEARD_TAKEN},
     {"REFUSED", HEARD_REFUSED}, {"LOST", HEARD_LOST},       {"GO", HEARD_GO},       {"DROP", HEARD_DROP},   {"LOADED", HEARD_LOADED},
     {"CANNOT", HEARD_CANNOT},   {"here", HEARD_HERE},       {"there", HEARD_THERE}, {"Finish", HEARD_FINISH}, {"acknowledged", HEARD_ACKNOWLEDGED},
-    {"unsaid", HEARD_UNSAID},
+    {"unsaid", HEARD_UNSAID},   {"ENDED", HEARD_ENDED},     {"OUT", HEARD_OUT},
     {NULL},
 };
 
@@ -20,7 +22,10 @@ enum { NOW = 1, OLDER = 2, ANY_BOOT = NOW | OLDER };
 
 #define Q(x) (1u << OWNER_QEMU_##x)
 #define H(x) (1u << HEARD_##x)
-#define ALIVE_SOURCE (Q(RUNNING) | Q(STOPPED) | Q(COMPLETED))
+#define POSTCOPY_SOURCE (Q(SWITCHED) | Q(CUT))
+#define POSTCOPY_DESTINATION (Q(SWITCHING) | Q(HALF) | Q(RUNS_HALF))
+#define WHOLE (~(POSTCOPY_SOURCE | POSTCOPY_DESTINATION)) /* the memory is in one place, or nobody's */
+#define WHOLE_SOURCE (Q(RUNNING) | Q(STOPPED) | Q(COMPLETED))
 #define GONE_SOURCE (Q(DEAD) | Q(FELL))
 #define ANYTHING (~0u)
 #define WRITE OWNER_WRITE_SYNC
@@ -37,53 +42,72 @@ typedef struct {
 
 /* clang-format off */
 static const Row source_rows[] = {
-    /* word         boot      own QEMU                heard                              then          actions                              rule */
-    { WORD_OFFERED, NOW,      Q(COMPLETED),           H(READY),                          WORD_GO,      0,                                   "S-go" },
-    { WORD_OFFERED, NOW,      ALIVE_SOURCE,           H(ABORT) | H(REFUSED) | H(LOST),   WORD_KEPT,    OWNER_CANCEL | OWNER_CONT,           "S-abort" },
-    { WORD_OFFERED, NOW,      Q(FELL),                H(LOADED),                         WORD_GO,      OWNER_WAIT,                          "S-go-dead" },
-    { WORD_OFFERED, NOW,      Q(FELL),                H(REFUSED) | H(LOST),              WORD_CRASHED, OWNER_DESTROY,                       "S-free" },
-    { WORD_OFFERED, NOW,      Q(FELL),                ANYTHING,                          WORD_OFFERED, OWNER_WAIT,                          "S-again" },
-    { WORD_OFFERED, NOW,      Q(DEAD),                ANYTHING,                          WORD_CRASHED, OWNER_DESTROY,                       "S-dead" },
-    { WORD_OFFERED, NOW,      Q(RUNNING),             ANYTHING,                          WORD_OFFERED, OWNER_RUN,                           "S-run" },
-    { WORD_OFFERED, NOW,      Q(STOPPED)|Q(COMPLETED),ANYTHING,                          WORD_OFFERED, 0,                                   "S-watch" },
-    { WORD_OFFERED, OLDER,    ANYTHING,               H(TAKEN),                          WORD_GONE,    OWNER_DESTROY | OWNER_UNDEFINE,      "S-gone" },
-    { WORD_OFFERED, OLDER,    ANYTHING,               H(REFUSED) | H(LOST),              WORD_CRASHED, OWNER_DESTROY,                       "S-crashed" },
-    { WORD_OFFERED, OLDER,    ANYTHING,               ANYTHING,                          WORD_OFFERED, OWNER_WAIT,                          "S-again" },
-    { WORD_GO,      ANY_BOOT, ANYTHING,               H(TAKEN),                          WORD_GONE,    OWNER_DESTROY | OWNER_UNDEFINE,      "S-gone" },
-    { WORD_GO,      ANY_BOOT, ALIVE_SOURCE,           H(REFUSED),                        WORD_KEPT,    OWNER_CONT,                          "S-refused" },
-    { WORD_GO,      ANY_BOOT, GONE_SOURCE,            H(REFUSED),                        WORD_CRASHED, OWNER_DESTROY,                       "S-refused" },
-    { WORD_GO,      ANY_BOOT, ANYTHING,               H(LOST),                           WORD_CRASHED, OWNER_DESTROY,                       "S-lost" },
-    { WORD_GO,      NOW,      ALIVE_SOURCE,           H(ABORT) | H(CANNOT),              WORD_GO,      OWNER_WAIT | OWNER_TAKE_BACK,        "S-takeback" },
-    { WORD_GO,      ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_GO,      OWNER_WAIT,                          "S-again" },
-    { WORD_KEPT,    ANY_BOOT, Q(STOPPED)|Q(COMPLETED),ANYTHING,                          WORD_KEPT,    OWNER_CONT,                          "S-resume" },
-    { WORD_KEPT,    ANY_BOOT, Q(RUNNING),             ANYTHING,                          WORD_KEPT,    OWNER_CANCEL | OWNER_RUN,            "S-cancel" },
-    { WORD_KEPT,    ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_KEPT,    OWNER_RUN,                           "S-run" },
-    { WORD_GONE,    ANY_BOOT, GONE_SOURCE,            H(HERE),                           WORD_KEPT,    0,                                   "S-forced" },
-    { WORD_GONE,    ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_GONE,    OWNER_DESTROY | OWNER_UNDEFINE,      "S-kill" },
-    { WORD_CRASHED, ANY_BOOT, ANYTHING,               ANYTHING,                          WORD_CRASHED, OWNER_DESTROY,                       "S-kill" },
+    /* word        boot      own QEMU                   heard                              then           actions                                rule */
+    { WORD_OFFERED,  NOW,      Q(COMPLETED),              H(READY),                          WORD_GO,       0,                                     "S-go" },
+    { WORD_OFFERED,  NOW,      WHOLE_SOURCE,              H(ABORT) | H(REFUSED) | H(LOST),   WORD_KEPT,     OWNER_CANCEL | OWNER_CONT,             "S-abort" },
+    { WORD_OFFERED,  NOW,      Q(FELL),                   H(LOADED),                         WORD_GO,       OWNER_WAIT,                            "S-go-dead" },
+    { WORD_OFFERED,  NOW,      Q(FELL),                   H(REFUSED) | H(LOST),              WORD_CRASHED,  OWNER_DESTROY,                         "S-free" },
+    { WORD_OFFERED,  NOW,      Q(FELL),                   ANYTHING,                          WORD_OFFERED,  OWNER_WAIT,                            "S-again" },
+    { WORD_OFFERED,  NOW,      Q(DEAD),                   ANYTHING,                          WORD_CRASHED,  OWNER_DESTROY,                         "S-dead" },
+    { WORD_OFFERED,  NOW,      Q(RUNNING),                ANYTHING,                          WORD_OFFERED,  OWNER_RUN,                             "S-run" },
+    { WORD_OFFERED,  NOW,      Q(STOPPED) | Q(COMPLETED), ANYTHING,                          WORD_OFFERED,  0,                                     "S-watch" },
+    { WORD_OFFERED,  OLDER,    ANYTHING,                  H(TAKEN),                          WORD_GONE,     OWNER_DESTROY | OWNER_UNDEFINE,        "S-gone" },
+    { WORD_OFFERED,  OLDER,    ANYTHING,                  H(REFUSED) | H(LOST),              WORD_CRASHED,  OWNER_DESTROY,                         "S-crashed" },
+    { WORD_OFFERED,  OLDER,    ANYTHING,                  ANYTHING,                          WORD_OFFERED,  OWNER_WAIT,                            "S-again" },
+    { WORD_OFFERED,  NOW,      Q(SWITCHED),               H(LOADED),                         WORD_GO,       0,                                     "S-go" },
+    { WORD_OFFERED,  NOW,      Q(SWITCHED),               H(ABORT) | H(REFUSED) | H(LOST),   WORD_KEPT,     OWNER_CANCEL | OWNER_CONT,             "S-abort" },
+    { WORD_OFFERED,  NOW,      Q(CUT),                    H(ABORT) | H(REFUSED) | H(LOST),   WORD_KEPT,     0,                                     "S-abort" },
+    { WORD_OFFERED,  NOW,      POSTCOPY_SOURCE,           ANYTHING,                          WORD_OFFERED,  0,                                     "S-watch" },
+    { WORD_GO,       ANY_BOOT, WHOLE,                     H(TAKEN),                          WORD_GONE,     OWNER_DESTROY | OWNER_UNDEFINE,        "S-gone" },
+    { WORD_GO,       ANY_BOOT, WHOLE_SOURCE,              H(REFUSED),                        WORD_KEPT,     OWNER_CONT,                            "S-refused" },
+    { WORD_GO,       ANY_BOOT, GONE_SOURCE,               H(REFUSED),                        WORD_CRASHED,  OWNER_DESTROY,                         "S-refused" },
+    { WORD_GO,       ANY_BOOT, ANYTHING,                  H(LOST),                           WORD_CRASHED,  OWNER_DESTROY,                         "S-lost" },
+    { WORD_GO,       NOW,      WHOLE_SOURCE | POSTCOPY_SOURCE, H(ABORT) | H(CANNOT),              WORD_GO,       OWNER_WAIT | OWNER_TAKE_BACK,          "S-takeback" },
+    { WORD_GO,       ANY_BOOT, POSTCOPY_SOURCE,           H(TAKEN),                          WORD_GONE,     OWNER_UNDEFINE,                        "S-gone" },
+    { WORD_GO,       ANY_BOOT, Q(SWITCHED),               H(REFUSED),                        WORD_KEPT,     OWNER_CANCEL | OWNER_CONT,             "S-refused" },
+    { WORD_GO,       ANY_BOOT, Q(CUT),                    H(REFUSED),                        WORD_KEPT,     0,                                     "S-refused" },
+    { WORD_GO,       ANY_BOOT, ANYTHING,                  ANYTHING,                          WORD_GO,       OWNER_WAIT,                            "S-again" },
+    { WORD_KEPT,     ANY_BOOT, Q(STOPPED) | Q(COMPLETED), ANYTHING,                          WORD_KEPT,     OWNER_CONT,                            "S-resume" },
+    { WORD_KEPT,     ANY_BOOT, Q(RUNNING),                ANYTHING,                          WORD_KEPT,     OWNER_CANCEL | OWNER_RUN,              "S-cancel" },
+    { WORD_KEPT,     ANY_BOOT, Q(SWITCHED),               ANYTHING,                          WORD_KEPT,     OWNER_CANCEL | OWNER_CONT,             "S-resume" },
+    { WORD_KEPT,     ANY_BOOT, Q(CUT),                    H(ENDED),                          WORD_CRASHED,  OWNER_DESTROY,                         "S-stuck" },
+    { WORD_KEPT,     ANY_BOOT, Q(CUT),                    ANYTHING,                          WORD_KEPT,     0,                                     "S-recover" },
+    { WORD_KEPT,     ANY_BOOT, ANYTHING,                  ANYTHING,                          WORD_KEPT,     OWNER_RUN,                             "S-run" },
+    { WORD_GONE,     ANY_BOOT, GONE_SOURCE,               H(HERE),                           WORD_KEPT,     0,                                     "S-forced" },
+    { WORD_GONE,     ANY_BOOT, WHOLE,                     ANYTHING,                          WORD_GONE,     OWNER_DESTROY | OWNER_UNDEFINE,        "S-kill" },
+    { WORD_GONE,     ANY_BOOT, POSTCOPY_SOURCE,           H(ENDED),                          WORD_GONE,     OWNER_DESTROY | OWNER_UNDEFINE,        "S-kill" },
+    { WORD_GONE,     ANY_BOOT, POSTCOPY_SOURCE,           ANYTHING,                          WORD_GONE,     OWNER_UNDEFINE,                        "S-undefine" },
+    { WORD_CRASHED,  ANY_BOOT, ANYTHING,                  ANYTHING,                          WORD_CRASHED,  OWNER_DESTROY,                         "S-kill" },
     { 0 },
 };
 
 static const Row destination_rows[] = {
-    /* word          boot      own QEMU                heard                             then           actions                              rule */
-    { WORD_PREPARED, OLDER,    ANYTHING,               ANYTHING,                         WORD_LOST,     OWNER_DESTROY,                       "D-lost" },
-    { WORD_PREPARED, NOW,      Q(LOADED),              H(GO),                            WORD_TAKEN,    OWNER_CONT,                          "D-take" },
-    { WORD_PREPARED, NOW,      Q(LOADED),              H(FINISH),                        WORD_TOLD,     0,                                   "D-tell" },
-    { WORD_PREPARED, NOW,      ANYTHING,               H(DROP),                          WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
-    { WORD_PREPARED, NOW,      Q(INCOMING),            H(ABORT),                         WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-timer" },
-    { WORD_PREPARED, NOW,      Q(DEAD),                ANYTHING,                         WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-died" },
-    { WORD_PREPARED, NOW,      Q(LOADED),              ANYTHING,                         WORD_PREPARED, OWNER_WAIT,                          "D-loaded" },
-    { WORD_PREPARED, NOW,      ANYTHING,               ANYTHING,                         WORD_PREPARED, 0,                                   "D-wait" },
-    { WORD_TOLD,     ANY_BOOT, Q(LOADED),              H(ACKNOWLEDGED) | H(HERE),        WORD_TAKEN,    OWNER_CONT,                          "D-told" },
-    { WORD_TOLD,     ANY_BOOT, Q(DEAD),                H(ACKNOWLEDGED) | H(HERE),        WORD_TAKEN,    WRITE | OWNER_DEFINE,                "D-told" },
-    { WORD_TOLD,     ANY_BOOT, ANYTHING,               H(UNSAID) | H(THERE),             WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
-    { WORD_TOLD,     ANY_BOOT, ANYTHING,               ANYTHING,                         WORD_TOLD,     OWNER_WAIT,                          "D-doubt" },
-    { WORD_TAKEN,    ANY_BOOT, Q(LOADED),              H(DROP),                          WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-refuse" },
-    { WORD_TAKEN,    ANY_BOOT, Q(LOADED),              ANYTHING,                         WORD_TAKEN,    OWNER_CONT,                          "D-cont" },
-    { WORD_TAKEN,    ANY_BOOT, Q(RUNS) | Q(INCOMING),  ANYTHING,                         WORD_TAKEN,    WRITE | OWNER_DEFINE | OWNER_RUN,    "D-define" },
-    { WORD_TAKEN,    ANY_BOOT, Q(DEAD),                ANYTHING,                         WORD_TAKEN,    WRITE | OWNER_DEFINE,                "D-define" },
-    { WORD_REFUSED,  ANY_BOOT, ANYTHING,               ANYTHING,                         WORD_REFUSED,  WRITE | OWNER_DESTROY,               "D-kill" },
-    { WORD_LOST,     ANY_BOOT, ANYTHING,               ANYTHING,                         WORD_LOST,     OWNER_DESTROY,                       "D-kill" },
+    /* word        boot      own QEMU                   heard                              then           actions                                rule */
+    { WORD_PREPARED, OLDER,    ANYTHING,                  ANYTHING,                          WORD_LOST,     OWNER_DESTROY,                         "D-lost" },
+    { WORD_PREPARED, NOW,      Q(LOADED) | Q(HALF),       H(GO),                             WORD_TAKEN,    OWNER_CONT,                            "D-take" },
+    { WORD_PREPARED, NOW,      Q(LOADED),                 H(FINISH),                         WORD_TOLD,     0,                                     "D-tell" },
+    { WORD_PREPARED, NOW,      WHOLE,                     H(DROP),                           WORD_REFUSED,  WRITE | OWNER_DESTROY,                 "D-refuse" },
+    { WORD_PREPARED, NOW,      Q(INCOMING),               H(ABORT),                          WORD_REFUSED,  WRITE | OWNER_DESTROY,                 "D-timer" },
+    { WORD_PREPARED, NOW,      Q(DEAD),                   ANYTHING,                          WORD_REFUSED,  WRITE | OWNER_DESTROY,                 "D-died" },
+    { WORD_PREPARED, NOW,      Q(SWITCHING) | Q(HALF),    H(DROP),                           WORD_REFUSED,  WRITE,                                 "D-refuse" },
+    { WORD_PREPARED, NOW,      Q(SWITCHING),              H(ABORT),                          WORD_REFUSED,  WRITE,                                 "D-timer" },
+    { WORD_PREPARED, NOW,      Q(LOADED) | Q(HALF),       ANYTHING,                          WORD_PREPARED, OWNER_WAIT,                            "D-loaded" },
+    { WORD_PREPARED, NOW,      ANYTHING,                  ANYTHING,                          WORD_PREPARED, 0,                                     "D-wait" },
+    { WORD_TOLD,     ANY_BOOT, Q(LOADED),                 H(ACKNOWLEDGED) | H(HERE),         WORD_TAKEN,    OWNER_CONT,                            "D-told" },
+    { WORD_TOLD,     ANY_BOOT, Q(DEAD),                   H(ACKNOWLEDGED) | H(HERE),         WORD_TAKEN,    WRITE | OWNER_DEFINE,                  "D-told" },
+    { WORD_TOLD,     ANY_BOOT, ANYTHING,                  H(UNSAID) | H(THERE),              WORD_REFUSED,  WRITE | OWNER_DESTROY,                 "D-refuse" },
+    { WORD_TOLD,     ANY_BOOT, ANYTHING,                  ANYTHING,                          WORD_TOLD,     OWNER_WAIT,                            "D-doubt" },
+    { WORD_TAKEN,    ANY_BOOT, Q(LOADED),                 H(DROP),                           WORD_REFUSED,  WRITE | OWNER_DESTROY,                 "D-refuse" },
+    { WORD_TAKEN,    ANY_BOOT, Q(HALF),                   H(DROP),                           WORD_REFUSED,  WRITE,                                 "D-refuse" },
+    { WORD_TAKEN,    ANY_BOOT, POSTCOPY_DESTINATION,      H(OUT),                            WORD_TAKEN,    WRITE | OWNER_DEFINE | OWNER_DESTROY,  "D-doomed" },
+    { WORD_TAKEN,    ANY_BOOT, Q(LOADED) | Q(HALF),       ANYTHING,                          WORD_TAKEN,    OWNER_CONT,                            "D-cont" },
+    { WORD_TAKEN,    ANY_BOOT, Q(RUNS) | Q(INCOMING),     ANYTHING,                          WORD_TAKEN,    WRITE | OWNER_DEFINE | OWNER_RUN,      "D-define" },
+    { WORD_TAKEN,    ANY_BOOT, Q(DEAD),                   ANYTHING,                          WORD_TAKEN,    WRITE | OWNER_DEFINE,                  "D-define" },
+    { WORD_TAKEN,    ANY_BOOT, POSTCOPY_DESTINATION,      ANYTHING,                          WORD_TAKEN,    WRITE | OWNER_DEFINE | OWNER_RUN,      "D-define" },
+    { WORD_REFUSED,  ANY_BOOT, WHOLE,                     ANYTHING,                          WORD_REFUSED,  WRITE | OWNER_DESTROY,                 "D-kill" },
+    { WORD_REFUSED,  ANY_BOOT, Q(SWITCHING) | Q(HALF),    H(OUT),                            WORD_REFUSED,  WRITE | OWNER_DESTROY,                 "D-kill" },
+    { WORD_REFUSED,  ANY_BOOT, Q(SWITCHING) | Q(HALF),    ANYTHING,                          WORD_REFUSED,  WRITE,                                 "D-keep" },
+    { WORD_LOST,     ANY_BOOT, ANYTHING,                  ANYTHING,                          WORD_LOST,     OWNER_DESTROY,                         "D-kill" },
     { 0 },
 };
 

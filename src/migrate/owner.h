@@ -21,6 +21,12 @@ typedef enum {
     OWNER_QEMU_RUNS,      /* destination: the guest runs */
     OWNER_QEMU_DEAD,
     OWNER_QEMU_FELL,      /* source: dead, and seen to be stopped from the migration's STOP to its end */
+    /* postcopy */
+    OWNER_QEMU_SWITCHED,  /* source: postcopy-active; each side has a part of the memory, and migrate_cancel still leads back */
+    OWNER_QEMU_CUT,       /* source: postcopy-paused, or about to be recovered; nothing leads back without the destination's QEMU */
+    OWNER_QEMU_SWITCHING, /* destination: incoming, of a source that may have switched: its QEMU may not be ended under it */
+    OWNER_QEMU_HALF,      /* destination: could run, paused; a part of the memory is still at the source */
+    OWNER_QEMU_RUNS_HALF, /* destination: the guest runs, and a part of its memory is still at the source */
 } OwnerQemu;
 
 /* What has been heard. */
@@ -40,6 +46,8 @@ typedef enum {
     HEARD_FINISH,    /* destination, careful: a stock source's Finish(0), whose answer is yet to arrive there */
     HEARD_ACKNOWLEDGED, /* destination: the kernel of the stock source has the whole answer */
     HEARD_UNSAID,    /* destination: not a byte of the answer has left */
+    HEARD_ENDED,     /* source, postcopy: the destination's record is final and its QEMU is gone */
+    HEARD_OUT,       /* destination, postcopy: the source's QEMU is gone, or has left postcopy: no page comes any more */
 } OwnerHeard;
 
 typedef enum {
