@@ -15,6 +15,7 @@
 #include "migrate/handover.h"
 #include "migrate/lane-kind.h"
 #include "migrate/migration.h"
+#include "migrate/postcopy.h"
 #include "migrate/queue.h"
 #include "migrate/step.h"
 #include "model/guest-def.h"
@@ -46,7 +47,8 @@ AWAITS static void arrive_end_guest(Migration *migration)
 
 AWAITS static gboolean arrive_capabilities(Migration *migration, GError **error)
 {
-    const char *const direct[] = {"late-block-activate", "return-path", migration->channels ? "multifd" : NULL, NULL};
+    const char *const more = migration->channels ? "multifd" : postcopy_is_asked(migration) ? "postcopy-ram" : NULL;
+    const char *const direct[] = {"late-block-activate", "return-path", more, NULL};
     const char *const carried[] = {"late-block-activate", NULL};
     QemuGuest *guest = migration->domain->guest;
     g_autoptr(Params) params = params_new();
@@ -198,6 +200,8 @@ static void take_lane(Migration *migration, LaneName name, int fd, const char *p
 {
     g_autofree char *title = lane_name_format(name);
 
+    if (postcopy_takes_lane(migration, name, fd, peer))
+        return;
     if (!is_expected(migration, name)) {
         log_warning("domain '%s': no use for a lane '%s' from %s", migration->journal->name, title, peer);
         close(fd);
@@ -232,7 +236,7 @@ static void on_dialled(Greeting *greeting, void *data)
     g_ptr_array_remove_fast(route->dialling, greeting);
 }
 
-static void dial_lane(Migration *migration, LaneName name)
+void arrive_dial(Migration *migration, LaneName name)
 {
     Route *route = &migration->route;
     HelloTerms terms;
@@ -250,7 +254,7 @@ static void on_heard(PactWord word, const uint8_t *rest, size_t len, void *data)
     if (word == PACT_TOLD)
         ask_hear(data, rest, len);
     else if (word == PACT_DIAL && pact_parse_lane(rest, len, &name) && name.purpose != LANE_PACT)
-        dial_lane(data, name);
+        arrive_dial(data, name);
 }
 
 static void on_pact_lost(const char *why, void *data)
@@ -351,7 +355,8 @@ static void on_silence(void *data)
         silence = of_leader;
     if (silence < 0)
         silence = clock_now_ms() - migration->started_ms;
-    if (migration->is_ended || migration->task || handover_qemu(migration) == OWNER_QEMU_LOADED)
+    if (migration->is_ended || migration->task || handover_is_loaded(migration) ||
+        owner_word_is_final(migration_word(migration)))
         return;
     if (silence < patience)
         timer_restart(migration->silence, patience - silence + 1);

@@ -7,6 +7,7 @@
 #include <glib.h>
 
 #include "loop/task.h"
+#include "migrate/hello.h"
 
 typedef struct GuestDef GuestDef;
 typedef struct Migration Migration;
@@ -17,6 +18,8 @@ void arrive_expect(Migration *migration);
 AWAITS gboolean arrive_start_guest(Migration *migration, GError **error);
 /* The stream for QEMU: a lane, or the read end of a tunnel's pipe (takes fd). */
 AWAITS gboolean dest_attach(Migration *migration, int fd, GError **error);
+/* Where this side dials: one more lane, as the source has asked for on the pact lane. */
+void arrive_dial(Migration *migration, LaneName name);
 /* Finish, and who refuses, wait until a start under way has ended; stop makes it fail soon. */
 AWAITS void arrive_wait(Migration *migration);
 void arrive_stop(Migration *migration);

@@ -17,6 +17,7 @@
 #include "migrate/handover.h"
 #include "migrate/look.h"
 #include "migrate/migration.h"
+#include "migrate/postcopy.h"
 #include "migrate/recover.h"
 #include "migrate/rival.h"
 #include "migrate/source.h"
@@ -105,9 +106,11 @@ static unsigned own_flags(const Migration *migration)
                                 (word == WORD_OFFERED && !owner_record_is_this_boot(migration->record))
                             ? TOLD_DROP
                             : 0) |
-               (migration->domain->wants_paused ? TOLD_PAUSED : 0);
-    if (handover_qemu(migration) == OWNER_QEMU_LOADED)
+               (migration->domain->wants_paused ? TOLD_PAUSED : 0) | (postcopy_is_out(migration) ? TOLD_OUT : 0);
+    if (handover_is_loaded(migration))
         flags |= TOLD_LOADED;
+    if (postcopy_has_ended(migration))
+        flags |= TOLD_ENDED;
     return flags | (migration->is_cont_refused ? TOLD_CANNOT : 0);
 }
 
@@ -189,6 +192,9 @@ static gboolean hear(Migration *migration, const void *bytes, size_t len, gboole
     if (!is_final(ask->peer_word)) /* words may come out of order; a final one stands */
         ask->peer_word = told.word;
     ask->is_peer_over |= !!(told.flags & TOLD_OVER);
+    ask->is_peer_loaded = migration->side == SIDE_SOURCE && (told.flags & TOLD_LOADED);
+    ask->has_ended |= migration->side == SIDE_SOURCE && (told.flags & TOLD_ENDED);
+    ask->is_out |= migration->side == SIDE_DESTINATION && (told.flags & TOLD_OUT);
     *ret_wants_answer = !(told.flags & TOLD_ANSWER);
     if (migration->is_ended)
         rival_hear(migration, &told);
@@ -236,6 +242,7 @@ static void on_race(void *data)
 
     if (race_winner(race) >= 0) {
         log_info("domain '%s': %s is reached again", migration->journal->name, migration->journal->peer);
+        migration->route.address = race_entry(race, (unsigned)race_winner(race)).address; /* further lanes go there */
         ask_meet(migration, race_steal_fd(race), migration->route.pact_events);
         return;
     }
@@ -320,6 +327,7 @@ AWAITS static void call_task(void *data)
 static gboolean is_needed(const Migration *migration)
 {
     OwnerWord word = migration_word(migration);
+    const Ask *ask = &migration->ask;
 
     if (!ask_is_possible(migration))
         return FALSE;
@@ -327,7 +335,9 @@ static gboolean is_needed(const Migration *migration)
         return !migration->journal->is_over;
     if (word == WORD_GO || (word == WORD_OFFERED && (migration->is_qemu_dead || !owner_record_is_this_boot(migration->record))))
         return TRUE;
-    if (migration->is_cont_refused || (word == WORD_PREPARED && handover_qemu(migration) == OWNER_QEMU_LOADED))
+    if (migration->is_cont_refused || (word == WORD_PREPARED && handover_is_loaded(migration)))
+        return TRUE;
+    if (is_final(word) && !is_final(ask->peer_word)) /* postcopy: it has not ended with its word */
         return TRUE;
     return migration->route.is_met && pact_is_lost(migration->route.pact) && is_dialer(migration);
 }
@@ -365,7 +375,7 @@ static void on_timer(void *data)
         ask->since_ms = ask->told_ms = 0;
         return;
     }
-    if (migration->is_ended && is_final(ask->peer_word) && ask->asked > ENDED_TRIES_MAX) {
+    if (migration->is_ended && is_final(ask->peer_word) && ask->asked > ENDED_TRIES_MAX && !postcopy_has_news(migration)) {
         ask->is_peer_over = TRUE; /* it cannot be told any more, and waits for nothing */
         close_when_over(migration);
         return;
@@ -450,7 +460,8 @@ static void close_when_over(Migration *migration)
     Ask *ask = &migration->ask;
 
     if (!migration->is_ended || !is_final(migration_word(migration)) || !owner_record_is_durable(migration->record) ||
-        !is_final(ask->peer_word) || migration->journal->is_over || (is_dialer(migration) && !ask->is_peer_over))
+        !is_final(ask->peer_word) || migration->journal->is_over ||
+        ((is_dialer(migration) || postcopy_has_news(migration)) && !ask->is_peer_over))
         return;
     migration->journal->is_over = TRUE;
     migration_save_for_sure(migration);

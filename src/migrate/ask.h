@@ -34,6 +34,9 @@ typedef struct {
     unsigned asked;
     OwnerWord peer_word;     /* newest; WORD_NONE: none heard */
     gboolean is_peer_over;
+    gboolean is_peer_loaded; /* the destination has said LOADED, and nothing else since */
+    gboolean has_ended;      /* postcopy: the destination has said ENDED */
+    gboolean is_out;         /* postcopy: the source has said OUT */
     char *obstacle;          /* why the last try reached nobody */
 } Ask;
 

@@ -11,6 +11,7 @@
 #include "migrate/check.h"
 #include "migrate/handover.h"
 #include "migrate/lease.h"
+#include "migrate/postcopy.h"
 #include "migrate/queue.h"
 #include "migrate/source.h"
 #include "model/guest-def.h"
@@ -139,7 +140,7 @@ AWAITS static void begin_keep(Migration *migration)
 
     if (migration->record)
         handover_hear(migration, migration_is_offline(migration) ? HEARD_REFUSED : HEARD_ABORT, "Begin failed", NULL); /* nobody was told GO */
-    if (owner_word_is_final(migration_word(migration)))
+    if (handover_is_over(migration))
         migration_end(migration, "Begin failed");
     if (!domain->is_listed) /* it has left meanwhile: nobody else lets the migration go */
         owner_hooks()->forget(domain);
@@ -285,6 +286,8 @@ AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flag
     gboolean is_begun;
     GBytes *cookie;
 
+    if ((flags & MIGRATE_POSTCOPY_RESUME) && migrate_flags_check(flags, "domain_migrate_begin3", error))
+        return postcopy_begin_again(domain, flags, ret_cookie, ret_xml, error);
     if (!migrate_flags_check(flags, "domain_migrate_begin3", error) || !migrate_params_check(params, flags, error) ||
         !(candidates = candidates_gather(NULL, 0, error)) || (!(flags & MIGRATE_OFFLINE) && !domain_check_active(domain, error)))
         return FALSE;

@@ -228,6 +228,7 @@ const Check check_destination[] = {
     { "guest",   check_definition,        FALSE }, /* as it is parsed */
     { "machine", check_machine_emulator,  TRUE  },
     { "machine", check_machine_cpu,       TRUE  },
+    { "machine", check_machine_postcopy,  TRUE  },
     { "network", check_networks,          TRUE  },
     { "guest",   check_files,             TRUE  },
     { "storage", check_storage_opens,     TRUE  },

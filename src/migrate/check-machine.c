@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The destination's emulator against what the guest is made of. */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "host/kvm.h"
 #include "host/node.h"
 #include "migrate/check.h"
 #include "model/guest-def.h"
+#include "phase/flags.h"
 #include "qemu/probe.h"
 
 #define SECTION "machine"
@@ -232,4 +235,35 @@ AWAITS void check_machine_cpu(CheckScene *scene, GPtrArray *rows)
         compare_hosts(scene, rows);
     else if ((probe = probe_of(scene, NULL)))
         check_model(scene, probe, rows);
+}
+
+/* --- postcopy --- */
+
+#define UNPRIVILEGED "/proc/sys/vm/unprivileged_userfaultfd"
+#define DEVICE       "/dev/userfaultfd" /* for QEMU from 8.0 on */
+
+static gboolean device_is_open_to_all(void)
+{
+    struct stat status;
+
+    return stat(DEVICE, &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) == (S_IROTH | S_IWOTH);
+}
+
+/* QEMU fetches what its guest touches through userfaultfd, which kernels keep from users without privileges, and QEMU has none. */
+AWAITS void check_machine_postcopy(CheckScene *scene, GPtrArray *rows)
+{
+    g_autofree char *setting = NULL;
+
+    if (!(scene->flags & MIGRATE_POSTCOPY))
+        return;
+    setting = file_read(UNPRIVILEGED, 16, NULL, NULL);
+    if (!setting)
+        check_rows_block(rows, SECTION, "post-copy", ERROR_CONFIG_UNSUPPORTED,
+                         "post-copy needs userfaultfd, which this host's kernel does not have; migrate without --postcopy");
+    else if (*setting != '1' && !device_is_open_to_all())
+        check_rows_block(rows, SECTION, "post-copy", ERROR_CONFIG_UNSUPPORTED,
+                         "post-copy needs userfaultfd, which this host's kernel keeps from QEMU's user (" UNPRIVILEGED
+                         " is 0); `sysctl vm.unprivileged_userfaultfd=1` here, and in /etc/sysctl.d to stay");
+    else
+        check_rows_add(rows, SECTION, "post-copy", CHECK_OK, "QEMU's user may use userfaultfd");
 }

@@ -109,5 +109,6 @@ AWAITS void check_speed_forecast(const CheckScene *scene, GPtrArray *rows);
 /* check-machine.c */
 AWAITS void check_machine_emulator(CheckScene *scene, GPtrArray *rows);
 AWAITS void check_machine_cpu(CheckScene *scene, GPtrArray *rows);
+AWAITS void check_machine_postcopy(CheckScene *scene, GPtrArray *rows);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CheckScene, check_scene_unref)

@@ -10,6 +10,7 @@
 #include "domain/state.h"
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
+#include "migrate/postcopy.h"
 #include "migrate/source.h"
 #include "model/guest-def.h"
 #include "phase/flags.h"
@@ -94,10 +95,10 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
     }
     word = migration_word(migration);
     domain_expect(domain, -1, -1);
-    if (word == WORD_GONE && stats && !migration_is_offline(migration))
+    if (word == WORD_GONE && stats && !migration_is_offline(migration) && handover_is_over(migration))
         tell_completed(migration, stats);
     migration->task = NULL;
-    if (owner_word_is_final(word)) {
+    if (handover_is_over(migration)) {
         migration_end(migration, cause);
         migration_sync(migration, NULL);
         if (word == WORD_CRASHED)
@@ -179,7 +180,7 @@ AWAITS static void answer_task(void *data)
     MigrationStats stats;
     OwnerHeard heard;
 
-    if (migration->answer == HEARD_TAKEN)
+    if (migration->answer == HEARD_TAKEN && !postcopy_is_status(migration->status))
         leave_it_to_the_leader(migration);
     while (migration->task && !migration->is_ended && migration_wait(migration, -1, NULL))
         ;
@@ -219,10 +220,8 @@ void source_hear(Migration *migration, OwnerHeard heard, const char *reason)
 /* --- the call ------------------------------------------------------------------------------------------------------ */
 
 /* It is settled already: a client's Confirm only fetches that. */
-static gboolean confirm_ended(const Domain *domain, gboolean is_cancelled, GError **error)
+static gboolean confirm_ended(const Domain *domain, const Migration *migration, gboolean is_cancelled, GError **error)
 {
-    const Migration *migration = domain->migration;
-
     if (!migration || !migration->is_ended || migration->side != SIDE_SOURCE)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: domain '%s' is not being migrated", domain->name);
@@ -242,7 +241,15 @@ AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t coo
     OwnerHeard heard;
 
     if (!migration)
-        return confirm_ended(domain, is_cancelled, error);
+        return confirm_ended(domain, domain->migration, is_cancelled, error);
+    migration->is_confirmed |= !is_cancelled;
+    condition_signal(migration->changed);
+    if (migration->side == SIDE_SOURCE && migration_word(migration) == WORD_GONE) { /* postcopy: the rest of it is on its way */
+        if (is_cancelled) /* what came of one that waited for it decides nothing */
+            return TRUE;
+        postcopy_await_end(migration);
+        return confirm_ended(domain, migration, is_cancelled, error);
+    }
     if (migration->side != SIDE_SOURCE || migration->task || migration->is_led_here)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: domain '%s' is not being migrated", domain->name);
@@ -269,12 +276,13 @@ AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t coo
         heard = migration->answer;
     }
     if (migration->is_ended)
-        return confirm_ended(domain, is_cancelled, error);
+        return confirm_ended(domain, migration, is_cancelled, error);
     numbers_from_source(migration, &stats);
     if (cookie && cookie->has_stats)
         stats = cookie->stats;
     if (!source_settle(migration, heard, &stats, is_cancelled ? "the destination did not take it" : NULL, error))
         return FALSE;
+    postcopy_await_end(migration);
     if (migration_word(migration) == WORD_GO) {
         g_autofree char *sentence = handover_sentence(migration);
 
@@ -299,6 +307,8 @@ void source_caller_lost(Migration *migration)
     if (migration->is_ended || migration->is_led_here)
         return;
     migration->is_caller_lost = TRUE;
+    if (owner_word_is_final(migration_word(migration)))
+        return; /* postcopy: nothing depends on him any more */
     if (migration_goes_alone(migration) && (migration->task || migration_word(migration) == WORD_GO)) {
         log_info("domain '%s': its migration goes on without the client that led it", migration->journal->name);
         condition_signal(migration->changed);

@@ -15,6 +15,7 @@
 #include "migrate/dest.h"
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
+#include "migrate/postcopy.h"
 #include "model/guest-def.h"
 #include "phase/cookie.h"
 #include "phase/driver.h"
@@ -32,6 +33,10 @@ AWAITS void dest_end_guest(Migration *migration)
     if (!domain_is_active(domain)) {
         if (!domain->persistent && !domain->live) /* it was never started, and was only here for this */
             registry_remove(domain);
+        return;
+    }
+    if (migration_word(migration) == WORD_TAKEN) { /* postcopy: it was ours, and half of its memory is lost */
+        domain_kill(domain, SHUTOFF_CRASHED, TRUE, NULL);
         return;
     }
     domain->has_images = FALSE; /* whatever was tried here, they are the source's */
@@ -72,7 +77,7 @@ AWAITS void dest_define(Migration *migration)
 /* Everything of it is here; or it will never be. */
 AWAITS static void await_loaded(Migration *migration)
 {
-    while (migration->status != QEMU_MIGRATION_COMPLETED && !migration->is_qemu_dead && !migration->stream_error && !migration_is_offline(migration) &&
+    while (!handover_is_loaded(migration) && !migration->is_qemu_dead && !migration->stream_error && !migration_is_offline(migration) &&
            (!migration->is_caller_lost || migration_goes_alone(migration)) && migration->said != HEARD_DROP)
         if (!migration_wait(migration, -1, NULL))
             return;
@@ -90,7 +95,7 @@ static OwnerHeard heard_in_finish(const Migration *migration, const DestFinish *
     const CookieFerry *ferry = cookie ? cookie->ferry : NULL;
     gboolean goes_alone = migration_goes_alone(migration);
 
-    if (migration->said == HEARD_DROP || (migration->status != QEMU_MIGRATION_COMPLETED && !migration_is_offline(migration)))
+    if (migration->said == HEARD_DROP || (!handover_is_loaded(migration) && !migration_is_offline(migration)))
         return HEARD_DROP;
     if (!goes_alone && (migration->is_caller_lost || request->has_hung_up(request->leader)))
         return HEARD_DROP; /* a stock source that hears nothing resumes its guest */
@@ -166,8 +171,10 @@ AWAITS static void again_task(void *data)
             migration->task = NULL;
             condition_signal(migration->changed);
         }
-        if (!migration->is_ended && !error && owner_word_is_final(migration_word(migration)))
+        if (!migration->is_ended && !error && handover_is_over(migration))
             migration_end(migration, migration->journal->cause);
+        else if (!migration->is_ended && !error)
+            postcopy_lead(migration);
         if (migration->is_ended && !domain->persistent && !domain_is_active(domain))
             registry_remove(domain);
         task_unshield();
@@ -202,8 +209,10 @@ AWAITS static gboolean refuse(Migration *migration, OwnerHeard heard, const char
                          migration->journal->name, why->message);
     }
     migration->task = NULL;
-    if (owner_word_is_final(migration_word(migration)))
+    if (handover_is_over(migration))
         migration_end(migration, reason);
+    else
+        postcopy_lead(migration);
     return TRUE;
 }
 
@@ -219,6 +228,11 @@ AWAITS static gboolean settle_taken(Migration *migration, GError **error)
         dest_decide_again(migration, HEARD_NOTHING);
         return FALSE;
     }
+    if (!handover_is_over(migration)) { /* postcopy: the rest of its memory is on its way */
+        postcopy_lead(migration);
+        ask_start(migration); /* tells it */
+        return TRUE;
+    }
     migration_end(migration, NULL);
     if (!domain->persistent && !domain_is_active(domain))
         registry_remove(domain); /* it was kept for us when its QEMU died */
@@ -227,7 +241,7 @@ AWAITS static gboolean settle_taken(Migration *migration, GError **error)
 
 static gboolean is_refused_cont(const Migration *migration)
 {
-    return migration_word(migration) == WORD_TAKEN && handover_qemu(migration) == OWNER_QEMU_LOADED;
+    return migration_word(migration) == WORD_TAKEN && handover_is_loaded(migration);
 }
 
 /* QEMU does not run it, because of a lock on an image perhaps.  The source is told, and may take it back; until then it is
@@ -329,7 +343,7 @@ AWAITS gboolean dest_settle(Migration *migration, OwnerHeard heard, const char *
     if (is_heard && migration_word(migration) == WORD_TAKEN)
         finish_taking(migration);
     migration->task = NULL;
-    if (is_heard && owner_word_is_final(migration_word(migration)))
+    if (is_heard && handover_is_over(migration))
         migration_end(migration, cause);
     if (!domain->persistent && !domain_is_active(domain) && owner_standing(domain) != OWNER_IN_DOUBT)
         registry_remove(domain); /* it was kept for as long as it waited */
@@ -378,7 +392,7 @@ AWAITS static void obey_task(void *data)
         arrive_wait(migration);
         if (migration->said == HEARD_GO)
             await_loaded(migration);
-        if (migration->said == HEARD_GO && migration->status == QEMU_MIGRATION_COMPLETED)
+        if (migration->said == HEARD_GO && handover_is_loaded(migration))
             take(migration, &error);
         else
             refuse(migration, HEARD_DROP,
@@ -397,7 +411,7 @@ AWAITS static void obey_task(void *data)
 void dest_hear(Migration *migration, OwnerHeard heard, const char *reason)
 {
     OwnerWord word = migration_word(migration);
-    gboolean may_take = word == WORD_PREPARED || (word == WORD_TAKEN && handover_qemu(migration) == OWNER_QEMU_LOADED);
+    gboolean may_take = word == WORD_PREPARED || (word == WORD_TAKEN && handover_is_loaded(migration));
 
     if (!may_take || migration->said == HEARD_DROP || (heard == HEARD_GO && migration_is_offline(migration)))
         return; /* without an image GO counts in Finish: until then the definition stays where it is */
@@ -500,7 +514,7 @@ AWAITS static gboolean decide(Migration *migration, const DestFinish *request, c
         return tell(migration, third, ret_cookie, error);
     if (heard == HEARD_GO)
         return take(migration, error);
-    if (heard == HEARD_ABORT && handover_qemu(migration) == OWNER_QEMU_LOADED)
+    if (heard == HEARD_ABORT && handover_is_loaded(migration))
         return await_source(migration, error);
     if (request->is_cancelled)
         return refuse(migration, heard, "the migration was aborted", error);
@@ -524,10 +538,10 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
     migration->finish_wall_ms = clock_wall_ms();
     if (!request->is_cancelled && request->cookie_len > 0)
         cookie = cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_FINISH, &why);
-    if (!migration->is_ended) {
+    if (!migration->is_ended && !owner_word_is_final(migration_word(migration))) {
         migration->task = task_current();
         task_shield();
-        if (request->is_cancelled && handover_qemu(migration) != OWNER_QEMU_LOADED)
+        if (request->is_cancelled && !handover_is_loaded(migration))
             arrive_stop(migration);
         arrive_wait(migration);
         migration->flags |= request->flags & MIGRATE_PERSIST_DEST;
@@ -546,7 +560,9 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
         if (!is_taken && !migration->is_ended)
             return FALSE;
     }
-    if (migration->is_ended) { /* TOLD goes on without us */
+    if (migration_word(migration) == WORD_TAKEN)
+        postcopy_await_end(migration);
+    if (migration->is_ended || owner_word_is_final(migration_word(migration))) { /* TOLD goes on without us */
         if (!owner_record_is_durable(migration->record)) /* what is not durable is not told */
             return is_told_why(error) ? FALSE : error_set(error, ERROR_INTERNAL_ERROR,
                                                           "internal error: the outcome for domain '%s' cannot be written", request->name);
@@ -575,7 +591,7 @@ AWAITS static void refuse_task(void *data)
         dest_decide_again(migration, refusal_of(migration));
     }
     migration->task = NULL;
-    if (!error && owner_word_is_final(migration_word(migration)))
+    if (!error && handover_is_over(migration))
         migration_end(migration, migration->stream_error ?: migration->journal->cause ?: "refused");
     if (migration->is_caller_lost)
         migration_forget_incoming(migration);

@@ -38,7 +38,10 @@ static OwnerStanding standing(Domain *domain)
         return OWNER_IN_DOUBT;
     case WORD_OFFERED:
         return handover_is_in_doubt(migration) || !owner_record_is_this_boot(migration->record) ? OWNER_IN_DOUBT : OWNER_HERE;
-    case WORD_GONE: /* once it has left with its definition, a definition that its user brings again is a new guest */
+    case WORD_GONE:
+        if (!migration->is_ended && !handover_is_over(migration)) /* postcopy: nobody may end its QEMU yet */
+            return OWNER_IN_DOUBT;
+        /* once it has left with its definition, a definition that its user brings again is a new guest */
         return migration->journal->has_left ? OWNER_HERE : OWNER_GIVEN;
     case WORD_PREPARED: /* once it is loaded it may be the only image: only its source says what becomes of it */
         return handover_is_in_doubt(migration) ? OWNER_IN_DOUBT : OWNER_COMING;
@@ -74,6 +77,8 @@ static char *explain(Domain *domain)
     case OWNER_IN_DOUBT:
         if (handover_is_in_doubt(migration))
             return handover_sentence(migration);
+        if (migration_word(migration) == WORD_GONE)
+            return g_strdup_printf("runs on %s already, and a part of its memory is still here: it is lost if this QEMU ends", peer);
         return migration->side == SIDE_SOURCE
                    ? g_strdup_printf("is being handed to %s, waiting for its answer", peer)
                    : g_strdup_printf("is being taken from %s, waiting until it has the answer", peer);
@@ -126,7 +131,9 @@ static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
     handover_qemu_died(migration);
     if (migration->side == SIDE_SOURCE) {
         end->keep = end->keep || migration_word(migration) == WORD_GO || migration->has_fallen;
-        if (migration_word(migration) == WORD_GO || migration->has_fallen)
+        if (migration_word(migration) == WORD_GONE && !migration->is_ended)
+            end->shutoff_reason = SHUTOFF_MIGRATED; /* postcopy: what has been lost shows there */
+        if (migration_word(migration) == WORD_GO || migration_word(migration) == WORD_GONE || migration->has_fallen)
             domain->has_images = FALSE; /* the other host may be using them */
         /* GONE: its definition is still to go, which is for who wrote it or, at start-up, for recovery */
         if (!migration->task && owner_word_is_final(migration_word(migration)) && migration_word(migration) != WORD_GONE)

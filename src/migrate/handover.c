@@ -12,6 +12,7 @@
 #include "migrate/again.h"
 #include "migrate/dest.h"
 #include "migrate/fault.h"
+#include "migrate/postcopy.h"
 #include "migrate/queue.h"
 #include "migrate/rival.h"
 #include "migrate/source.h"
@@ -45,12 +46,21 @@ OwnerQemu handover_qemu(const Migration *migration)
     if (migration->is_qemu_dead || !domain->guest || qemu_guest_is_lost(domain->guest))
         return migration->side == SIDE_SOURCE && migration->has_fallen ? OWNER_QEMU_FELL : OWNER_QEMU_DEAD;
     if (migration->side == SIDE_DESTINATION) {
+        gboolean is_postcopy = postcopy_is_status(migration->status);
+
         if (migration_word(migration) == WORD_TAKEN &&
             (qemu_guest_is_running(domain->guest) || owner_record_wish(migration->record) == WISH_PAUSED ||
              domain->wants_paused || migration->is_cont_unanswered))
-            return OWNER_QEMU_RUNS; /* left paused as its user wished: that counts as run; so does what may yet run */
-        return migration->status == QEMU_MIGRATION_COMPLETED ? OWNER_QEMU_LOADED : OWNER_QEMU_INCOMING;
+            /* left paused as its user wished: that counts as run; so does what may yet run */
+            return is_postcopy ? OWNER_QEMU_RUNS_HALF : OWNER_QEMU_RUNS;
+        if (migration->status == QEMU_MIGRATION_COMPLETED)
+            return OWNER_QEMU_LOADED;
+        if (is_postcopy && migration->is_half)
+            return OWNER_QEMU_HALF;
+        return postcopy_may_switch(migration) ? OWNER_QEMU_SWITCHING : OWNER_QEMU_INCOMING;
     }
+    if (postcopy_is_status(migration->status))
+        return migration->status == QEMU_MIGRATION_POSTCOPY_ACTIVE ? OWNER_QEMU_SWITCHED : OWNER_QEMU_CUT;
     if (migration->status == QEMU_MIGRATION_COMPLETED)
         return OWNER_QEMU_COMPLETED;
     if (is_migrating(migration->status) || qemu_guest_is_running(domain->guest) || domain->wants_paused)
@@ -58,10 +68,27 @@ OwnerQemu handover_qemu(const Migration *migration)
     return OWNER_QEMU_STOPPED;
 }
 
+gboolean handover_is_loaded(const Migration *migration)
+{
+    OwnerQemu qemu = handover_qemu(migration);
+
+    return qemu == OWNER_QEMU_LOADED || qemu == OWNER_QEMU_HALF;
+}
+
+gboolean handover_is_over(const Migration *migration)
+{
+    OwnerQemu qemu = handover_qemu(migration);
+
+    return owner_word_is_final(migration_word(migration)) && qemu != OWNER_QEMU_SWITCHED && qemu != OWNER_QEMU_CUT &&
+           qemu != OWNER_QEMU_SWITCHING && qemu != OWNER_QEMU_HALF && qemu != OWNER_QEMU_RUNS_HALF;
+}
+
 static void shut_lane(void *data)
 {
     Migration *migration = data;
 
+    if (postcopy_is_status(migration->status))
+        return; /* no write stops its monitor there, and a stream that breaks before QEMU has let go leads nowhere back */
     route_shut_lanes(&migration->route);
     if (migration->bundle)
         bundle_stop(migration->bundle);
@@ -134,7 +161,9 @@ AWAITS static void cont(Migration *migration)
             event_emit_lifecycle(domain, LIFECYCLE_SUSPENDED, 0);
         return;
     }
-    if (resume(migration, is_destination ? RUNNING_MIGRATED : RUNNING_MIGRATION_CANCELED, &error))
+    if (resume(migration, !is_destination      ? RUNNING_MIGRATION_CANCELED
+                          : migration->is_half ? RUNNING_POSTCOPY
+                                               : RUNNING_MIGRATED, &error))
         return;
     if (!migration->is_cont_refused) /* of what is tried again and again it was said before */
         log_error("domain '%s' is ours but cannot be resumed: %s", migration->journal->name, error->message);
@@ -234,6 +263,7 @@ void handover_qemu_died(Migration *migration)
     g_autoptr(GError) error = NULL;
 
     migration->has_fallen = migration->side == SIDE_SOURCE && migration->stopped_us && migration->status != QEMU_MIGRATION_NONE &&
+                            !postcopy_is_status(migration->status) /* there the destination has not all of it */ &&
                             ask_is_possible(migration);
     migration->is_qemu_dead = TRUE;
     migration_interrupt(migration);
@@ -258,7 +288,7 @@ gboolean handover_is_in_doubt(const Migration *migration)
     if (word == WORD_GO || word == WORD_TOLD)
         return !migration->has_job;
     if (word == WORD_PREPARED)
-        return !migration->has_job && handover_qemu(migration) == OWNER_QEMU_LOADED;
+        return !migration->has_job && handover_is_loaded(migration);
     return word == WORD_OFFERED && (migration->has_fallen || !owner_record_is_this_boot(migration->record));
 }
 

@@ -14,6 +14,10 @@ void handover_qemu_died(Migration *migration);
 
 /* The own QEMU as the tables see it. */
 OwnerQemu handover_qemu(const Migration *migration);
+/* The destination's QEMU could run the guest. */
+gboolean handover_is_loaded(const Migration *migration);
+/* The word is final, and no part of the memory is on its way any more. */
+gboolean handover_is_over(const Migration *migration);
 
 /* GO without an answer, OFFERED of an older boot, an answer that may not have arrived (TOLD), or a guest that is on both hosts
  * by a person's word: nobody here may decide. */

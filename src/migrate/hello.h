@@ -37,6 +37,8 @@ typedef struct {
     unsigned number; /* 0 … HELLO_LANE_NUMBER_MAX; each (purpose, number) is let in once */
 } LaneName;
 
+#define LANE_NUMBER_AGAIN 1 /* of LANE_MEMORY: in the place of a stream that broke in postcopy */
+
 /* What both parties know and nobody else does. */
 typedef struct {
     uint8_t attempt[HELLO_ATTEMPT_BYTES];

@@ -115,6 +115,12 @@ static void let_in(Waiting *waiting, LaneName name, int connected)
     listener->fn(name, connected, peer, listener->data);
 }
 
+/* The pact lane and what replaces a broken memory stream may come again and again. */
+static gboolean is_let_in_once(LaneName name)
+{
+    return name.purpose != LANE_PACT && !(name.purpose == LANE_MEMORY && name.number == LANE_NUMBER_AGAIN);
+}
+
 static void on_greeting(Greeting *greeting, void *data)
 {
     Waiting *waiting = data;
@@ -122,7 +128,7 @@ static void on_greeting(Greeting *greeting, void *data)
 
     if (greeting_verdict(greeting) != GREETING_PROVEN)
         waiting_drop(waiting, greeting_reason(greeting));
-    else if (name.purpose != LANE_PACT && g_hash_table_contains(waiting->listener->let_in, lane_key(name)))
+    else if (is_let_in_once(name) && g_hash_table_contains(waiting->listener->let_in, lane_key(name)))
         waiting_drop(waiting, "this lane is there already");
     else
         let_in(waiting, name, greeting_steal_fd(greeting));

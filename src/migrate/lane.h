@@ -29,7 +29,7 @@ LaneListener *lane_listen(const struct sockaddr_storage *address, uint16_t port,
                           GError **error);
 uint16_t lane_listener_port(const LaneListener *listener);
 /* Lets in who proves to be the other party of these terms, each lane once, but the pact lane,
- * which may be lost and come again. */
+ * which may be lost and come again, and what replaces a memory stream that broke in postcopy. */
 void lane_listener_expect(LaneListener *listener, const HelloTerms *terms, OwnerSide side, LaneFunc fn, void *data);
 /* Lets in one connection that begins with QEMU's magic, as the main stream of a stock source, and so many channels that
  * begin with theirs.  Whoever knows the magic gets in: a stock host can prove nothing. */

@@ -13,6 +13,7 @@
 #include "migrate/check.h"
 #include "migrate/lane-kind.h"
 #include "migrate/lease.h"
+#include "migrate/postcopy.h"
 #include "migrate/queue.h"
 #include "migrate/recover.h"
 #include "migrate/reserve.h"
@@ -81,7 +82,7 @@ void migration_attach(Migration *migration)
     domain->migration = migration_ref(migration);
     g_hash_table_replace(all, migration->journal->id, migration);
     if (migration->side == SIDE_DESTINATION)
-        g_hash_table_replace(incoming, g_strdup(migration->journal->name), migration_ref(migration));
+        migration_expect_finish(migration);
 }
 
 Migration *migration_ref(Migration *migration)
@@ -137,6 +138,11 @@ void migration_forget_incoming(Migration *migration)
 {
     if (g_hash_table_lookup(incoming, migration->journal->name) == migration)
         g_hash_table_remove(incoming, migration->journal->name);
+}
+
+void migration_expect_finish(Migration *migration)
+{
+    g_hash_table_replace(incoming, g_strdup(migration->journal->name), migration_ref(migration));
 }
 
 Migration *migration_find(const char *id)
@@ -301,9 +307,13 @@ static void on_status(QemuGuest *guest, int status, void *data)
 {
     Migration *migration = data;
 
+    if (status == QEMU_MIGRATION_SETUP && postcopy_is_status(migration->status))
+        return; /* another stream is set up, for the same migration */
     migration->status = (QemuMigrationStatus)status;
     if (migration->side == SIDE_DESTINATION && migration->record && pact_is_lost(migration->route.pact))
         ask_start(migration); /* it has come, and nobody is there to say what becomes of it */
+    if (postcopy_is_status(migration->status))
+        postcopy_lead(migration);
     condition_signal(migration->changed);
 }
 

@@ -60,6 +60,15 @@ typedef struct Migration {
     gboolean is_cont_refused; /* destination: this daemon has seen `cont` fail, and goes on trying */
     gboolean is_led_here;     /* source: a task of this daemon walks its phases */
     gboolean is_finish_lost;  /* source, peer-to-peer: the call of Finish brought no answer, and none is waited for */
+
+    /* postcopy (migrate/postcopy.h) */
+    gboolean wants_switch;    /* source: asked to switch before QEMU could be told */
+    gboolean is_half;         /* destination: its QEMU could run, though a part of the memory is not here */
+    gboolean is_postcopy_led; /* a task looks after it */
+    gboolean is_held;         /* source: its user has broken the stream on purpose, and goes on when he wants */
+    gboolean is_recovering;   /* source: another stream is being made */
+    gboolean is_confirmed;    /* source: who leads it has come to fetch the outcome */
+    uint64_t postcopy_mib;    /* source: its speed after the switch; 0: unlimited */
     Route route;              /* between the two daemons, unless a stream is carried over the calling connection */
 
     QemuMigrationStatus status;    /* newest, from events */
@@ -152,6 +161,8 @@ Migration *migration_of(const Domain *domain);
  * has not come yet.  Borrowed. */
 Migration *migration_find_incoming(const char *name);
 void migration_forget_incoming(Migration *migration);
+/* Postcopy: another Finish may come for it. */
+void migration_expect_finish(Migration *migration);
 /* Any attempt that is in memory, open or ended; NULL: none.  Borrowed. */
 Migration *migration_find(const char *id);
 /* The daemons settle it between themselves, whoever led it: they have met, and no part of the memory depends on him. */

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "migrate/handover.h"
+#include "migrate/postcopy.h"
 #include "migrate/queue.h"
 #include "migrate/repeat.h"
 
@@ -48,6 +49,9 @@ void numbers_from_source(const Migration *migration, MigrationStats *ret_stats)
     if (!is_done && info->has_expected_downtime) {
         ret_stats->has |= STATS_HAS_DOWNTIME;
         ret_stats->downtime_ms = info->expected_downtime_ms;
+    } else if (is_done && postcopy_is_asked(migration) && info->has_downtime) { /* the rest came while it ran */
+        ret_stats->has |= STATS_HAS_DOWNTIME;
+        ret_stats->downtime_ms = info->downtime_ms;
     } else if (is_done && migration->stopped_us) {
         ret_stats->has |= STATS_HAS_DOWNTIME;
         ret_stats->downtime_ms = (uint64_t)(clock_now_us() - migration->stopped_us) / 1000;
@@ -146,8 +150,12 @@ AWAITS gboolean migrate_abort(Domain *domain, unsigned flags, GError **error)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: cannot abort incoming migration; use virDomainDestroy instead");
     if (flags & ABORT_POSTCOPY)
+        return postcopy_pause(migration, error);
+    if (migration_word(migration) == WORD_GONE)
         return error_set(error, ERROR_OPERATION_INVALID,
-                         "Requested operation is not valid: current job is not outgoing migration in post-copy mode");
+                         "Requested operation is not valid: cannot abort migration in post-copy mode: domain '%s' runs on %s, and a "
+                         "part of its memory is still here",
+                         domain->name, migration->journal->peer);
     if (migration_word(migration) == WORD_GO && ask_is_possible(migration) && migration->answer != HEARD_TAKEN) {
         log_info("domain '%s': %s is asked to give it back", domain->name, migration->journal->peer);
         return handover_hear(migration, HEARD_ABORT, NULL, error);

@@ -11,6 +11,7 @@
 #include "link/pump.h"
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
+#include "migrate/postcopy.h"
 #include "migrate/queue.h"
 #include "migrate/source.h"
 #include "migrate/step.h"
@@ -46,6 +47,7 @@ typedef enum { P2P_CONNECT, P2P_CAPABILITIES, P2P_PREPARE, P2P_PERFORM, P2P_FINI
 AWAITS static gboolean p2p_step(P2p *p2p, P2pRow row, PhaseRun *run, GError **error)
 {
     p2p->run = run;
+    p2p->migration->p2p = p2p; /* two may lead one in postcopy: the second waits for its end again */
     return step_run(&p2p_list, row, p2p->migration, error);
 }
 
@@ -76,12 +78,13 @@ AWAITS static gboolean p2p_begin(void *endpoint, PhaseRun *run, GError **error)
     if (!source_begin(p2p->domain, run->params, (unsigned)run->flags, &cookie, &run->xml, error))
         return FALSE;
     p2p->migration = migration_ref(migration_of(p2p->domain));
-    p2p->migration->p2p = p2p;
     p2p->migration->is_peer_to_peer = p2p->migration->is_led_here = TRUE;
-    note_how(p2p, run);
+    if (!(run->flags & MIGRATE_POSTCOPY_RESUME))
+        note_how(p2p, run);
+    g_free(p2p->migration->notice);
     p2p->migration->notice = g_strdup(p2p->notice);
     phase_run_set_cookie(run, cookie);
-    if (p2p->domain->state == DOMAIN_PAUSED)
+    if (p2p->domain->state == DOMAIN_PAUSED && !(run->flags & MIGRATE_POSTCOPY_RESUME))
         run->flags |= MIGRATE_PAUSED;
     return TRUE;
 }
@@ -392,7 +395,7 @@ AWAITS static gboolean ask_to_finish(Migration *migration, GError **error)
         args.flags |= MIGRATE_PAUSED; /* paused since Prepare: from GO on nobody can, so this is the last word */
     if (run->is_cancelled && migration->abort_reason)
         patience = ABORT_MS;
-    else if (!run->is_cancelled && migration->is_peer_ferry && ask_is_possible(migration))
+    else if (!run->is_cancelled && migration->is_peer_ferry && ask_is_possible(migration) && !postcopy_is_status(migration->status))
         patience = ASK_PATIENCE_MS; /* the daemons go on asking each other */
     if (!peer_call(p2p->peer, REMOTE_PROGRAM, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena, &ret, patience, error))
         return FALSE;
@@ -457,14 +460,19 @@ AWAITS static gboolean settle(Migration *migration, GError **error)
     if (run->outcome == PHASE_ARRIVED && len > 0 && (cookie = cookie_parse(bytes, len, COOKIE_FOR_CONFIRM, NULL)) &&
         cookie->has_stats)
         stats = cookie->stats;
-    return source_settle(migration, heard(p2p, run), &stats,
-                         run->outcome == PHASE_ARRIVED ? NULL : "the destination did not take it", error);
+    if (!source_settle(migration, heard(p2p, run), &stats, run->outcome == PHASE_ARRIVED ? NULL : "the destination did not take it", error))
+        return FALSE;
+    postcopy_await_end(migration);
+    return TRUE;
 }
 
 AWAITS static gboolean p2p_confirm(void *endpoint, PhaseRun *run, GError **error)
 {
     P2p *p2p = endpoint;
 
+    p2p->migration->is_confirmed |= !run->is_cancelled;
+    if (migration_word(p2p->migration) == WORD_GONE && run->is_cancelled) /* postcopy: nobody waits for it here, and it goes on */
+        return TRUE;
     if (p2p->migration->is_ended) /* with its QEMU; whatever the domain is now is another guest */
         return TRUE;
     return p2p_step(p2p, P2P_CONFIRM, run, error);
@@ -489,7 +497,8 @@ AWAITS static void p2p_clear(P2p *p2p)
     if (p2p->migration) {
         p2p->migration->is_led_here = FALSE;
         p2p->migration->peer = NULL;
-        p2p->migration->p2p = NULL;
+        if (p2p->migration->p2p == p2p)
+            p2p->migration->p2p = NULL;
         condition_signal(p2p->migration->changed);
     }
     peer_stream_free(p2p->stream);

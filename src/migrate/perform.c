@@ -14,6 +14,7 @@
 #include "migrate/lane-kind.h"
 #include "migrate/lease.h"
 #include "migrate/numbers.h"
+#include "migrate/postcopy.h"
 #include "migrate/source.h"
 #include "phase/fallback.h"
 #include "phase/flags.h"
@@ -70,7 +71,7 @@ static gboolean is_given_up(const Migration *migration)
 
 AWAITS gboolean source_check_wanted(Migration *migration, GError **error)
 {
-    return !is_given_up(migration) || describe_failure(migration, error);
+    return migration->is_recovering || !is_given_up(migration) || describe_failure(migration, error);
 }
 
 /* A stock destination proves nothing, names a host, and knows no better than its own name. */
@@ -200,7 +201,8 @@ AWAITS static gboolean perform_remember(Migration *migration, GError **error)
 AWAITS static gboolean perform_setup(Migration *migration, GError **error)
 {
     /* Without the way back a one-way pipe can carry the stream; with it, completed also means loaded. */
-    const char *const direct[] = {"return-path", migration->channels ? "multifd" : NULL, NULL};
+    const char *const more = migration->channels ? "multifd" : postcopy_is_asked(migration) ? "postcopy-ram" : NULL;
+    const char *const direct[] = {"return-path", more, NULL};
     const char *const carried[] = {NULL};
     g_autoptr(QemuGuest) guest = NULL;
     g_autoptr(Params) params = params_new();
@@ -211,6 +213,8 @@ AWAITS static gboolean perform_setup(Migration *migration, GError **error)
     params_add_ullong(params, "max-bandwidth", source_bandwidth(migration->bandwidth_mib));
     if (migration->channels)
         params_add_uint(params, "multifd-channels", migration->channels);
+    if (postcopy_is_asked(migration))
+        params_add_ullong(params, "max-postcopy-bandwidth", postcopy_bandwidth(migration));
     return qemu_migrate_set_capabilities(guest, migration->is_carried ? carried : direct, error) &&
            qemu_migrate_set_parameters(guest, params, error);
 }
@@ -265,10 +269,11 @@ AWAITS static gboolean perform_start(Migration *migration, GError **error)
     task_unshield();
     if (is_started)
         fd_clear(&run->fd); /* QEMU has its own */
-    return is_started;
+    return is_started && (!migration->wants_switch || qemu_migrate_start_postcopy(guest, error));
 }
 
-/* Waits until QEMU says completed; nothing else counts, least of all its run state. */
+/* Waits until QEMU says completed; nothing else counts, least of all its run state.  In postcopy: until each side has what it
+ * needs to run, and neither all. */
 AWAITS static gboolean perform_memory(Migration *migration, GError **error)
 {
     for (;;) {
@@ -286,6 +291,8 @@ AWAITS static gboolean perform_memory(Migration *migration, GError **error)
         case QEMU_MIGRATION_CANCELLED:
             return describe_failure(migration, error);
         default:
+            if (postcopy_is_arrived(migration))
+                return TRUE;
             if (!migration_wait(migration, -1, error))
                 return FALSE;
         }
@@ -356,11 +363,11 @@ AWAITS static gboolean await_listener(Migration *migration, GError **error)
 
 AWAITS gboolean source_say_go(Migration *migration, GError **error)
 {
-    if (migration_word(migration) == WORD_GO)
+    if (migration_word(migration) == WORD_GO || migration_word(migration) == WORD_GONE)
         return TRUE;
     if (!await_listener(migration, error))
         return FALSE;
-    if (!handover_hear(migration, is_given_up(migration) ? HEARD_ABORT : HEARD_READY, NULL, error))
+    if (!handover_hear(migration, is_given_up(migration) ? HEARD_ABORT : postcopy_is_arrived(migration) ? HEARD_LOADED : HEARD_READY, NULL, error))
         return FALSE;
     if (migration_word(migration) != WORD_GO)
         return describe_failure(migration, error);
@@ -389,6 +396,10 @@ gboolean source_read_answer(Migration *migration, const void *bytes, size_t len,
         return error_set(error, ERROR_OPERATION_FAILED,
                          "operation failed: host '%s' is prepared for another attempt to migrate domain '%s'",
                          cookie->hostname, migration->domain->name);
+    if (!migration->is_peer_ferry && postcopy_is_asked(migration))
+        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
+                         "argument unsupported: post-copy needs a ferryd on both sides, and host '%s' has none; leave out --postcopy",
+                         journal->peer);
     if (!migration->is_peer_ferry)
         g_clear_pointer(&journal->token, g_free);
     return !migration->is_peer_ferry || route_hear(&migration->route, cookie->ferry, error);
@@ -446,9 +457,9 @@ AWAITS static void keep(Migration *migration, const char *cause)
     handover_hear(migration, HEARD_ABORT, cause, NULL);
     domain_expect(migration->domain, -1, -1);
     migration->task = NULL;
-    if (owner_word_is_final(migration_word(migration)))
+    if (handover_is_over(migration))
         migration_end(migration, cause);
-    else
+    else if (!owner_word_is_final(migration_word(migration)))
         migration_end_job(migration); /* its QEMU has fallen, and the destination is asked */
     condition_signal(migration->changed);
     task_unshield();
@@ -526,13 +537,16 @@ AWAITS gboolean source_go_on(Migration *migration, GError **error)
 AWAITS gboolean source_perform(Domain *domain, const Params *params, const SourceRoute *route, const void *cookie_in,
                                size_t cookie_len, GBytes **ret_cookie, GError **error)
 {
-    g_autoptr(Migration) migration = performing(domain, error);
+    gboolean is_again = postcopy_may_perform_again(domain);
+    g_autoptr(Migration) migration = is_again ? migration_ref(migration_of(domain)) : performing(domain, error);
     PerformRun run = {.route = route, .fd = -1};
     g_autoptr(GError) why = NULL;
     GBytes *cookie = NULL;
 
     if (!migration)
         return FALSE;
+    if (is_again)
+        return postcopy_perform_again(migration, error) && (*ret_cookie = third_cookie(migration, error)) != NULL;
     g_clear_pointer(&migration->scene, check_scene_unref); /* Prepare has read what lay beside the images */
     migration->task = task_current();
     migration->run = &run;
@@ -544,6 +558,7 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
     if (params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0))
         migration->bandwidth_mib = params_get_ullong(params, MIGRATE_PARAM_BANDWIDTH, 0);
     migration->bandwidth_mib = source_allowed_mib(migration, migration->bandwidth_mib);
+    migration->postcopy_mib = params_get_ullong(params, MIGRATE_PARAM_POSTCOPY_SPEED, 0);
     migration_watch(migration);
     if (migrate_params_check(params, migration->flags, &why) &&
         source_read_answer(migration, cookie_in, cookie_len, &why)) {

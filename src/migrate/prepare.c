@@ -20,6 +20,7 @@
 #include "migrate/handover.h"
 #include "migrate/lane-kind.h"
 #include "migrate/lease.h"
+#include "migrate/postcopy.h"
 #include "migrate/queue.h"
 #include "migrate/reserve.h"
 #include "migrate/step.h"
@@ -378,9 +379,16 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
     if (!migrate_flags_check(request->flags, "domain_migrate_prepare3", error) ||
         !migrate_params_check(request->params, request->flags, error) ||
         !(def = parse_definition(request, &source_name, error)) ||
-        !(cookie = cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_PREPARE, error)) ||
-        !check_cookie(cookie, def, source_name, error))
+        !(cookie = cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_PREPARE, error)))
         return FALSE;
+    if (request->flags & MIGRATE_POSTCOPY_RESUME)
+        return postcopy_prepare_again(request, cookie, ret_migration, ret_cookie, ret_uri, error);
+    if (!check_cookie(cookie, def, source_name, error))
+        return FALSE;
+    if ((request->flags & MIGRATE_POSTCOPY) && !cookie->ferry)
+        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
+                         "argument unsupported: post-copy needs a ferryd on both sides: only it can say what has become of a guest of "
+                         "which each host has a part; leave out --postcopy");
     acquaintance_hear(&cookie->host_uuid, cookie->hostname, cookie->ferry);
     /* Peer-to-peer it is the source itself that calls; tunnelled it may be a client that relays. */
     if ((request->flags & MIGRATE_PEER2PEER) && !request->is_tunnelled)

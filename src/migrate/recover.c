@@ -13,6 +13,7 @@
 #include "migrate/dest.h"
 #include "migrate/handover.h"
 #include "migrate/lease.h"
+#include "migrate/postcopy.h"
 #include "migrate/repeat.h"
 #include "migrate/rival.h"
 #include "migrate/source.h"
@@ -180,8 +181,18 @@ AWAITS static void ask_qemu(Migration *migration)
         log_warning("domain '%s': %s", domain->name, error->message);
     if (migration->side == SIDE_SOURCE && migration->status == QEMU_MIGRATION_COMPLETED && qemu_guest_is_running(domain->guest))
         migration->status = QEMU_MIGRATION_NONE; /* that was how it once came here: who has sent it all stands still */
+    if (migration->status == QEMU_MIGRATION_SETUP && postcopy_is_asked(migration) && owner_word_is_final(migration_word(migration)))
+        migration->status = QEMU_MIGRATION_POSTCOPY_PAUSED; /* another stream is set up */
     if (migration->status != QEMU_MIGRATION_NONE && !qemu_guest_is_running(domain->guest))
         migration->stopped_us = clock_now_us(); /* watched again */
+    if (migration->side != SIDE_DESTINATION || migration->status == QEMU_MIGRATION_NONE)
+        return;
+    migration->is_stream_attached = TRUE;
+    if (postcopy_is_status(migration->status)) {
+        g_autofree char *state = qemu_guest_query_status(domain->guest, NULL);
+
+        migration->is_half = g_strcmp0(state, "paused") == 0 || g_strcmp0(state, "running") == 0;
+    }
 }
 
 /* QEMU sends or receives by itself: nothing of it has ended with the old daemon. */
@@ -249,8 +260,12 @@ AWAITS static void settle(Migration *migration)
     word = migration_word(migration);
     if ((word == WORD_TAKEN || word == WORD_KEPT) && heard == HEARD_NOTHING)
         handover_hear(migration, HEARD_NOTHING, NULL, NULL); /* after `cont`: define; after the cancel: `cont` */
-    if (owner_word_is_final(migration_word(migration)) && !migration->is_again)
+    if (handover_is_over(migration) && !migration->is_again) {
         migration_end(migration, cause);
+    } else if (owner_word_is_final(migration_word(migration)) && !migration->is_again) { /* postcopy: the rest of its memory is on its way */
+        migration_begin_job(migration, NULL);
+        ask_start(migration);
+    }
     migration_forget_incoming(migration);
     repeat_start(migration);
     task_unshield();
@@ -271,6 +286,8 @@ AWAITS static void recover_open(Domain *domain, Migration *migration)
              enum_name(owner_word_names, migration_word(migration)));
     ask_qemu(migration);
     settle(migration);
+    if (postcopy_is_status(migration->status))
+        postcopy_lead(migration);
 }
 
 /* The old daemon may have synced it, but nobody knows: and what is not durable is not told to who asks. */
@@ -433,13 +450,19 @@ const EnumName resolve_outcome_names[] = {
 static const EnumName outcome_texts[] = {
     {"it is here", RESOLVE_HERE}, {"it is there", RESOLVE_THERE}, {"its memory is lost", RESOLVE_CRASHED}, {NULL}};
 
+/* Postcopy: it runs there, if it does, with a part of its memory here. */
+static gboolean is_half_gone(const Migration *migration)
+{
+    return migration_word(migration) == WORD_GONE && !migration->is_ended && !handover_is_over(migration);
+}
+
 static gboolean check_resolvable(Domain *domain, gboolean *ret_is_given, GError **error)
 {
     const Migration *migration;
 
     *ret_is_given = owner_standing(domain) == OWNER_GIVEN; /* also looks the migration up */
     migration = domain->migration;
-    return (migration && !migration->task && (handover_is_in_doubt(migration) || *ret_is_given)) ||
+    return (migration && !migration->task && (handover_is_in_doubt(migration) || is_half_gone(migration) || *ret_is_given)) ||
            error_set(error, ERROR_OPERATION_INVALID,
                      "Requested operation is not valid: nothing is to be resolved: domain '%s' waits for no other host",
                      domain->name);
@@ -467,6 +490,11 @@ AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const ch
                          "has ended there and may start here", domain->name, host);
     if (rival_is_open(migration) && !is_here)
         return rival_yield(migration, error);
+    if (is_half_gone(migration) && outcome != RESOLVE_CRASHED)
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: a part of the memory of domain '%s' is here and a part on %s, so it can run "
+                         "there alone, and only with both; --crashed gives it up, if that host never comes back",
+                         domain->name, host ?: "the other host");
     if (is_here && (!migrate_lease_take(domain, error) || !check_resolvable(domain, &is_given, error)))
         return FALSE;
     cause = g_strdup_printf("forced by a person: %s", enum_name(outcome_texts, (int)outcome));
@@ -484,7 +512,7 @@ AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const ch
     if (domain->guest && !migration->subscription)
         ask_qemu(migration);
     if (!(migration->side == SIDE_DESTINATION ? dest_settle(migration, heard_by_destination(migration, outcome), cause, error)
-                                              : source_settle(migration, heard_by_source(outcome, is_given), NULL, cause, error)))
+                                              : source_settle(migration, is_half_gone(migration) ? HEARD_ENDED : heard_by_source(outcome, is_given), NULL, cause, error)))
         return FALSE;
     if (handover_is_in_doubt(migration))
         return error_set(error, ERROR_OPERATION_FAILED, "operation failed: the record of migration %s of domain '%s' allows no such end: %s",

@@ -14,8 +14,10 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "host/address.h"
+#include "migrate/arrive.h"
 #include "migrate/candidate.h"
 #include "migrate/migration.h"
+#include "migrate/postcopy.h"
 #include "migrate/source.h"
 #include "phase/uri.h"
 
@@ -139,6 +141,7 @@ int64_t route_silence_ms(const Route *route)
 static void on_heard(PactWord word, const uint8_t *rest, size_t len, void *data)
 {
     Migration *migration = data;
+    LaneName name;
 
     if (word == PACT_READY) {
         log_debug("domain '%s': QEMU waits on %s", migration->journal->name, migration->journal->peer);
@@ -146,6 +149,9 @@ static void on_heard(PactWord word, const uint8_t *rest, size_t len, void *data)
         condition_signal(migration->changed);
     } else if (word == PACT_TOLD) {
         ask_hear(migration, rest, len);
+    } else if (word == PACT_DIAL && migration->side == SIDE_DESTINATION && pact_parse_lane(rest, len, &name) &&
+               name.purpose == LANE_MEMORY && name.number == LANE_NUMBER_AGAIN) {
+        arrive_dial(migration, name);
     }
 }
 
@@ -217,10 +223,17 @@ static GPtrArray *recalled_addresses(const char *reach)
 
 static void on_lane_again(LaneName name, int fd, const char *peer, void *data)
 {
-    if (name.purpose == LANE_PACT)
-        ask_meet(data, fd, &pact_events);
-    else
+    Migration *migration = data;
+    const Came came = {name, fd};
+
+    if (name.purpose == LANE_PACT) {
+        ask_meet(migration, fd, &pact_events);
+    } else if (migration->is_recovering && name.purpose == LANE_MEMORY && name.number == LANE_NUMBER_AGAIN) {
+        g_array_append_val(migration->route.came, came);
+        condition_signal(migration->changed);
+    } else if (!postcopy_takes_lane(migration, name, fd, peer)) {
         close(fd); /* the memory's lanes have ended with the daemon that had them, or are QEMU's */
+    }
 }
 
 /* At the port that the other side knows. */

@@ -26,6 +26,8 @@ typedef enum {
     TOLD_PAUSED = 1 << 3, /* source: its user wants it paused */
     TOLD_OVER = 1 << 4,   /* my record is final and I know yours */
     TOLD_ANSWER = 1 << 5, /* needs no answer */
+    TOLD_ENDED = 1 << 6,  /* destination, postcopy: its QEMU of this attempt is gone, and its record is final */
+    TOLD_OUT = 1 << 7,    /* source, postcopy: its QEMU is gone, or has left postcopy */
 } ToldFlag;
 
 typedef struct {

@@ -83,7 +83,7 @@ static const struct {
     { { MIGRATE_PARAM_PERSIST_XML,    PARAM_STRING, FALSE },    FALSE,      TRUE  },
     { { MIGRATE_PARAM_BANDWIDTH,      PARAM_ULLONG, FALSE },    TRUE,       TRUE  },
     { { MIGRATE_PARAM_LISTEN_ADDRESS, PARAM_STRING, FALSE },    TRUE,       TRUE  },
-    { { "bandwidth.postcopy",         PARAM_ULLONG, FALSE },    TRUE,       FALSE },
+    { { MIGRATE_PARAM_POSTCOPY_SPEED, PARAM_ULLONG, FALSE },    TRUE,       TRUE  },
     { { "graphics_uri",               PARAM_STRING, FALSE },    TRUE,       FALSE },
     { { "migrate_disks",              PARAM_STRING, TRUE  },    TRUE,       FALSE },
     { { "disks_port",                 PARAM_INT,    FALSE },    TRUE,       FALSE },
@@ -137,6 +137,11 @@ gboolean migrate_flags_check(uint64_t flags, const char *function, GError **erro
                              "argument unsupported: migration flag VIR_MIGRATE_%s is not served by "
                              "this host yet",
                              row->name);
+    if ((flags & MIGRATE_POSTCOPY) && (flags & MIGRATE_PARALLEL))
+        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
+                         "argument unsupported: post-copy migration is not supported with parallel "
+                         "connections: QEMU takes the pages that are missing from one stream; leave out "
+                         "--parallel or --postcopy");
     return TRUE;
 }
 
@@ -337,7 +342,7 @@ uint64_t migrate_flags_for_tunnel(uint64_t flags)
 Params *migrate_params_for_tunnel(const Params *user)
 {
     static const char *const unfit[] = {MIGRATE_PARAM_URI, MIGRATE_PARAM_LISTEN_ADDRESS,
-                                        "bandwidth.postcopy", "parallel.connections"};
+                                        MIGRATE_PARAM_POSTCOPY_SPEED, "parallel.connections"};
     Params *params = user ? params_copy(user) : params_new();
 
     for (size_t i = 0; i < G_N_ELEMENTS(unfit); i++)

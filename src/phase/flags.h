@@ -38,7 +38,8 @@ typedef enum { /* wire values */
 #define MIGRATE_FLAGS_SERVED                                                                       \
     (MIGRATE_LIVE | MIGRATE_PEER2PEER | MIGRATE_TUNNELLED | MIGRATE_PERSIST_DEST |                 \
      MIGRATE_UNDEFINE_SOURCE | MIGRATE_PAUSED | MIGRATE_CHANGE_PROTECTION | MIGRATE_UNSAFE |       \
-     MIGRATE_PARALLEL | MIGRATE_OFFLINE)
+     MIGRATE_PARALLEL | MIGRATE_OFFLINE | MIGRATE_POSTCOPY |                          \
+     MIGRATE_POSTCOPY_RESUME)
 
 /* "LIVE", … as users of the API know them, without their prefix. */
 extern const EnumName migrate_flag_names[];
@@ -50,6 +51,7 @@ extern const EnumName migrate_flag_names[];
 #define MIGRATE_PARAM_PERSIST_XML    "persistent_xml"
 #define MIGRATE_PARAM_BANDWIDTH      "bandwidth" /* ullong, MiB/s; 0: the stored speed */
 #define MIGRATE_PARAM_LISTEN_ADDRESS "listen_address"
+#define MIGRATE_PARAM_POSTCOPY_SPEED "bandwidth.postcopy" /* ullong, MiB/s; 0: unlimited */
 #define MIGRATE_PARAM_CONNECTIONS    "parallel.connections" /* int, 1 … MIGRATE_CONNECTIONS_MAX */
 
 #define MIGRATE_CONNECTIONS_MAX 255 /* QEMU's own limit */

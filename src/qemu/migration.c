@@ -389,9 +389,27 @@ AWAITS gboolean qemu_migrate_incoming_fd(QemuGuest *guest, int fd, GError **erro
     return with_fd(guest, "migrate-incoming", incoming_args(uri), name, fd, error);
 }
 
+AWAITS gboolean qemu_migrate_recover_fd(QemuGuest *guest, int fd, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("ferry-lane-%u", ++guest->fd_names);
+    g_autofree char *uri = g_strconcat("fd:", name, NULL);
+
+    return with_fd(guest, "migrate-recover", incoming_args(uri), name, fd, error);
+}
+
 AWAITS gboolean qemu_migrate_cancel(QemuGuest *guest, GError **error)
 {
     return guest_command(guest, "migrate_cancel", NULL, NULL, error);
+}
+
+AWAITS gboolean qemu_migrate_start_postcopy(QemuGuest *guest, GError **error)
+{
+    return guest_command(guest, "migrate-start-postcopy", NULL, NULL, error);
+}
+
+AWAITS gboolean qemu_migrate_pause(QemuGuest *guest, GError **error)
+{
+    return guest_command(guest, "migrate-pause", NULL, NULL, error);
 }
 
 AWAITS gboolean qemu_migrate_continue(QemuGuest *guest, GError **error)

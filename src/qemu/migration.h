@@ -76,6 +76,12 @@ AWAITS gboolean qemu_migrate_fd(QemuGuest *guest, int fd, gboolean is_resume, GE
 AWAITS gboolean qemu_migrate_incoming(QemuGuest *guest, const char *uri, GError **error);
 AWAITS gboolean qemu_migrate_incoming_fd(QemuGuest *guest, int fd, GError **error);
 AWAITS gboolean qemu_migrate_cancel(QemuGuest *guest, GError **error);
+/* Postcopy: from the next page on the destination may run; the stream is broken on purpose, on
+ * either side; and once both are postcopy-paused the destination gets another one (the source:
+ * qemu_migrate_fd with is_resume). */
+AWAITS gboolean qemu_migrate_start_postcopy(QemuGuest *guest, GError **error);
+AWAITS gboolean qemu_migrate_pause(QemuGuest *guest, GError **error);
+AWAITS gboolean qemu_migrate_recover_fd(QemuGuest *guest, int fd, GError **error);
 AWAITS gboolean qemu_migrate_continue(QemuGuest *guest, GError **error); /* from pre-switchover */
 
 /* Lets QEMU measure for that long how much memory the guest writes; it samples pages and disturbs

@@ -242,6 +242,9 @@ AWAITS gboolean service_domain_migrate_confirm3(Call *call,
                                                 void *ret, GError **error);
 AWAITS gboolean service_domain_migrate_confirm3_params(
     Call *call, const RemoteDomainMigrateConfirm3ParamsArgs *args, void *ret, GError **error);
+AWAITS gboolean service_domain_migrate_start_post_copy(Call *call,
+                                                       const RemoteDomainMigrateStartPostCopyArgs *args,
+                                                       void *ret, GError **error);
 AWAITS gboolean service_domain_migrate_set_max_speed(Call *call,
                                                      const RemoteDomainMigrateSetMaxSpeedArgs *args,
                                                      void *ret, GError **error);

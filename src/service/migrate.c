@@ -12,6 +12,7 @@
 #include "migrate/ask.h"
 #include "migrate/dest.h"
 #include "migrate/handover.h"
+#include "migrate/postcopy.h"
 #include "migrate/queue.h"
 #include "migrate/recover.h"
 #include "migrate/source.h"
@@ -504,6 +505,14 @@ AWAITS gboolean service_domain_migrate_set_max_speed(Call *call, const RemoteDom
 
     return domain && service_check_flags(args->flags, 0, "domain_migrate_set_max_speed", error) &&
            source_set_speed(domain, args->bandwidth, error);
+}
+
+AWAITS gboolean service_domain_migrate_start_post_copy(Call *call, const RemoteDomainMigrateStartPostCopyArgs *args, void *ret,
+                                                       GError **error)
+{
+    g_autoptr(Domain) domain = service_find(&args->dom, error);
+
+    return domain && service_check_flags(args->flags, 0, "domain_migrate_start_post_copy", error) && postcopy_start(domain, error);
 }
 
 gboolean service_domain_migrate_get_max_speed(Call *call, const RemoteDomainMigrateGetMaxSpeedArgs *args,

@@ -105,6 +105,7 @@ static const ServerRow rows[] = {
     SERVER_ROW(REMOTE, DOMAIN_MIGRATE_FINISH3_PARAMS, service_domain_migrate_finish3_params, CALL_TASK, CALL_URGENT),
     SERVER_ROW(REMOTE, DOMAIN_MIGRATE_CONFIRM3, service_domain_migrate_confirm3, CALL_TASK, CALL_URGENT),
     SERVER_ROW(REMOTE, DOMAIN_MIGRATE_CONFIRM3_PARAMS, service_domain_migrate_confirm3_params, CALL_TASK, CALL_URGENT),
+    SERVER_ROW(REMOTE, DOMAIN_MIGRATE_START_POST_COPY, service_domain_migrate_start_post_copy, CALL_TASK, CALL_URGENT),
     SERVER_ROW(REMOTE, DOMAIN_MIGRATE_SET_MAX_SPEED, service_domain_migrate_set_max_speed, CALL_TASK, CALL_URGENT),
     SERVER_ROW(REMOTE, DOMAIN_MIGRATE_GET_MAX_SPEED, service_domain_migrate_get_max_speed, CALL_INLINE, 0),
     SERVER_ROW(REMOTE, DOMAIN_MIGRATE_SET_MAX_DOWNTIME, service_domain_migrate_set_max_downtime, CALL_TASK, CALL_URGENT),

@@ -91,6 +91,25 @@ UNREACHED = (
     ("destination/PREPARED.D-tell", "with a stock source only, as all of TOLD: tests/live/test_careful.py"),
     ("destination/TOLD.", "with a stock source only: tests/live/test_careful.py"),
     ("destination/TAKEN.D-refuse", "the lock would have to last until the source has taken its guest back: tests/live/test_locks.py"),
+    *((row, "in postcopy only: tests/live/test_postcopy.py") for row in (
+        "source/OFFERED.S-go.2",
+        "source/OFFERED.S-abort.2",
+        "source/OFFERED.S-abort.3",
+        "source/GO.S-gone.2",
+        "source/GO.S-refused.3",
+        "source/GO.S-refused.4",
+        "source/KEPT.S-resume.2",
+        "source/KEPT.S-stuck",
+        "source/KEPT.S-recover",
+        "source/GONE.S-kill.2",
+        "source/GONE.S-undefine",
+        "destination/PREPARED.D-refuse.2",
+        "destination/PREPARED.D-timer.2",
+        "destination/TAKEN.D-doomed",
+        "destination/TAKEN.D-define.3",
+        "destination/REFUSED.D-kill.2",
+        "destination/REFUSED.D-keep",
+    )),
 )
 
 

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from conftest import Started, make_lab
+from lab import postcopy
 from lab.lab import PYTHON, wait_until
 from lab.moves import Guest
 
@@ -466,8 +467,17 @@ def test_no_way_at_all(scene):
 
 
 def test_what_is_not_served_is_said(scene):
-    answer = scene.check("--postcopy")
+    answer = scene.check("--tls")
     assert "request: options" in told(answer, "blocker")
+
+
+def test_a_kernel_that_keeps_userfaultfd_from_qemu(scene):
+    """The setting is the whole machine's: what the daemon reads of it is laid over it."""
+    postcopy.allow(scene.two, "0")
+    answer = scene.check("--postcopy")
+    assert "machine: post-copy" in told(answer, "blocker") and "sysctl vm.unprivileged_userfaultfd=1" in told(answer, "blocker")
+    postcopy.allow(scene.two, "1")
+    assert "machine: post-copy" in told(scene.check("--postcopy"), "ok")
 
 
 def test_tunnelled_needs_no_address(scene):
