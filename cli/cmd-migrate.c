@@ -19,9 +19,11 @@
 typedef struct {
     Progress progress;
     FerryDomain *domain;
-    guint64 suspend_after_ms; /* --timeout; 0: never */
+    guint64 act_after_ms; /* --timeout; 0: never */
     guint64 waited_ms; /* for its turn, which --timeout does not count */
-    gboolean is_suspended;
+    gboolean switches_after; /* --timeout-postcopy: instead of suspending it */
+    gboolean switches_soon;  /* --postcopy-after-precopy */
+    gboolean has_acted;
     gboolean has_begun; /* the hosts were asked */
     gboolean is_listed; /* the source has a list of its migrations: it is a ferryd */
     gboolean is_asked;
@@ -43,6 +45,20 @@ static void note_attempt(Watcher *watcher)
     ferry_migration_rows_free(rows);
 }
 
+/* What was to be done once it has taken long enough, or once over the memory is enough. */
+static void act(Watcher *watcher, const FerryProgress *numbers)
+{
+    gboolean is_late = watcher->act_after_ms && numbers->elapsed_ms - watcher->waited_ms >= watcher->act_after_ms;
+    gboolean is_second = watcher->switches_soon && numbers->pass >= 2;
+
+    if (watcher->has_acted || (!is_late && !is_second))
+        return;
+    if (is_second || watcher->switches_after)
+        watcher->has_acted = ferry_domain_start_postcopy(watcher->domain, 0, NULL);
+    else
+        watcher->has_acted = ferry_domain_suspend(watcher->domain, NULL);
+}
+
 /* Ctrl-C asks the hosts to stop; then the outcome is waited for, however often it is pressed. */
 static bool on_progress(const FerryProgress *numbers, void *data)
 {
@@ -55,9 +71,7 @@ static bool on_progress(const FerryProgress *numbers, void *data)
         watcher->progress.is_aborting = TRUE;
     if (numbers->waits_for)
         watcher->waited_ms = numbers->elapsed_ms;
-    if (watcher->suspend_after_ms && !watcher->is_suspended &&
-        numbers->elapsed_ms - watcher->waited_ms >= watcher->suspend_after_ms)
-        watcher->is_suspended = ferry_domain_suspend(watcher->domain, NULL);
+    act(watcher, numbers);
     progress_show(&watcher->progress, numbers);
     return !watcher->progress.is_aborting;
 }
@@ -267,7 +281,9 @@ static int run(Session *session, const Arguments *arguments)
         ferry_domain_free(domain);
         return status;
     }
-    watcher.suspend_after_ms = arguments_number(arguments, "timeout", 0) * 1000;
+    watcher.act_after_ms = arguments_number(arguments, "timeout", 0) * 1000;
+    watcher.switches_after = arguments_has(arguments, "timeout-postcopy");
+    watcher.switches_soon = arguments_has(arguments, "postcopy-after-precopy");
     watcher.progress.style = choose_style(session, arguments);
     migration.progress = on_progress;
     migration.data = &watcher;

@@ -75,6 +75,11 @@ static const Option undefine[] = {
     {NULL},
 };
 
+static const Option domain_alone[] = {
+    DOMAIN_OPTION,
+    {NULL},
+};
+
 static const Option abort_job[] = {
     DOMAIN_OPTION,
     {"postcopy", OPTION_FLAG, 0, "interrupt a migration in post-copy",
@@ -166,4 +171,17 @@ const Command command_domjobabort = {
     .options = abort_job,
     .run = run,
     .plan = &(const Verb){.call = ferry_domain_abort_job},
+};
+
+const Command command_migrate_postcopy = {
+    .name = "migrate-postcopy",
+    .group = GROUP_MIGRATION,
+    .summary = "run a guest at its destination before all of its memory is there",
+    .help = "To be called at the source, while it migrates with --postcopy. From then on each host has "
+            "a part of its\n"
+            "memory: it cannot come back, and is lost if one of the two QEMUs ends. A link that breaks "
+            "costs nothing.",
+    .options = domain_alone,
+    .run = run,
+    .plan = &(const Verb){.call = ferry_domain_start_postcopy},
 };

@@ -19,6 +19,7 @@ const Command *const commands[] = {
     &command_migration,
     &command_migrate_setspeed,
     &command_migrate_getspeed,
+    &command_migrate_postcopy,
     &command_domjobinfo,
     &command_domjobabort,
     &command_list,

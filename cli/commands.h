@@ -29,6 +29,7 @@ extern const Command command_migrate_setspeed;
 extern const Command command_migrate_getspeed;
 extern const Command command_domjobinfo;
 extern const Command command_domjobabort;
+extern const Command command_migrate_postcopy;
 extern const Command command_doctor;
 extern const Command command_list;
 extern const Command command_dominfo;

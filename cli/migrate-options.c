@@ -157,9 +157,6 @@ static gboolean check(const Arguments *arguments)
         return no("migrate: Unexpected --timeout-* option without --timeout");
     if (arguments_has(arguments, "direct"))
         return no("argument unsupported: direct migration is not supported by the source host");
-    if (arguments_has(arguments, "postcopy-after-precopy") ||
-        arguments_has(arguments, "timeout-postcopy"))
-        return no("switching to post-copy by itself is not served yet");
     return TRUE;
 }
 

@@ -305,6 +305,13 @@ bool ferry_domain_abort_job(FerryDomain *domain, unsigned flags, FerryError **er
     return CALL(domain->conn, DOMAIN_ABORT_JOB, &plain, NULL, NULL, error);
 }
 
+bool ferry_domain_start_postcopy(FerryDomain *domain, unsigned flags, FerryError **error)
+{
+    const RemoteDomainMigrateStartPostCopyArgs args = {.dom = domain_wire(domain), .flags = flags};
+
+    return CALL(domain->conn, DOMAIN_MIGRATE_START_POST_COPY, &args, NULL, NULL, error);
+}
+
 bool ferry_domain_set_migrate_speed(FerryDomain *domain, uint64_t mib_per_s, bool is_postcopy,
                                     FerryError **error)
 {

@@ -30,6 +30,7 @@ void progress_fill(const MigrationStats *stats, FerryProgress *progress)
     progress->bytes_per_s = stats->memory_bps + stats->disk_bps;
     progress->dirty_pages_per_s = stats->memory_dirty_rate;
     progress->page_bytes = stats->memory_page_size;
+    progress->pass = (unsigned)MIN(stats->memory_iteration, (uint64_t)G_MAXUINT);
     if (stats->has & STATS_HAS_DOWNTIME)
         progress->expected_downtime_ms = (int64_t)MIN(stats->downtime_ms, (uint64_t)INT64_MAX);
 }

@@ -319,6 +319,9 @@ FERRY_API bool ferry_domain_job_stats(FerryDomain *domain, unsigned flags, Ferry
                                       FerryParams **ret_params, FerryError **error);
 enum { FERRY_ABORT_POSTCOPY = 1 << 0 };
 FERRY_API bool ferry_domain_abort_job(FerryDomain *domain, unsigned flags, FerryError **error);
+/* A migration that was begun with FERRY_MIGRATE_POSTCOPY: the guest runs at the destination from now
+ * on, and the rest of its memory follows.  There is no way back.  flags: 0. */
+FERRY_API bool ferry_domain_start_postcopy(FerryDomain *domain, unsigned flags, FerryError **error);
 /* MiB/s. */
 FERRY_API bool ferry_domain_set_migrate_speed(FerryDomain *domain, uint64_t mib_per_s,
                                               bool is_postcopy, FerryError **error);
@@ -394,6 +397,7 @@ typedef struct {
     uint64_t dirty_pages_per_s;
     uint64_t page_bytes;          /* 0: not known */
     int64_t expected_downtime_ms; /* -1: not known */
+    unsigned pass; /* over the memory, that is under way; 0: not known */
     unsigned waits_for; /* it waits for its turn, and so many go first; 0: it does not wait */
 } FerryProgress;
 
