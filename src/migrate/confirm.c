@@ -42,7 +42,7 @@ AWAITS void source_undefine(Migration *migration)
 }
 
 /* The image is lost, the definition stays: one that stands nowhere but in our record is written down. */
-AWAITS static void keep_definition(Migration *migration)
+AWAITS void source_keep_definition(Migration *migration)
 {
     Domain *domain = migration->domain;
     const char *xml = migration->journal->definition;
@@ -102,7 +102,7 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
         migration_end(migration, cause);
         migration_sync(migration, NULL);
         if (word == WORD_CRASHED)
-            keep_definition(migration);
+            source_keep_definition(migration);
         if (!domain->persistent && !domain_is_active(domain))
             registry_remove(domain); /* it was kept for as long as it waited for an answer */
     }

@@ -266,6 +266,8 @@ AWAITS static void settle(Migration *migration)
         migration_begin_job(migration, NULL);
         ask_start(migration);
     }
+    if (migration->is_ended && migration_word(migration) == WORD_CRASHED)
+        source_keep_definition(migration);
     migration_forget_incoming(migration);
     repeat_start(migration);
     task_unshield();

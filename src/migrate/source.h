@@ -93,3 +93,5 @@ AWAITS gboolean source_downtime(Domain *domain, uint64_t *ret_ms, GError **error
 /* Actions of the tables. */
 AWAITS void source_end_guest(Migration *migration);
 AWAITS void source_undefine(Migration *migration);
+/* In CRASHED, once it has ended: the guest is shut off (crashed), and defined here. */
+AWAITS void source_keep_definition(Migration *migration);

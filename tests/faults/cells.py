@@ -65,7 +65,9 @@ COURSES = {
     "destination-reboots-loaded": ("destination/PREPARED.D-take", "before", "reboot-this"),
     "destination-reboots-taken": ("destination/PREPARED.D-take", "after", "reboot-this"),
     "locked": ("destination/PREPARED.D-take", "before", "lock"),
+    "abort-early": ("perform/start", "before", "ctrl-c"),
     "abort-restarts": ("source/OFFERED.S-abort", "after", "kill-this"),
+    "abort-loaded-restarts": ("source/OFFERED.S-abort", "after", "kill-this"),
     "source-restarts-gone": ("source/GO.S-gone", "after", "kill-this"),
     "source-reboots-said": ("destination/PREPARED.D-take", "before", "reboot-other"),
     "guest-dies-on-both": ("perform/go", "before", "kill-qemus"),
@@ -73,7 +75,8 @@ COURSES = {
 }
 # What comes before even that, where one strike does not lead there.
 COURSE_OF = {
-    "abort-restarts": "abort",
+    "abort-restarts": "abort-early",
+    "abort-loaded-restarts": "abort-loaded",
     "guest-dies-on-both-go": "guest-dies-here-go",
 }
 ON_COURSES_ONLY = {"kill-qemus": "both QEMUs are killed"}
@@ -188,8 +191,11 @@ def unreached(points, survey):
 LOADED, GIVEN = "perform/go", "destination/PREPARED.D-take"
 
 
+WRITES_NOTHING = ("source/GONE.S-kill", "source/CRASHED.S-kill", "source/KEPT.S-cancel", "source/KEPT.S-resume")
+
+
 def merge_self(cell, points):
-    if cell.fault == "fail" and (cell.point.endswith(".actions") or cell.place == "after"):
+    if cell.fault == "fail" and (cell.point.endswith(".actions") or cell.place == "after" or cell.point.startswith(WRITES_NOTHING)):
         return ""
     return None
 
@@ -298,7 +304,7 @@ def merge_second_faults(cell, points):
 
 
 RULES = (
-    (merge_self, "The actions of a row cannot fail by order, and what fails fails before it has done anything: nothing is tried."),
+    (merge_self, "The actions of a row cannot fail by order, nor a row that writes no word; and what fails fails before it has done anything: nothing is tried."),
     (merge_p2p, "Peer-to-peer the next step of one table is the first of another: what comes between the two is tried once."),
     (merge_once, "The way back and the last phase are moments of the stream, not points: one cell in each mode; a tunnel has no way back."),
     (merge_nobody_yet, "Before Prepare is sent there is no other side: all of Begin is tried at its end."),

@@ -26,7 +26,7 @@ ABORT_S = 10
 START_S = 5             # a host that was off may still wait for the other's answer
 SETTLE_TICKS = 3
 CRASHED = ("shut off (crashed)",)
-REBOOTED = ("shut off (crashed)", "shut off (unknown)")     # as every guest that was not started again
+REBOOTED = ("shut off (crashed)", "shut off (unknown)")     # as every guest that was shut off when its daemon started
 WAITS = r"outcome (unknown|not yet known)|waiting for its answer|granted to"
 PASSED = re.compile(r"fault point (\S+)")
 WAYS = {"virsh": [], "ferry": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"]}
@@ -290,7 +290,7 @@ class Court:
     def _play(self, cell, result):
         source, destination = self.source, self.destination = self.here, self.place.other(self.here)
         self.witness.source = source
-        self.witness.dead_states = REBOOTED if any(fault.startswith("reboot") for _, _, fault in cell.strikes) else CRASHED
+        self.witness.dead_states = REBOOTED if any(fault.startswith(("reboot", "kill-daemons")) for _, _, fault in cell.strikes) else CRASHED
         self.cut_for_good, self.helpers, self.pending = None, contextlib.ExitStack(), {}
         self.mode = cell.mode
         self.offsets = {host: self._log_size(host) for host in self.place.hosts}
