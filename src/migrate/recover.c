@@ -231,6 +231,8 @@ static gboolean was_never_performed(const Migration *migration)
 {
     const Journal *journal = migration->journal;
 
+    if (migration_is_offline(migration)) /* whom a peer-to-peer one calls is on the disk before it does */
+        return migration_word(migration) == WORD_GO && migration->is_peer_to_peer && journal->definition && !journal->peer_uri;
     return migration_word(migration) == WORD_OFFERED && !owner_record_is_this_boot(migration->record) &&
            journal->definition /* it was read, and is no guess */ && !journal->address;
 }
