@@ -157,6 +157,11 @@ class StockPlace(Place):
         os.kill(pid, signal.SIGKILL)
         process.wait(20)
 
+    def power_off(self, host):
+        super().power_off(host)
+        for address in (self.other(host).address, self.other(host).address6):      # a kernel that ends says nothing more either
+            host.run(["ss", "-K", "dst", address], check=False)
+
     # What makes moments long enough
 
     def throttle(self, host):
