@@ -207,9 +207,12 @@ gboolean journal_save(const Journal *journal, const char *dir, GError **error)
     size_t len = strlen(text);
     auto_fd int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-    if (fd < 0 || write(fd, text, len) != (ssize_t)len || rename(temp, path) < 0)
-        return error_errno(error, "cannot write journal '%s'", path);
-    return TRUE;
+    if (fd >= 0 && write(fd, text, len) == (ssize_t)len && rename(temp, path) == 0)
+        return TRUE;
+    error_errno(error, "cannot write journal '%s'", path);
+    if (fd >= 0)
+        unlink(temp); /* half of it is no use, and takes room */
+    return FALSE;
 }
 
 gboolean journal_sync(const Journal *journal, const char *dir, GError **error)

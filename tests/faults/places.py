@@ -21,7 +21,6 @@ STATE_KIB = 4096
 PORTS = (49152, 49215)
 STATE = "var/lib/ferry"
 MAY_STAY = re.compile(r"migrations/[^/]+\.(json|owner)|domains/[^/]+\.attempt|emulators/.*|peers|filler")
-HALF = re.compile(r"migrations/[^/]+\.json\.new")      # known to be wrong: of a journal that found no room it stays until the daemon starts
 STRAY = re.compile(r"\.new$|(^|/)\.ferry-|(^|/)nonces/")
 
 
@@ -35,7 +34,7 @@ class Place(Lab):
     def __init__(self, build, times=SHORT, patience=1, **more):
         super().__init__(hosts=2, build=build, **more)
         self.build, self.times, self.patience = pathlib.Path(build).resolve(), times, patience
-        self.baseline, self.witnesses, self.have_been_full = {}, [], set()
+        self.baseline, self.witnesses = {}, []
 
     def __enter__(self):
         super().__enter__()
@@ -102,8 +101,7 @@ class Place(Lab):
     def _state(self, host):
         """A host's own mount, seen through its first process."""
         top = f"/proc/{host.pid}/root/{STATE}"
-        found = {os.path.relpath(path, top) for path in below(top)}
-        return {path for path in found if not HALF.fullmatch(path)} if host in self.have_been_full else found
+        return {os.path.relpath(path, top) for path in below(top)}
 
     def strays(self):
         """What nobody may leave behind, wherever the guest is: halves of files, and proofs with their notes."""
@@ -169,7 +167,6 @@ class Place(Lab):
         self.mend(host)
 
     def fill(self, host):
-        self.have_been_full.add(host)
         path = pathlib.Path(f"/proc/{host.pid}/root/{STATE}/filler")
         with contextlib.suppress(OSError), open(path, "wb") as out:
             while True:
