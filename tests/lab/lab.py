@@ -298,6 +298,20 @@ class Host(Node):
         self.spawn_daemon("libvirtd")
         self._wait_daemon("libvirtd", self.folder / "run/libvirt/libvirt-sock", STOCK_PORT)
 
+    @contextlib.contextmanager
+    def configured(self, **rows):
+        """Within the block its ferryd runs with these rows, behind it as it does without."""
+        self.stop_daemon("ferryd")
+        self.start_ferryd(rows)
+        try:
+            yield
+        finally:
+            self.stop_daemon("ferryd")
+            self.start_ferryd()
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.daemon_pid('ferryd')}/fd"))
+
     def log(self, name="ferryd"):
         """What the daemon wrote: its standard error and, for stock, its log file."""
         text = ""

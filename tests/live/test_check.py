@@ -11,8 +11,8 @@ import time
 import pytest
 from conftest import Started, make_lab
 from lab import postcopy
-from lab.lab import PYTHON, wait_until
-from lab.moves import Guest
+from lab.lab import PYTHON
+from lab.moves import Guest, begin
 
 QEMU = "/usr/bin/qemu-system-x86_64"
 PATIENCE_S = 15     # whatever does not answer: its own limits are some four seconds, TCP's two minutes
@@ -218,19 +218,8 @@ def runs_there_already(scene):
 @fault("blocker", "fedora2", "host: identity", "both hosts call themselves", "host_uuid")
 @contextlib.contextmanager
 def same_host_uuid(scene):
-    with restarted(scene.two, host_uuid=scene.one.uuid):
+    with scene.two.configured(host_uuid=scene.one.uuid):
         yield
-
-
-@contextlib.contextmanager
-def restarted(host, **rows_):
-    host.stop_daemon("ferryd")
-    host.start_ferryd(rows_)
-    try:
-        yield
-    finally:
-        host.stop_daemon("ferryd")
-        host.start_ferryd({})
 
 
 @contextlib.contextmanager
@@ -544,10 +533,7 @@ def test_memory_is_set_aside_for_guests_on_their_way(scene):
     fake.write_text("MemTotal: 999999 kB\nMemFree: 307200 kB\nMemAvailable: 307200 kB\nBuffers: 0 kB\nCached: 0 kB\nSwapFree: 0 kB\n")
     try:
         with covered(scene.two, "/proc/meminfo", fake):
-            slow = scene.one.popen(["virsh", "-c", scene.one.socket_uri, "migrate", "first", scene.two.tcp_uri, "--live", "--bandwidth", "2"],
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            wait_until(lambda: "Data processed" in scene.one.virsh("domjobinfo", "first", check=False).stdout or slow.poll() is not None, "the job", 20)
-            assert slow.poll() is None, slow.stdout.read()
+            slow = begin(scene.one, ["virsh", "-c", scene.one.socket_uri, "migrate", "first", scene.two.tcp_uri, "--live", "--bandwidth", "2"], "first")
             assert "set aside for guests that are on their way" in told(scene.check(guest="second"), "blocker")
             done = scene.one.virsh("migrate", "second", scene.two.tcp_uri, "--live", check=False)
             assert done.returncode == 1 and "set aside for guests that are on their way" in done.stderr, done.stderr

@@ -298,16 +298,11 @@ def test_an_emulator_that_is_asked_dies_with_the_daemon(lab):
     mute.parent.mkdir(exist_ok=True)
     mute.write_text(MUTE)
     mute.chmod(0o755)
-    one.stop_daemon()
-    one.start_ferryd({"emulator_dirs": str(mute.parent)})
-    try:
+    with one.configured(emulator_dirs=mute.parent):
         wait_until(lambda: asking(one), "the emulator is asked", 20)
         pid, = asking(one)
         one.kill_daemon()
         wait_until(lambda: not pathlib.Path(f"/proc/{pid}/fd/0").exists(), "it has gone without a new daemon", 10)
-    finally:
-        one.stop_daemon()
-        one.start_ferryd()
 
 
 def test_a_host_restored_from_a_backup_is_told_by_its_peer(lab, started):

@@ -97,14 +97,9 @@ def test_a_wrong_host_of_the_same_address_gets_no_byte_of_the_guest(lab, started
     one, two = lab.hosts[:2]
     running = started(one)
     with shared_address(lab, *how) as record:
-        two.stop_daemon("ferryd")
-        two.start_ferryd({"migration_host": SHARED})
-        try:
+        with two.configured(migration_host=SHARED):
             result = migrate(lab, running, MODES[mode])
             assert_moved(result, running.ticks, running.guest, one, two)
-        finally:
-            two.stop_daemon("ferryd")
-            two.start_ferryd()
         wait_until(lambda: record.exists() and record.read_text(), "the wrong host's visitor to leave", 20)
         visits = [json.loads(line) for line in record.read_text().splitlines()]
     assert not any(visit["has_magic"] for visit in visits)

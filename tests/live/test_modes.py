@@ -9,7 +9,7 @@ import uuid
 import pytest
 from conftest import make_lab
 from lab.lab import end, wait_until
-from lab.moves import assert_moved, assert_stayed, move, traces
+from lab.moves import assert_moved, assert_runs_on, assert_stayed, begin, move, traces
 
 MODES = {
     "plain": [],
@@ -176,70 +176,54 @@ def test_verbose_counts_to_a_hundred(lab, started, client):
     assert re.search(r"100\s?%", result.output), result.output
 
 
-def begin_slowly(lab, running, client, *words):
-    """A migration that takes long, in the background; returns once memory flows."""
+def begin_slowly(lab, client, *words):
     one, two = lab.hosts
-    process = one.popen(client(one, "migrate", "--live", "--bandwidth", "4", *words, "qemu", two.tcp_uri), stdout=-1, stderr=-2, text=True)
-    wait_until(lambda: "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout or process.poll() is not None, "the job", 20)
-    if process.poll() is not None:
-        pytest.fail(f"the slow migration ended at once: {process.stdout.read()}")
-    return process
+    return begin(one, client(one, "migrate", "--live", "--bandwidth", "4", *words, "qemu", two.tcp_uri))
 
 
 @pytest.mark.parametrize("words", [[], ["--p2p"], ["--p2p", "--tunnelled"]], ids=["direct", "p2p", "tunnelled"])
 def test_an_abort_leaves_the_guest_where_it_was(lab, started, client, words):
     one, two = lab.hosts
     running = started(one, append=SLOW)
-    process = begin_slowly(lab, running, client, *words)
+    process = begin_slowly(lab, client, *words)
     began = time.monotonic()
     one.run(client(one, "domjobabort", "qemu"))
     output, _ = process.communicate(timeout=20)
     assert time.monotonic() - began < 5
     assert process.returncode == 1 and "canceled by client" in output, output
-    assert_still_there(lab, running)
-
-
-def assert_still_there(lab, running):
-    one, two = lab.hosts
-    since = running.ticks.mark()
-    running.ticks.wait(one.name, more=10)
-    assert running.ticks.verdict(since).is_sound
-    wait_until(lambda: not two.qemus() and traces(two, running.guest) == [], "nothing left on the destination", 10)
-    assert one.virsh("domstate", "qemu").stdout.strip() == "running"
-    assert "None" in one.virsh("domjobinfo", "qemu").stdout
-    wait_until(lambda: not two.listening(), "released ports", 5)
+    assert_runs_on(running.ticks, running.guest, one, two)
 
 
 def test_ctrl_c_aborts(lab, started):
     """ferry's own process gets the signal; the guest goes on at the source."""
     one, two = lab.hosts
     running = started(one, append=SLOW)
-    process = begin_slowly(lab, running, lambda host, *words: [lab.ferry, "-c", host.socket_uri, *words])
+    process = begin_slowly(lab, lambda host, *words: [lab.ferry, "-c", host.socket_uri, *words])
     for pid, _ in one.processes("ferry"):
         with open(f"/proc/{pid}/comm") as name:
             if name.read().strip() == "ferry":
                 os.kill(pid, signal.SIGINT)
     output, _ = process.communicate(timeout=20)
     assert process.returncode != 0, output
-    assert_still_there(lab, running)
+    assert_runs_on(running.ticks, running.guest, one, two)
 
 
 @pytest.mark.parametrize("words", [[], ["--p2p"]], ids=["direct", "p2p"])
 def test_a_destination_that_dies_loses_nothing(lab, started, client, words):
     one, two = lab.hosts
     running = started(one, append=SLOW)
-    process = begin_slowly(lab, running, client, *words)
+    process = begin_slowly(lab, client, *words)
     for pid, _ in two.qemus():
         os.kill(pid, signal.SIGKILL)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 1, output
-    assert_still_there(lab, running)
+    assert_runs_on(running.ticks, running.guest, one, two)
 
 
 def test_job_statistics_while_it_runs_and_after(lab, started):
     one, two = lab.hosts
-    running = started(one, append=SLOW)
-    process = begin_slowly(lab, running, lambda host, *words: ["virsh", "-c", host.socket_uri, *words])
+    started(one, append=SLOW)
+    process = begin_slowly(lab, lambda host, *words: ["virsh", "-c", host.socket_uri, *words])
     shown = one.virsh("domjobinfo", "qemu").stdout
     assert re.search(r"Job type:\s+Unbounded", shown) and re.search(r"Operation:\s+Outgoing migration", shown), shown
     assert process.wait(30) == 0, process.stdout.read()
@@ -296,14 +280,11 @@ def test_ten_moves_leave_no_descriptor_behind(lab, started):
         for source, destination in ((one, two), (two, one)):
             assert_moved(move(running.ticks, source, argv(source, destination), destination), running.ticks, running.guest, source, destination)
 
-    def descriptors():
-        return [len(os.listdir(f"/proc/{host.daemon_pid('ferryd')}/fd")) for host in lab.hosts]
-
     there_and_back()
-    before = descriptors()
+    before = [host.descriptors() for host in lab.hosts]
     for _ in range(4):
         there_and_back()
-    wait_until(lambda: all(after <= earlier for after, earlier in zip(descriptors(), before)), f"closed descriptors (before: {before}, now: {descriptors()})", 10)
+    wait_until(lambda: all(host.descriptors() <= earlier for host, earlier in zip(lab.hosts, before)), f"closed descriptors (before: {before})", 10)
 
 
 @pytest.mark.parametrize("mode", ["live", "p2p"])
