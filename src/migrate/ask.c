@@ -465,6 +465,7 @@ static void close_when_over(Migration *migration)
         return;
     migration->journal->is_over = TRUE;
     migration_save_for_sure(migration);
+    ask_say(migration, TRUE); /* OVER: who dials waits for it, and an answer of his is answered no more */
     let_go(migration);
 }
 
