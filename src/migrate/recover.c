@@ -347,7 +347,14 @@ static void show_definition(Domain *domain, const Journal *journal)
                   error->message);
 }
 
-/* Of a guest that the registry does not know: a transient one whose host was restarted, or one that had just come. */
+/* It has ended, and the other side may not know: that one waits for as long as nobody listens here. */
+static gboolean is_asked_for(const Journal *journal)
+{
+    return !journal_is_open(journal) && journal->way && !journal->is_over;
+}
+
+/* Of a guest that the registry does not know: a transient one whose host was restarted, one that had just come, or one that
+ * was refused. */
 AWAITS static void recover_orphan(const char *id)
 {
     g_autofree char *dir = migrate_dir();
@@ -359,14 +366,15 @@ AWAITS static void recover_orphan(const char *id)
         log_error("%s", error->message);
         return;
     }
-    if (!journal_is_open(journal) || registry_peek_uuid(&journal->uuid) || !is_newest(journal))
+    if (!(journal_is_open(journal) || is_asked_for(journal)) || registry_peek_uuid(&journal->uuid) || !is_newest(journal))
         return;
     domain = registry_add(&journal->uuid, journal->name, &error);
     if (!domain) {
         log_error("migration %s of domain '%s': %s", id, journal->name, error->message);
         return;
     }
-    show_definition(domain, journal);
+    if (journal_is_open(journal))
+        show_definition(domain, journal);
     if (!load(domain, id, &error))
         log_error("%s", error->message);
     else

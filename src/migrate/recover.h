@@ -16,7 +16,8 @@ gboolean recover_word(const Journal *journal, OwnerRecord *record, GError **erro
 
 /* The hook of domain/owner: settles a migration that was found open, by its record alone. */
 AWAITS void recover_domain(Domain *domain);
-/* Then: open migrations of guests that no definition and no status speaks of.  Forgets old history on the way. */
+/* Then: migrations that are open, or not known to the other side, of guests that no definition and no status speaks of.  Forgets
+ * old history on the way. */
 AWAITS void recover_orphans(void);
 /* An attempt has ended: every now and then the oldest ones are forgotten. */
 void recover_tidy(void);
