@@ -66,8 +66,9 @@ static Migration *load(Domain *domain, const char *id, GError **error)
     return record && recover_word(journal, record, error) ? adopt(domain, g_steal_pointer(&journal), g_steal_pointer(&record)) : NULL;
 }
 
-/* Ended, but still in memory: it tells the other side, or its end cannot be written yet. */
-static Migration *find_ended(Domain *domain, const char *id)
+/* Still in memory: it ends just now, tells the other side, or its end cannot be written yet.  A second object of one attempt
+ * would listen in its place, and never hear that all is over. */
+static Migration *find_known(Domain *domain, const char *id)
 {
     Migration *migration = migration_find(id);
 
@@ -152,7 +153,7 @@ Migration *recover_attach(Domain *domain)
     attempt = attempt_read(domains, &domain->uuid);
     if (!attempt)
         return NULL;
-    if (find_ended(domain, attempt->id))
+    if (find_known(domain, attempt->id))
         return domain->migration;
     migration = load(domain, attempt->id, &error);
     if (migration)
@@ -366,7 +367,8 @@ AWAITS static void recover_orphan(const char *id)
         log_error("%s", error->message);
         return;
     }
-    if (!(journal_is_open(journal) || is_asked_for(journal)) || registry_peek_uuid(&journal->uuid) || !is_newest(journal))
+    if (!(journal_is_open(journal) || is_asked_for(journal)) || registry_peek_uuid(&journal->uuid) || !is_newest(journal) ||
+        migration_find(id)) /* it was found with its guest, which has left since */
         return;
     domain = registry_add(&journal->uuid, journal->name, &error);
     if (!domain) {

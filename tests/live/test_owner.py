@@ -475,6 +475,22 @@ def test_a_definition_that_went_with_its_guest_does_not_come_back(lab, started):
     goes_there_and_back(lab, running, two, one)
 
 
+def test_a_restarted_daemon_ends_an_attempt_once(lab, started):
+    """Its QEMU has ended meanwhile: whoever reports that, and whoever reads the records, speaks of the same attempt."""
+    one, two = lab.hosts
+    running = started(one, append="set=4 touch=12 check=500", memory_mib=64)
+    process = one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", "--bandwidth", "2", "qemu", two.tcp_uri], stdout=-1, stderr=-2, text=True)
+    wait_until(lambda: "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout, "the job", 20)
+    power_off(two)
+    two.restart_ferryd()
+    assert process.wait(60) == 1
+    process.stdout.close()
+    runs_on(running, one)
+    nothing_left(two, running.guest)
+    assert two.log().count("ended: REFUSED") == 1, two.log()[-3000:]
+    assert "cannot ask at the port" not in two.log()
+
+
 def test_a_port_that_others_have_is_taken_once_it_is_free(lab, started):
     """A restarted daemon binds the port that the other side knows; until it can, the two cannot speak."""
     one, two = lab.hosts
