@@ -21,6 +21,7 @@
 #include "phase/flags.h"
 #include "qemu/socket.h"
 
+#define SETTLE_AGAIN_MS 1000
 #define TIDY_EVERY 50 /* ended attempts: reading the history takes some milliseconds per hundred */
 
 gboolean recover_word(const Journal *journal, OwnerRecord *record, GError **error)
@@ -72,7 +73,7 @@ static Migration *find_known(Domain *domain, const char *id)
 {
     Migration *migration = migration_find(id);
 
-    if (!migration || !migration->is_ended || !owner_word_is_final(migration_word(migration)))
+    if (!migration || (migration->domain != domain && !(migration->is_ended && owner_word_is_final(migration_word(migration)))))
         return NULL;
     if (migration->domain != domain) { /* that one has left meanwhile */
         Domain *left = migration->domain;
@@ -238,6 +239,23 @@ static gboolean was_never_performed(const Migration *migration)
            journal->definition /* it was read, and is no guess */ && !journal->address;
 }
 
+AWAITS static void settle(Migration *migration);
+
+AWAITS static void settle_again_task(void *data)
+{
+    Migration *migration = data;
+
+    if (await_sleep(SETTLE_AGAIN_MS, NULL) && !migration->is_ended && !migration->task)
+        settle(migration);
+}
+
+/* Its word could not be written or made durable: nobody is told anything, so everybody waits until it can. */
+static void settle_again(Migration *migration, const GError *why)
+{
+    log_error("domain '%s': %s; this is tried again", migration->journal->name, why->message);
+    task_spawn("migration-settle-again", settle_again_task, migration_ref(migration), (GDestroyNotify)migration_unref);
+}
+
 AWAITS static void settle(Migration *migration)
 {
     OwnerHeard heard = HEARD_NOTHING;
@@ -255,17 +273,18 @@ AWAITS static void settle(Migration *migration)
     else if (was_never_performed(migration))
         heard = HEARD_LOST; /* as whoever was asked to prepare would answer, if anybody was */
     task_shield();
-    if (!handover_hear(migration, heard, cause, &error)) {
-        log_error("domain '%s': %s; this is tried again", migration->journal->name, error->message);
-        if (migration->side == SIDE_DESTINATION) /* a source asks again by itself */
-            dest_decide_again(migration, heard);
-    }
+    handover_hear(migration, heard, cause, &error);
     word = migration_word(migration);
-    if ((word == WORD_TAKEN || word == WORD_KEPT) && heard == HEARD_NOTHING)
-        handover_hear(migration, HEARD_NOTHING, NULL, NULL); /* after `cont`: define; after the cancel: `cont` */
-    if (handover_is_over(migration) && !migration->is_again) {
+    if (!error && (word == WORD_TAKEN || word == WORD_KEPT) && heard == HEARD_NOTHING)
+        handover_hear(migration, HEARD_NOTHING, NULL, &error); /* after `cont`: define; after the cancel: `cont` */
+    if (error) {
+        settle_again(migration, error);
+        task_unshield();
+        return;
+    }
+    if (handover_is_over(migration)) {
         migration_end(migration, cause);
-    } else if (owner_word_is_final(migration_word(migration)) && !migration->is_again) { /* postcopy: the rest of its memory is on its way */
+    } else if (owner_word_is_final(migration_word(migration))) { /* postcopy: the rest of its memory is on its way */
         migration_begin_job(migration, NULL);
         ask_start(migration);
     }
