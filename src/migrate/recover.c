@@ -282,6 +282,8 @@ AWAITS static void settle(Migration *migration)
         task_unshield();
         return;
     }
+    if (migration_word(migration) == WORD_TAKEN && !domain_is_active(migration->domain) && !migration_is_offline(migration))
+        domain_set_state(migration->domain, DOMAIN_SHUTOFF, SHUTOFF_CRASHED); /* it was ours, and its memory is lost */
     if (handover_is_over(migration)) {
         migration_end(migration, cause);
     } else if (owner_word_is_final(migration_word(migration))) { /* postcopy: the rest of its memory is on its way */
