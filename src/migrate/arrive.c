@@ -288,7 +288,8 @@ static void take_pact(Migration *migration, int fd, const char *peer, gboolean i
     g_clear_pointer(&route->call_back, timer_free);
     g_clear_pointer(&route->race, race_free);
     if (!is_first) {
-        if (migration->is_guest_ready) /* it may have been said while nobody could hear */
+        /* It may have been said while nobody could hear; once bytes have come it was heard. */
+        if (migration->is_guest_ready && (migration->status == QEMU_MIGRATION_NONE || migration->status == QEMU_MIGRATION_SETUP))
             pact_say(route->pact, PACT_READY, NULL, 0);
         return;
     }
