@@ -4,7 +4,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "domain/domain.h"
+#include "domain/define.h"
 #include "domain/job.h"
+#include "domain/registry.h"
+#include "migrate/source.h"
 
 #define RETRY_MS 1000
 
@@ -45,10 +48,32 @@ AWAITS static gboolean pause_once(Migration *migration)
     return TRUE;
 }
 
+/* It is the other host's: a definition that came here with it goes as it came. */
+AWAITS static void take_away(Migration *migration)
+{
+    Domain *domain = migration->domain;
+    g_auto(JobGuard) guard = {NULL};
+    g_autoptr(GError) error = NULL;
+
+    if (!job_guard_begin(&guard, domain, JOB_DEFINE, "remove what the other host has", &error))
+        log_warning("domain '%s': %s, continuing: its definition stays here", domain->name, error->message);
+    else if (migration->side == SIDE_SOURCE)
+        source_undefine(migration);
+    else if (!migration->journal->was_defined && domain->persistent && !domain_drop_persistent(domain, &error))
+        log_error("domain '%s' is the other host's, but its definition cannot be removed here: %s; `undefine` it", domain->name,
+                  error->message);
+    if (!domain->persistent && !domain_is_active(domain))
+        registry_remove(domain);
+}
+
 AWAITS static void stand_back(void *data)
 {
     Migration *migration = data;
 
+    if (migration->journal->has_yielded) {
+        take_away(migration);
+        return;
+    }
     while (!pause_once(migration))
         if (!await_sleep(RETRY_MS, NULL))
             return;
@@ -81,9 +106,11 @@ void rival_hear(Migration *migration, const Told *told)
     if (journal->rival_epoch)
         return;
     journal->rival_epoch = told->epoch;
+    journal->has_yielded = !domain->guest; /* nothing of it is left here to choose */
     if (!migration_save(migration, &error))
         log_error("%s, continuing: after a restart the guest counts as this host's", error->message);
-    sentence = rival_sentence(migration);
+    sentence = journal->has_yielded ? g_strdup_printf("has ended here, and a person has given it to %s", journal->peer ?: "another host")
+                                    : rival_sentence(migration);
     log_write(LOG_LEVEL_ERROR, LOG_FIELDS("DOMAIN", domain->name, "MIGRATION", journal->id), "domain '%s' %s", domain->name, sentence);
     task_spawn("migration-rival", stand_back, migration_ref(migration), (GDestroyNotify)migration_unref);
 }
@@ -105,6 +132,11 @@ AWAITS gboolean rival_go_on(Migration *migration, GError **error)
 
 AWAITS gboolean rival_yield(Migration *migration, GError **error)
 {
+    g_autoptr(Domain) hold = domain_ref(migration->domain);
+
     migration->journal->has_yielded = TRUE;
-    return write_down(migration, error) && domain_kill(migration->domain, SHUTOFF_MIGRATED, TRUE, error);
+    if (!write_down(migration, error) || !domain_kill(migration->domain, SHUTOFF_MIGRATED, TRUE, error))
+        return FALSE;
+    take_away(migration);
+    return TRUE;
 }
