@@ -28,7 +28,9 @@ static void again_free(void *data)
 /* Does it still stand as the migration has left it? */
 static gboolean is_waiting(const Domain *domain)
 {
-    return domain->guest && domain->state == DOMAIN_PAUSED && domain->reason == PAUSED_MIGRATION && !domain->wants_paused;
+    gboolean is_left_so = domain->reason == PAUSED_MIGRATION || domain->reason == PAUSED_POSTCOPY || domain->reason == PAUSED_POSTCOPY_FAILED;
+
+    return domain->guest && domain->state == DOMAIN_PAUSED && is_left_so && !domain->wants_paused;
 }
 
 AWAITS static gboolean try_once(Domain *domain)

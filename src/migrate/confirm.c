@@ -94,6 +94,8 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
         return FALSE;
     }
     word = migration_word(migration);
+    if (word == WORD_GONE && handover_is_over(migration) && domain_is_active(domain)) /* the rest of its memory arrived meanwhile */
+        handover_hear(migration, HEARD_NOTHING, NULL, NULL);
     domain_expect(domain, -1, -1);
     if (word == WORD_GONE && stats && !migration_is_offline(migration) && handover_is_over(migration))
         tell_completed(migration, stats);

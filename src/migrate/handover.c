@@ -233,8 +233,11 @@ AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char
     fault_actions(migration->side, &verdict, FAULT_BEFORE);
     if ((verdict.actions & OWNER_WRITE_SYNC) && !migration_sync(migration, error))
         return FALSE;
-    if (verdict.actions & OWNER_CANCEL)
+    if (verdict.actions & OWNER_CANCEL) {
         cancel_stream(migration);
+        if (postcopy_is_out(migration)) /* until it hears that, the destination's QEMU keeps the images locked */
+            ask_start(migration);
+    }
     if (verdict.actions & OWNER_CONT)
         cont(migration);
     if (verdict.actions & OWNER_DESTROY)
