@@ -12,9 +12,10 @@ MODES = {
     "ferry": "direct, ferry leads",
     "p2p": "peer-to-peer",
     "tunnelled": "peer-to-peer, tunnelled",
+    "postcopy": "direct, virsh leads, switched to postcopy as soon as memory moves",
 }
 LED_BY_DAEMON = ("p2p", "tunnelled")
-NOT_THERE_YET = {"postcopy": "postcopy", "storage": "with storage"}
+NOT_THERE_YET = {"storage": "with storage"}
 
 FAULTS = {
     "fail": "the step fails, or the row's word cannot be written",
@@ -73,13 +74,56 @@ COURSES = {
     "guest-dies-on-both": ("perform/go", "before", "kill-qemus"),
     "guest-dies-on-both-go": ("destination/PREPARED.D-take", "before", "kill-destination"),
 }
+# In postcopy there are others, for its own rows: each side has half of the guest.
+POSTCOPY_COURSES = {
+    "half-abort": ("perform/go", "before", "ctrl-c"),
+    "half-breaks-abort": ("perform/go", "before", "break-abort"),
+    "half-dies-there": ("perform/go", "before", "kill-destination"),
+    "half-dies-there-go": ("destination/PREPARED.D-take", "before", "kill-destination"),
+    "half-dies-there-gone": ("source/GO.S-gone.2.actions", "before", "kill-destination"),
+    "half-dies-here-taken": ("destination/TAKEN.D-define.3.actions", "before", "kill-source"),
+    "half-restarts-gone": ("source/GO.S-gone.2.actions", "before", "kill-this"),
+    "half-restarts-kept": ("source/OFFERED.S-abort.3", "after", "kill-this"),
+    "half-restarts-refused": ("destination/PREPARED.D-refuse.2.actions", "before", "kill-this"),
+    "half-breaks-dies-there": ("source/OFFERED.S-abort.3", "after", "kill-destination"),
+}
+COURSES |= POSTCOPY_COURSES
+SWITCH = ("perform/setup", "before", "switch")      # what comes first of all in postcopy
 # What comes before even that, where one strike does not lead there.
 COURSE_OF = {
     "abort-restarts": "abort-early",
     "abort-loaded-restarts": "abort-loaded",
     "guest-dies-on-both-go": "guest-dies-here-go",
+    "half-restarts-kept": "half-breaks-abort",
+    "half-restarts-refused": "half-abort",
+    "half-breaks-dies-there": "half-breaks-abort",
 }
-ON_COURSES_ONLY = {"kill-qemus": "both QEMUs are killed"}
+ON_COURSES_ONLY = {
+    "kill-qemus": "both QEMUs are killed",
+    "switch": "the user wants it switched to postcopy",
+    "break-abort": "the link breaks, the user gives up, and it is back",
+}
+
+# Rows of halves: the others know of none.
+POSTCOPY_ROWS = (
+    "source/OFFERED.S-go.2",
+    "source/OFFERED.S-abort.2",
+    "source/OFFERED.S-abort.3",
+    "source/GO.S-gone.2",
+    "source/GO.S-refused.3",
+    "source/GO.S-refused.4",
+    "source/KEPT.S-resume.2",
+    "source/KEPT.S-stuck",
+    "source/KEPT.S-recover",
+    "source/GONE.S-kill.2",
+    "source/GONE.S-undefine",
+    "destination/PREPARED.D-refuse.2",
+    "destination/PREPARED.D-timer.2",
+    "destination/TAKEN.D-doomed",
+    "destination/TAKEN.D-define.3",
+    "destination/REFUSED.D-kill.2",
+    "destination/REFUSED.D-keep",
+)
 
 # Points to which none leads, and why none can.
 UNREACHED = (
@@ -94,26 +138,14 @@ UNREACHED = (
     ("destination/PREPARED.D-tell", "with a stock source only, as all of TOLD: tests/live/test_careful.py"),
     ("destination/TOLD.", "with a stock source only: tests/live/test_careful.py"),
     ("destination/TAKEN.D-refuse", "the lock would have to last until the source has taken its guest back: tests/live/test_locks.py"),
-    *((row, "in postcopy only: tests/live/test_postcopy.py") for row in (
-        "source/OFFERED.S-go.2",
-        "source/OFFERED.S-abort.2",
-        "source/OFFERED.S-abort.3",
-        "source/GO.S-gone.2",
-        "source/GO.S-refused.3",
-        "source/GO.S-refused.4",
-        "source/KEPT.S-resume.2",
-        "source/KEPT.S-stuck",
-        "source/KEPT.S-recover",
-        "source/GONE.S-kill.2",
-        "source/GONE.S-undefine",
-        "destination/PREPARED.D-refuse.2",
-        "destination/PREPARED.D-timer.2",
-        "destination/TAKEN.D-doomed",
-        "destination/TAKEN.D-define.3",
-        "destination/REFUSED.D-kill.2",
-        "destination/REFUSED.D-keep",
-    )),
+    ("source/GO.S-refused.4", "QEMU sees a broken stream at its next burst only, after the refusal: sometimes in half-dies-there-go"),
+    ("destination/PREPARED.D-timer.2", "a QEMU whose stream ends before it could run ends itself, long before"),
 )
+
+
+def courses(mode):
+    """What is surveyed in a mode."""
+    return [course for course in COURSES if course == "plain" or (course in POSTCOPY_COURSES) == (mode == "postcopy")]
 
 
 def course_strikes(course):
@@ -135,7 +167,8 @@ class Cell:
     @property
     def strikes(self):
         """[(point, place, fault)] in the order in which they come."""
-        return course_strikes(self.course) + [(self.point, self.place, self.fault)]
+        first = [SWITCH] if self.mode == "postcopy" else []
+        return list(dict.fromkeys(first + course_strikes(self.course) + [(self.point, self.place, self.fault)]))
 
 
 def parse(text):
@@ -170,7 +203,7 @@ def all_cells(points, survey):
     cells = []
     for mode in MODES:
         seen = set()
-        for course in COURSES:
+        for course in courses(mode):
             passed = [point for point in survey.get(mode, {}).get(course, ()) if point in points and point not in seen]
             seen.update(passed)
             for point in passed:
@@ -303,6 +336,23 @@ def merge_second_faults(cell, points):
     return None
 
 
+def is_switched(point):
+    """What an ordinary migration in postcopy passes once QEMU may have switched."""
+    return is_row(point) or point in ("perform/memory", "perform/go")
+
+
+def merge_postcopy(cell, points):
+    if cell.mode == "postcopy" and cell.course == "plain" and not is_switched(cell.point):
+        return Cell("virsh", *cell.id.split(":")[1:])
+    return None
+
+
+def merge_postcopy_rows(cell, points):
+    if cell.mode == "postcopy" and cell.course != "plain" and cell.point.removesuffix(".actions") not in POSTCOPY_ROWS:
+        return ""
+    return None
+
+
 RULES = (
     (merge_self, "The actions of a row cannot fail by order, nor a row that writes no word; and what fails fails before it has done anything: nothing is tried."),
     (merge_p2p, "Peer-to-peer the next step of one table is the first of another: what comes between the two is tried once."),
@@ -319,6 +369,8 @@ RULES = (
     (merge_ferry_cut, "ferry's patience with a silent link is half a minute, not to be configured: one cell, just after GO."),
     (merge_tunnelled, "Before Prepare nobody knows yet how the memory will travel: tunnelled is tried as peer-to-peer."),
     (merge_second, "A second fault meets the daemons between themselves: it is tried with virsh and peer-to-peer."),
+    (merge_postcopy, "Before the switch a migration that allows it is an ordinary one: all that comes before the memory is tried with virsh."),
+    (merge_postcopy_rows, "A second fault in postcopy meets the rows that are postcopy's own; the others know of no halves."),
     (merge_second_faults, "As a second fault only what ends something: a client, a lock, an old message, a pause meet the rows of the ordinary course."),
 )
 
@@ -368,8 +420,27 @@ def stage(point, place, fault, mode=""):
     return OURS
 
 
+W4 = "W4: half of its memory was on the side that went"
+
+
+def window_switched(cell):
+    """In postcopy, after the switch: until the rest has arrived, whichever QEMU ends takes the guest with it."""
+    source, destination = (cell.fault in ("reboot-this", "kill-here"), cell.fault == "reboot-other")[::1 if is_at_source(cell.point) else -1]
+    if cell.course != "plain" and any(fault.startswith(("kill-source", "kill-destination")) for _, _, fault in course_strikes(cell.course)):
+        return W4
+    if cell.point in ("source/GONE.S-kill", "source/GONE.S-kill.actions", "destination/TAKEN.D-define", "destination/TAKEN.D-define.actions"):
+        return "it ran there" if destination or cell.fault == "kill-destination" else ""     # all of it
+    if source or destination or cell.fault in ("kill-source", "kill-destination"):
+        return W4
+    if cell.point == "perform/memory" and cell.fault in ("cut", "blink"):
+        return "W4: the link may break before the destination has loaded"
+    return ""
+
+
 def window(cell):
     """Why the guest may be shut off (crashed) after it all; "": it may not."""
+    if cell.mode == "postcopy" and is_switched(cell.point):
+        return window_switched(cell)
     at = stage(cell.point, cell.place, cell.fault, cell.mode)
     hits_this, hits_other = cell.fault in ("reboot-this", "kill-here"), cell.fault == "reboot-other"
     hits_source = cell.fault == "kill-source" or (hits_this if is_at_source(cell.point) else hits_other)
@@ -399,17 +470,31 @@ def window(cell):
 # ---- the sample for the gate ----
 
 ORDINARY = ("source/OFFERED.S-go", "source/GO.S-gone", "destination/PREPARED.D-take", "destination/TAKEN.D-define")
+ORDINARY_POSTCOPY = ("source/OFFERED.S-go.2", "source/GO.S-gone.2", "source/GONE.S-kill", "destination/PREPARED.D-take",
+                     "destination/TAKEN.D-define.3", "destination/TAKEN.D-define")
 SLOW = ("cut", "stop")      # wait for a connection's end: at few points
 SLOW_AT = ("perform/start", "source/OFFERED.S-go", "destination/PREPARED.D-take.actions")
 MATTERS = ("begin/record", "prepare/record", "p2p/connect", "p2p/perform", "perform/start", "perform/memory", "perform/go")      # of the other steps every second cell
-OPEN = ()                   # (what a cell's id matches, why it is not right yet)
+POSTCOPY_SAMPLE = (         # few: each takes some seconds, as the memory must not be there too soon
+    "source/OFFERED.S-go.2:after:kill-this",
+    "source/OFFERED.S-go.2:after:client",
+    "source/GO.S-gone.2.actions:after:kill-daemons",
+    "source/GO.S-gone.2.actions:after:kill-source",
+    "source/GO.S-gone.2.actions:after:stop",
+)
+OPEN = (                    # (what a cell's id matches, why it is not right yet)
+    ("postcopy:plain:perform/memory:before:cut", "cut before the destination has loaded: the client waits for as long as the link is down, and "
+                                                 "nothing tells why"),
+    ("postcopy:plain:source/GO.S-gone.2.actions:after:blink", "a vCPU that waits for a page with QEMU's big lock keeps the destination's monitor from "
+                                                              "answering, and `getfd` cannot be sent out of band: no other stream"),
+)
 
 
 def sample(points):
     """On the ordinary course each row with each fault once, and of the steps half as much or less, in one mode after the other."""
     passed = [point for point in points if not is_row(point) or point.removesuffix(".actions") in ORDINARY]
     left = {}
-    for cell in cells_to_run(points, {mode: {"plain": passed} for mode in MODES}):
+    for cell in cells_to_run(points, {mode: {"plain": passed} for mode in MODES if mode != "postcopy"}):
         left.setdefault((cell.point, cell.place, cell.fault), []).append(cell)
     chosen = []
     for number, ((point, _, fault), own) in enumerate(left.items()):
@@ -417,4 +502,4 @@ def sample(points):
         is_wanted = point in SLOW_AT if fault in SLOW else is_row(point) or point in MATTERS or number % (5 if point.startswith("p2p/") else 2) == 1
         if is_wanted and not any(text in cell.id for text, _ in OPEN):
             chosen.append(cell)
-    return chosen
+    return chosen + [parse(f"postcopy:plain:{text}") for text in POSTCOPY_SAMPLE]

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from faults import cells
 from faults.places import BLINK_S, CONNECTION_S, LOCK_S, PORTS, Place, end, held, strike
 from faults.replay import OldAttempt
+from lab import postcopy
 from lab.lab import wait_until
 from lab.moves import Guest
 from lab.trials import tried_again_if_harmed
@@ -29,7 +30,9 @@ CRASHED = ("shut off (crashed)",)
 REBOOTED = ("shut off (crashed)", "shut off (unknown)")     # as every guest that was shut off when its daemon started
 WAITS = r"outcome (unknown|not yet known)|waiting for its answer|granted to"
 PASSED = re.compile(r"fault point (\S+)")
-WAYS = {"virsh": [], "ferry": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"]}
+WAYS = {"virsh": [], "ferry": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"],
+        "postcopy": ["--postcopy", "--bandwidth", "2", "--postcopy-bandwidth", "2"]}       # the rest of its memory takes some seconds
+TORN = ("paused (post-copy failed)", "running (post-copy failed)")
 
 
 @dataclass
@@ -63,9 +66,9 @@ class Missed(Exception):
 class Witness:
     """One guest, and what can be seen of it from outside."""
 
-    def __init__(self, place, name, memory_mib=24, append="set=4 dirty=200", devices=""):
+    def __init__(self, place, name, memory_mib=24, append="set=4 dirty=200", devices="", **more):
         self.place = place
-        self.guest = Guest(place, name=name, memory_mib=memory_mib, append=append, devices=devices)
+        self.guest = Guest(place, name=name, memory_mib=memory_mib, append=append, devices=devices, **more)
         self.ticks = self.guest.ticks(place.hosts).__enter__()
         self.here = self.source = place.hosts[0]
         self.dead_states = CRASHED
@@ -233,10 +236,12 @@ class Court:
                 self.place.close()
         self.place = self.witness = None
 
-    def enter(self):
-        if self.place:
+    def enter(self, mode):
+        is_postcopy = mode == "postcopy"
+        if self.place and self.place.is_postcopy == is_postcopy:
             return
-        place = Place(self.build, **self.more)
+        self.leave()
+        place = Place(self.build, is_postcopy=is_postcopy, **self.more)
         place.__enter__()
         try:
             image = place.shared / "disk.raw"
@@ -245,7 +250,7 @@ class Court:
             self.image = image
             self.witness = Witness(place, "qemu", devices=(
                 f"<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/><source file='{image}'/>"
-                "<target dev='vda' bus='virtio'/></disk>"))
+                "<target dev='vda' bus='virtio'/></disk>"), **({"emulator": postcopy.emulator(place)} if is_postcopy else {}))
             place.witnesses.append(self.witness)
             self.witness.begin()
             self.place = place
@@ -266,7 +271,7 @@ class Court:
         result = Result(cell.id)
         began = time.monotonic()
         try:
-            self.enter()
+            self.enter(cell.mode)
             self._play(cell, result)
         except Missed as problem:
             result.outcome, result.complaint = "missed", str(problem)
@@ -391,6 +396,14 @@ class Court:
             self._cut_the_way_back(path)
         elif fault == "lane":
             self._stop_reading(path)
+        elif fault == "break-abort":
+            place.blink(self.destination)
+            self._give_up()
+            self._release(path)
+            time.sleep(BLINK_S)
+            place.mend(self.destination)
+        elif fault == "switch":
+            self.source.virsh("migrate-postcopy", self.guest.name)
         elif fault in ("client", "ctrl-c"):
             self._end_client(fault)
         elif fault == "disk-full":
@@ -500,6 +513,8 @@ class Court:
             told = self.witness.explanations()
             if any(told.values()):
                 break
+            if cell.mode == "postcopy" and self._is_torn():
+                return self._give_up_halves(since)
             outcome, complaint = self.witness.look(since, bool(cells.window(cell)), is_linked=False)
             if outcome:
                 self.place.mend(self.cut_for_good)
@@ -514,6 +529,20 @@ class Court:
         self.witness.resolve(told, self.destination)
         self.place.mend(self.cut_for_good)
         self.witness.wait_for_one(since, bool(cells.window(cell)))
+        return "explained"
+
+    def _is_torn(self):
+        return tuple(host.virsh("domstate", "--reason", self.guest.name, check=False).stdout.strip()
+                     for host in (self.source, self.destination)) == TORN
+
+    def _give_up_halves(self, since):
+        """A person knows that the link will never be back."""
+        done = self.source.ferry("migration", "resolve", self.guest.name, "--crashed", "--confirm", self.destination.name, check=False)
+        if done.returncode:
+            raise Harm(f"resolve --crashed: {done.stderr.strip()}")
+        self.place.mend(self.cut_for_good)
+        if self.witness.wait_for_one(since, True) != "crashed":
+            raise Harm("given up, and not crashed")
         return "explained"
 
     def _check_what_is_over(self, since):
@@ -556,12 +585,12 @@ class Court:
 
     def survey(self, mode, course):
         """The points that a course passes, in the order of the hosts' logs."""
-        first = cells.COURSES[course]
-        self.enter()
+        first = cells.COURSES[course] or (cells.SWITCH if mode == "postcopy" else None)
+        self.enter(mode)
         before = {host: self._log_size(host) for host in self.place.hosts}
         source, destination = self.here, self.place.other(self.here)
         if first:
-            result = self.try_for_survey(cells.course_cell(mode, course))
+            result = self.try_for_survey(cells.Cell(mode, cells.COURSE_OF.get(course, "plain"), *first))
         else:
             result = Result("plain")
             done = source.run(self.argv(mode, source, destination), check=False, timeout_s=CLIENT_S)

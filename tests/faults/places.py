@@ -9,6 +9,7 @@ import signal
 import subprocess
 import uuid
 
+from lab import postcopy
 from lab.lab import Lab, end, wait_until
 
 # Short, so that what waits for a connection's end does not wait long; the real ones are ferryd.conf's defaults.
@@ -31,9 +32,10 @@ def below(top):
 class Place(Lab):
     """patience: how many times longer than usual things may take, on a busy machine."""
 
-    def __init__(self, build, times=SHORT, patience=1, **more):
+    def __init__(self, build, times=SHORT, patience=1, is_postcopy=False, **more):
         super().__init__(hosts=2, build=build, **more)
         self.build, self.times, self.patience = pathlib.Path(build).resolve(), times, patience
+        self.is_postcopy = is_postcopy
         self.baseline, self.witnesses = {}, []
 
     def __enter__(self):
@@ -57,7 +59,10 @@ class Place(Lab):
         config = dict(self.times, shared_dirs=str(self.shared))
         shim = self.build / "tests/faults/durable.so"
         environment = {"LD_PRELOAD": str(shim), "FERRY_DURABLE": str(host.folder / "durable")} if shim.exists() else None
-        host.start_ferryd(config, environment=environment)
+        if self.is_postcopy:
+            postcopy.start(self, host, environment=environment, **config)
+        else:
+            host.start_ferryd(config, environment=environment)
 
     def restart(self, host):
         if host.daemon_pid("ferryd"):

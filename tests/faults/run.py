@@ -79,7 +79,7 @@ def survey(build, jobs, record):
         kept = json.loads(path.read_text())
         if kept["of"] == record.mark:
             return kept["survey"]
-    wanted = [(mode, course) for mode in cells.MODES for course in cells.COURSES]
+    wanted = [(mode, course) for mode in cells.MODES for course in cells.courses(mode)]
     found = {mode: {} for mode in cells.MODES}
     began = time.monotonic()
 
@@ -91,7 +91,7 @@ def survey(build, jobs, record):
 
     trials.run_all(work, [[("survey", one)] for one in wanted], len(wanted), jobs, take, build, {})
     for mode in found:      # the plain course first: a dict in the order of the courses
-        found[mode] = {course: found[mode].get(course, []) for course in cells.COURSES}
+        found[mode] = {course: found[mode].get(course, []) for course in cells.courses(mode)}
     print(f"survey of {len(wanted)} courses: {time.monotonic() - began:.0f} s", flush=True)
     path.write_text(json.dumps({"of": record.mark, "survey": found}))
     return found

@@ -29,6 +29,6 @@ def emulator(lab):
     return str(program)
 
 
-def start(lab, host, **config):
+def start(lab, host, environment=None, **config):
     allow(host)
-    host.start_ferryd({"emulator_dirs": f"/usr/bin {lab.folder / 'emulators'}", **config})
+    host.start_ferryd({"emulator_dirs": f"/usr/bin {lab.folder / 'emulators'}", **config}, environment=environment)
