@@ -397,7 +397,9 @@ class Court:
         elif fault == "lane":
             self._stop_reading(path)
         elif fault == "break-abort":
+            before = self._log_size(self.source)
             place.blink(self.destination)
+            wait_until(lambda: '"postcopy-paused"' in self._log(self.source, before), "the broken stream", 5)
             self._give_up()
             self._release(path)
             time.sleep(BLINK_S)
