@@ -246,8 +246,8 @@ static gboolean give_up(Attempt *attempt, GError **error)
         attempt->first = error_new(ERROR_UNKNOWN_HOST, "Unable to resolve address '%s' service '%u': %s", approach->host,
                                    approach->port, lane_reason(look_up->why));
     if (!attempt->first && look_up && !attempt->is_name_read)
-        attempt->first = error_new(ERROR_UNKNOWN_HOST, "Unable to resolve address '%s' service '%u': no answer within %d s",
-                                   approach->host, approach->port, APPROACH_TIMEOUT_MS / 1000);
+        attempt->first = error_new(ERROR_UNKNOWN_HOST, "Unable to resolve address '%s' service '%u': no answer within %.1f s",
+                                   approach->host, approach->port, APPROACH_TIMEOUT_MS / 1000.0);
     if (!attempt->first)
         attempt->first = error_new(ERROR_SYSTEM_ERROR, "unable to connect to server at '%s:%u': it leads back to '%s' itself",
                                    approach->host, approach->port, approach->here);
