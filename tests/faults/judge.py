@@ -567,7 +567,7 @@ class Court:
         if not here.qemus():
             wait_until(lambda: here.qemus() or not here.virsh("start", self.guest.name, check=False).returncode,     # or its autostart
                        "a start of the crashed guest", START_S)
-            self.ticks.wait(here.name, more=SETTLE_TICKS)
+        self.ticks.wait(here.name, more=SETTLE_TICKS)       # its autostart may have been at it since it was seen crashed
         since = self.ticks.mark()
         done = here.run(self.argv("virsh", here, there), check=False, timeout_s=CLIENT_S)
         if done.returncode:
