@@ -76,7 +76,9 @@ static OwnerHeard judge(const Migration *migration, int state, int reason, GErro
         return HEARD_REFUSED;
     case LOOK_PERSON:
         error_set(error, ERROR_OPERATION_FAILED,
-                  "it knows no such guest any more, which may have run there and ended, or never have: only a person can say");
+                  state == LOOK_ABSENT
+                      ? "it knows no such guest any more, which may have run there and ended, or never have: only a person can say"
+                      : "it is shut off there, which does not tell whether it has run: only a person can say");
         return HEARD_NOTHING;
     case LOOK_AGAIN:
         break;

@@ -5,7 +5,7 @@
 /* Wire values. */
 enum { NOSTATE = 0, PAUSED = 3, SHUTOFF = 5 };
 enum { PAUSED_USER = 1 };
-enum { SHUTDOWN = 1, DESTROYED = 2, CRASHED = 3, MIGRATED = 4, SAVED = 5 };
+enum { SHUTDOWN = 1, MIGRATED = 4, SAVED = 5, FAILED = 6 };
 
 #define R(reason) (1u << (reason))
 #define ANY       (~0u)
@@ -21,15 +21,18 @@ static const struct {
     unsigned when; /* persist asked or not; how long after Finish */
     LookVerdict verdict;
 } rows[] = {
-    /* found there  reason                                                             persist, age        then */
-    { LOOK_ABSENT,  ANY,                                                               ASKED | EVER,       LOOK_NEVER_RAN },
-    { LOOK_ABSENT,  ANY,                                                               NOT_ASKED | FRESH,  LOOK_NEVER_RAN },
-    { LOOK_ABSENT,  ANY,                                                               NOT_ASKED | LATER,  LOOK_PERSON },
-    { NOSTATE,      ANY,                                                               BOTH | EVER,        LOOK_AGAIN },
-    { PAUSED,       R(PAUSED_USER),                                                    BOTH | EVER,        LOOK_RAN },
-    { PAUSED,       ANY,                                                               BOTH | EVER,        LOOK_AGAIN },
-    { SHUTOFF,      R(SHUTDOWN) | R(DESTROYED) | R(CRASHED) | R(MIGRATED) | R(SAVED),  BOTH | EVER,        LOOK_RAN },
-    { SHUTOFF,      ANY,                                                               BOTH | EVER,        LOOK_NEVER_RAN },
+    /* found there  reason                                 persist, age       then */
+    { LOOK_ABSENT,  ANY,                                   ASKED | EVER,      LOOK_NEVER_RAN },
+    { LOOK_ABSENT,  ANY,                                   NOT_ASKED | FRESH, LOOK_NEVER_RAN },
+    { LOOK_ABSENT,  ANY,                                   NOT_ASKED | LATER, LOOK_PERSON },
+    { NOSTATE,      ANY,                                   BOTH | EVER,       LOOK_AGAIN },
+    { PAUSED,       R(PAUSED_USER),                        BOTH | EVER,       LOOK_RAN },
+    { PAUSED,       ANY,                                   BOTH | EVER,       LOOK_AGAIN },
+    { SHUTOFF,      R(SHUTDOWN) | R(MIGRATED) | R(SAVED),  BOTH | EVER,       LOOK_RAN },
+    { SHUTOFF,      R(FAILED),                             BOTH | EVER,       LOOK_NEVER_RAN },
+    /* Where it was defined before: what it does with one whose connection breaks it calls destroyed, too, and a QEMU that dies
+     * before Finish crashed; after a restart it knows no reason at all. */
+    { SHUTOFF,      ANY,                                   BOTH | EVER,       LOOK_PERSON },
 };
 /* clang-format on */
 

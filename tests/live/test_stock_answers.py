@@ -76,6 +76,43 @@ def test_it_never_ran(lab, guest, words):
     wait_until(lambda: traces(stock, guest) == [], "nothing is left there")
 
 
+UNCLEAR = "it is shut off there, which does not tell whether it has run: only a person can say"
+
+
+def test_one_that_was_defined_there_before_is_ended_alike_whether_it_ran_or_not(lab, guest):
+    """Finish is lost, and the destination destroys its guest with the connection: as somebody would who has seen it run."""
+    ours, stock = lab.hosts
+    stock.virsh("define", guest.path())
+    stock.cut_after_finish("call")
+    since = guest.seen.mark()
+    process = ours.popen(["virsh", "migrate", "--live", "--p2p", "qemu", stock.tcp_uri])
+    wait_until(lambda: stock.virsh("domstate", "--reason", "qemu").stdout.strip() == "shut off (destroyed)", "its end there")
+    wait_until(lambda: UNCLEAR in ours.virsh("dominfo", "qemu").stdout, "the doubt is told")
+    assert ours.virsh("domstate", "--reason", "qemu").stdout.strip() == "paused (migrating)"
+    ours.ferry("migration", "resolve", "qemu", "--here", "--confirm", "fedora2")
+    assert process.wait(20) == 1
+    guest.seen.wait(ours.name, more=5)
+    assert guest.seen.verdict(since).is_sound
+
+
+def test_a_stock_host_that_was_restarted_does_not_remember_that_it_ran(lab, guest):
+    """It ran there and was ended; its daemon, started anew, shows no reason any more.  The memory here is of the past."""
+    ours, stock = lab.hosts
+    stock.cut_after_finish("out")
+    process = ours.popen(["virsh", "migrate", "--live", "--p2p", *MOVE, "qemu", stock.tcp_uri])
+    guest.seen.wait(stock.name, more=3)
+    stock.nft("add table inet dark\nadd chain inet dark input { type filter hook input priority 0; policy drop; }\n")
+    stock.virsh("destroy", "qemu")
+    stock.restart_libvirtd()
+    assert stock.virsh("domstate", "--reason", "qemu").stdout.strip() == "shut off (unknown)"
+    stock.nft("delete table inet dark\n")
+    wait_until(lambda: UNCLEAR in ours.virsh("dominfo", "qemu").stdout, "the doubt is told")
+    assert ours.virsh("domstate", "--reason", "qemu").stdout.strip() == "paused (migrating)"
+    ours.ferry("migration", "resolve", "qemu", "--there", "--confirm", "fedora2")
+    assert process.wait(20) == 0
+    wait_until(lambda: traces(ours, guest) == [], "nothing is left here")
+
+
 def test_a_restart_looks_too(lab, guest):
     """The link is silent with the answer on its way, and the source's daemon is restarted: it waits, and then it looks."""
     ours, stock = lab.hosts

@@ -126,8 +126,8 @@ def test_the_page_says_of_a_stock_source_what_is_decided(owner):
 # How section 11 of the page says what is found at a stock destination: (state, reasons or any) of each phrase.
 ANY = frozenset(range(13))
 STATES = {"absent": -1, "running": 1, "paused": 3, "shut off": 5}
-REASONS = {"user": 1, "shutdown": 1, "destroyed": 2, "crashed": 3, "migrated": 4, "saved": 5}
-THEN = (("within 60 s", "never ran"), ("it never ran", "never ran"), ("GONE", "ran"), ("ask again", "again"))
+REASONS = {"user": 1, "shutdown": 1, "migrated": 4, "saved": 5, "failed": 6}
+THEN = (("within 60 s", "never ran"), ("it never ran", "never ran"), ("GONE", "ran"), ("ask again", "again"), ("stay paused", "person"))
 
 
 def rows_of_look():
