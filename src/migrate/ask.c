@@ -263,10 +263,19 @@ static void dial_pact(Migration *migration)
 }
 
 /* It says that it knows no such attempt.  Without an image only Finish, which this daemon alone would have sent, and only once the
- * other had told that it is prepared, makes anything of a Prepare that is still to come. */
-static gboolean is_never_prepared(const Migration *migration, const Peer *peer, GError **error)
+ * other had told that it is prepared, makes anything of a Prepare that is still to come.  Before it had told so, anybody may say it. */
+AWAITS static gboolean is_never_prepared(const Migration *migration, Peer *peer, GError **error)
 {
-    return migration_is_offline(migration) && migration->is_peer_to_peer && *error && error_is(*error, ERROR_OPERATION_INVALID) && !peer_is_lost(peer);
+    const Uuid *host = &migration->journal->peer_host;
+    GError *why = NULL;
+
+    if (!migration_is_offline(migration) || !migration->is_peer_to_peer || !error_is(*error, ERROR_OPERATION_INVALID) || peer_is_lost(peer))
+        return FALSE;
+    if (uuid_is_null(host) || look_check_host(peer, host, &why))
+        return TRUE;
+    g_clear_error(error);
+    g_propagate_error(error, why);
+    return FALSE;
 }
 
 AWAITS static gboolean call_peer(Migration *migration, GError **error)

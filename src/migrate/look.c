@@ -19,9 +19,9 @@ gboolean look_is_possible(const Migration *migration)
            migration_word(migration) == WORD_GO && (!migration->is_led_here || migration->is_finish_lost);
 }
 
-/* A name may lead to another host by now, and what that one does not have proves nothing. */
-AWAITS static gboolean check_host(Peer *peer, Arena *arena, const Uuid *wanted, GError **error)
+AWAITS gboolean look_check_host(Peer *peer, const Uuid *wanted, GError **error)
 {
+    g_autoptr(Arena) arena = arena_new();
     RemoteConnectGetCapabilitiesRet ret = {0};
     g_autoptr(XmlTree) tree = NULL;
     XmlNode *node;
@@ -96,7 +96,7 @@ AWAITS OwnerHeard look_there(const Migration *migration, const char *uri, GError
 
     if (!peer)
         return HEARD_NOTHING;
-    if (check_host(peer, arena, &migration->journal->peer_host, error) &&
+    if (look_check_host(peer, &migration->journal->peer_host, error) &&
         find(peer, arena, &migration->journal->uuid, &state, &reason, error))
         heard = judge(migration, state, reason, error);
     peer_close(peer);

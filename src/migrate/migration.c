@@ -172,6 +172,18 @@ gboolean migration_save(Migration *migration, GError **error)
     return journal_save(migration->journal, dir, error);
 }
 
+AWAITS gboolean migration_save_durable(Migration *migration, GError **error)
+{
+    g_autofree char *dir = migrate_dir();
+    gboolean is_durable = migration_save(migration, error);
+
+    if (is_durable)
+        off_floor {
+            is_durable = journal_sync(migration->journal, dir, error);
+        }
+    return is_durable;
+}
+
 /* A full disk: until there is room, or the daemon ends. */
 AWAITS static void save_task(void *data)
 {

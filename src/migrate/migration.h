@@ -178,6 +178,8 @@ void migration_attach(Migration *migration);
 AWAITS gboolean migration_open(Migration *migration, OwnerWord word, GError **error);
 /* Journal only; not synced. */
 gboolean migration_save(Migration *migration, GError **error);
+/* Journal only; outlives the power. */
+AWAITS gboolean migration_save_durable(Migration *migration, GError **error);
 /* Tried until it works: on the disk an end that is not written is no end. */
 void migration_save_for_sure(Migration *migration);
 /* The word becomes durable, and the journal if it can be written. */

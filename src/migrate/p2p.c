@@ -92,7 +92,7 @@ AWAITS static gboolean p2p_begin(void *endpoint, PhaseRun *run, GError **error)
 /* Without an image GO has been said by whoever reads C1, so whom to ask about it outlives the power before Prepare. */
 AWAITS static gboolean remember_peer(P2p *p2p, GError **error)
 {
-    return !migration_is_offline(p2p->migration) || migration_sync(p2p->migration, error);
+    return !migration_is_offline(p2p->migration) || migration_save_durable(p2p->migration, error);
 }
 
 /* Without the connection nobody can say Finish: while the word is still ours, the attempt ends, unless the daemons have met by
@@ -222,13 +222,14 @@ AWAITS static gboolean ask_to_prepare(Migration *migration, GError **error)
     return FALSE;
 }
 
-/* Perform, which reads it otherwise, is left out. */
+/* Perform, which reads it otherwise, is left out.  Who the other host is outlives the power before Finish: only it may say later
+ * that it was never prepared. */
 AWAITS static gboolean read_answer(P2p *p2p, const PhaseRun *run, GError **error)
 {
     size_t len;
     const void *bytes = cookie_bytes(run, &len);
 
-    return source_read_answer(p2p->migration, bytes, len, error) && migration_save(p2p->migration, error);
+    return source_read_answer(p2p->migration, bytes, len, error) && migration_save_durable(p2p->migration, error);
 }
 
 AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error)
@@ -422,6 +423,9 @@ AWAITS static gboolean p2p_finish(void *endpoint, PhaseRun *run, GError **error)
     phase_run_set_cookie(run, NULL); /* ours is no answer */
     if (run->outcome == PHASE_ARRIVED)
         return TRUE;
+    if (p2p->migration->answer == HEARD_LOST)
+        return error_set(error, error_code(why), "%s; %s does not have domain '%s' and never will: %s", why->message,
+                         p2p->migration->journal->peer ?: "the other host", p2p->domain->name, p2p->migration->refusal);
     if (run->outcome == PHASE_UNKNOWN && migration_word(p2p->migration) == WORD_GO) {
         g_autofree char *sentence = handover_sentence(p2p->migration);
 

@@ -188,14 +188,7 @@ AWAITS static void perform_disconnect(Migration *migration)
  * written nobody need be (recover.c). */
 AWAITS static gboolean perform_remember(Migration *migration, GError **error)
 {
-    g_autofree char *dir = migrate_dir();
-    gboolean is_durable = migration_save(migration, error);
-
-    if (is_durable)
-        off_floor {
-            is_durable = journal_sync(migration->journal, dir, error);
-        }
-    return is_durable;
+    return migration_save_durable(migration, error);
 }
 
 AWAITS static gboolean perform_setup(Migration *migration, GError **error)

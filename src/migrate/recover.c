@@ -542,7 +542,7 @@ AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const ch
         return rival_go_on(migration, error);
     if (is_given && migration_word(migration) != WORD_GONE) { /* its way back was refused: what it had been stands */
         g_clear_pointer(&migration->journal->given_to, g_free);
-        return migration_save(migration, error) && migration_sync(migration, error);
+        return migration_save_durable(migration, error);
     }
     if (domain->guest && !migration->subscription)
         ask_qemu(migration);

@@ -115,18 +115,13 @@ void rival_hear(Migration *migration, const Told *told)
     task_spawn("migration-rival", stand_back, migration_ref(migration), (GDestroyNotify)migration_unref);
 }
 
-AWAITS static gboolean write_down(Migration *migration, GError **error)
-{
-    return migration_save(migration, error) && migration_sync(migration, error);
-}
-
 AWAITS gboolean rival_go_on(Migration *migration, GError **error)
 {
     Domain *domain = migration->domain;
 
     migration->journal->rival_epoch = 0;
     migration->journal->has_yielded = FALSE;
-    return write_down(migration, error) && (!domain->guest || domain->state != DOMAIN_PAUSED || domain->wants_paused ||
+    return migration_save_durable(migration, error) && (!domain->guest || domain->state != DOMAIN_PAUSED || domain->wants_paused ||
                                             domain_run(domain, RUNNING_UNPAUSED, error));
 }
 
@@ -135,7 +130,7 @@ AWAITS gboolean rival_yield(Migration *migration, GError **error)
     g_autoptr(Domain) hold = domain_ref(migration->domain);
 
     migration->journal->has_yielded = TRUE;
-    if (!write_down(migration, error) || !domain_kill(migration->domain, SHUTOFF_MIGRATED, TRUE, error))
+    if (!migration_save_durable(migration, error) || !domain_kill(migration->domain, SHUTOFF_MIGRATED, TRUE, error))
         return FALSE;
     take_away(migration);
     return TRUE;

@@ -193,6 +193,26 @@ def test_lost_between_two_of_ours(lab, guest, way, place):
     starts(lab.hosts[place == "fedora2"])
 
 
+def test_another_host_that_answers_there_proves_nothing(request):
+    """The address leads to a host that knows no such attempt: no reason to start it here."""
+    lab = make_lab([None] * 3)
+    request.addfinalizer(lab.close)
+    for host in lab.hosts:
+        start(host, "ferryd")
+    one, two, three = lab.hosts
+    one.set_hosts({two.address: "over-there"})
+    one.virsh("define", Guest(lab, name="still", append="").path())
+    two.cut_after_finish("out")
+    client = one.popen(["virsh", "migrate", "--offline", "--persistent", "--p2p", "still", "qemu+tcp://over-there/system"])
+    wait_until(lambda: where(lab) == ["fedora1", "fedora2"], "the definition is there")
+    one.set_hosts({three.address: "over-there"})
+    wait_until(lambda: "another host answers at 'qemu+tcp://over-there/system'" in one.virsh("dominfo", "still").stdout, "the doubt is told")
+    refused = one.virsh("start", "still", check=False)
+    assert refused.returncode == 1 and "outcome not yet known" in refused.stderr, refused.stderr
+    one.set_hosts({two.address: "over-there"})
+    assert client.wait(30) == 0
+
+
 @pytest.mark.parametrize("killed", [0, 1], ids=["source", "destination"])
 @pytest.mark.parametrize("way,place", [("call", "fedora1"), ("out", "fedora2")], ids=["finish", "its-answer"])
 def test_a_daemon_dies(lab, guest, killed, way, place):
