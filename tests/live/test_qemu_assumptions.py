@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from lab import guest
-from lab.lab import Unavailable, require
+from lab.lab import Unavailable, require, wait_until
 from lab.qemu import Qemu
 from ticks import Ticks
 
@@ -122,6 +122,7 @@ class Pair:
         self.migrate()
         self.wait(self.one, "completed")
         self.wait(self.two, "completed")
+        wait_until(lambda: state(self.one) != "finish-migrate", "the end of the migration in the source's QEMU")      # said before it is
 
     def assert_resumes_by_itself(self, status):
         self.wait(self.one, status)
