@@ -340,7 +340,8 @@ AWAITS void recover_domain(Domain *domain)
         sync_word(migration);
         ask_resume_ended(migration);
         migrate_lease_settle(migration); /* the old daemon may have ended before the lease knew */
-        again_resume_found(domain);
+        if (!rival_resume(migration))
+            again_resume_found(domain);
     } else if (migration) {
         recover_open(domain, migration);
     }

@@ -66,17 +66,44 @@ AWAITS static void take_away(Migration *migration)
         registry_remove(domain);
 }
 
+AWAITS static gboolean give_way(Migration *migration, GError **error)
+{
+    g_autoptr(Domain) hold = domain_ref(migration->domain);
+
+    if (domain_is_active(migration->domain) && !domain_kill(migration->domain, SHUTOFF_MIGRATED, TRUE, error))
+        return FALSE;
+    take_away(migration);
+    return TRUE;
+}
+
 AWAITS static void stand_back(void *data)
 {
     Migration *migration = data;
+    g_autoptr(GError) error = NULL;
 
     if (migration->journal->has_yielded) {
-        take_away(migration);
+        if (!give_way(migration, &error))
+            log_error("domain '%s' is the other host's, but cannot be ended here: %s; `destroy` it", migration->domain->name, error->message);
         return;
     }
     while (!pause_once(migration))
         if (!await_sleep(RETRY_MS, NULL))
             return;
+}
+
+static void stand_back_soon(Migration *migration)
+{
+    task_spawn("migration-rival", stand_back, migration_ref(migration), (GDestroyNotify)migration_unref);
+}
+
+gboolean rival_resume(Migration *migration)
+{
+    const Journal *journal = migration->journal;
+
+    if (!rival_is_open(migration) && (!journal->has_yielded || journal->has_left)) /* what is here by then is another guest */
+        return FALSE;
+    stand_back_soon(migration);
+    return TRUE;
 }
 
 static gboolean is_claimed_by_both(const Migration *migration, OwnerWord theirs)
@@ -112,26 +139,32 @@ void rival_hear(Migration *migration, const Told *told)
     sentence = journal->has_yielded ? g_strdup_printf("has ended here, and a person has given it to %s", journal->peer ?: "another host")
                                     : rival_sentence(migration);
     log_write(LOG_LEVEL_ERROR, LOG_FIELDS("DOMAIN", domain->name, "MIGRATION", journal->id), "domain '%s' %s", domain->name, sentence);
-    task_spawn("migration-rival", stand_back, migration_ref(migration), (GDestroyNotify)migration_unref);
+    stand_back_soon(migration);
 }
 
 AWAITS gboolean rival_go_on(Migration *migration, GError **error)
 {
     Domain *domain = migration->domain;
+    Journal *journal = migration->journal;
+    const uint64_t rival_epoch = journal->rival_epoch;
+    const gboolean has_yielded = journal->has_yielded;
 
-    migration->journal->rival_epoch = 0;
-    migration->journal->has_yielded = FALSE;
-    return migration_save_durable(migration, error) && (!domain->guest || domain->state != DOMAIN_PAUSED || domain->wants_paused ||
-                                            domain_run(domain, RUNNING_UNPAUSED, error));
+    journal->rival_epoch = 0;
+    journal->has_yielded = FALSE;
+    if (!migration_save_durable(migration, error)) { /* then nothing was picked */
+        journal->rival_epoch = rival_epoch;
+        journal->has_yielded = has_yielded;
+        return FALSE;
+    }
+    return !domain->guest || domain->state != DOMAIN_PAUSED || domain->wants_paused || domain_run(domain, RUNNING_UNPAUSED, error);
 }
 
 AWAITS gboolean rival_yield(Migration *migration, GError **error)
 {
-    g_autoptr(Domain) hold = domain_ref(migration->domain);
-
     migration->journal->has_yielded = TRUE;
-    if (!migration_save_durable(migration, error) || !domain_kill(migration->domain, SHUTOFF_MIGRATED, TRUE, error))
+    if (!migration_save_durable(migration, error)) {
+        migration->journal->has_yielded = FALSE;
         return FALSE;
-    take_away(migration);
-    return TRUE;
+    }
+    return give_way(migration, error);
 }

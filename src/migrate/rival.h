@@ -8,6 +8,9 @@
 
 /* What the other side of an ended migration says; from the loop thread. */
 void rival_hear(Migration *migration, const Told *told);
+/* A new daemon has found it: if it stands back, or a person has left it to the other host, the old one may have ended before
+ * it had obeyed.  FALSE: neither. */
+gboolean rival_resume(Migration *migration);
 /* It stands back: whose guest it is, is for a person to say. */
 gboolean rival_is_open(const Migration *migration);
 /* For whom, and what a person can do; the caller frees it. */

@@ -267,6 +267,25 @@ def test_two_hosts_that_both_have_it_after_a_wrong_word(lab, started, picked):
     assert home.virsh("suspend", "qemu").returncode == 0
 
 
+@pytest.mark.parametrize("has_yielded", [False, True], ids=["stands-back", "has-yielded"])
+def test_a_daemon_that_ended_before_it_stood_back(lab, started, has_yielded):
+    """It had written down that the guest is on the other host too, or that this is the other host's, and no more."""
+    one, two = lab.hosts
+    running = started(one)
+    one.virsh("migrate", "--live", "--p2p", "qemu", two.tcp_uri)
+    running.ticks.wait(two.name)
+    two.stop_daemon("ferryd", signal.SIGKILL)
+    [path] = (two.folder / "var/lib/ferry/migrations").glob("*.json")
+    path.write_text(json.dumps(dict(json.loads(path.read_text()), rival_epoch=9, has_yielded=has_yielded)))
+    two.start_ferryd()
+    if has_yielded:
+        nothing_left(two, running.guest)
+        return
+    wait_until(lambda: two.virsh("domstate", "qemu").stdout.strip() == "paused", "it stands back")
+    refused = two.virsh("resume", "qemu", check=False)
+    assert refused.returncode == 1 and "a person has given it to fedora1 too" in refused.stderr, refused.stderr
+
+
 def test_finish_and_confirm_only_fetch_the_outcome(lab, started):
     """Whatever a client makes of it: neither a Finish without GO nor a Confirm that says cancelled undoes what the daemons know."""
     one, two = lab.hosts
