@@ -92,6 +92,7 @@ static void remember_c2(Migration *migration)
     bytes = migration->c2 ? g_bytes_get_data(migration->c2, &len) : NULL;
     cookie = bytes ? cookie_parse(bytes, len, COOKIE_FOR_PERFORM, NULL) : NULL;
     migration->is_dest_ferry = cookie && cookie->ferry;
+    migration->dest_host = cookie ? cookie->host_uuid : (Uuid){0};
 }
 
 static void prepare_idle(void *data)
@@ -271,7 +272,7 @@ static void finish_failed(Migration *migration, const GError *error)
     if (is_answer && migration->is_dest_ferry && phase_error_is_refused(error)) {
         run->outcome = PHASE_STAYED;
         phase_run_set_cookie(run, cookie_hand_on(migration->c2, COOKIE_WORD_REFUSED));
-    } else if (is_answer && !migration->is_dest_ferry && error_domain(error) != FROM_RPC) {
+    } else if (is_answer && !migration->is_dest_ferry) {
         run->outcome = PHASE_STAYED;
     } else if (migration->is_relayed && migration->is_dest_ferry && *migration->attempt) {
         run->outcome = courier_settle(migration);

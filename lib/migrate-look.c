@@ -17,8 +17,9 @@ static LookVerdict look_once(const Migration *migration, gboolean *ret_runs)
 {
     g_autoptr(GError) error = NULL;
     FerryConnection *conn = ferry_connection_open(migration->wanted->dest_uri, 0, NULL);
-    FerryDomain *domain =
-        conn ? ferry_domain_find_by_uuid(conn, migration->domain->uuid_text, &error) : NULL;
+    g_autofree char *capabilities = conn ? ferry_connection_capabilities(conn, NULL) : NULL;
+    gboolean is_it = capabilities && look_check_host(capabilities, &migration->dest_host, migration->wanted->dest_uri, NULL);
+    FerryDomain *domain = is_it ? ferry_domain_find_by_uuid(conn, migration->domain->uuid_text, &error) : NULL;
     gboolean is_persist = !!(migration->run.flags & MIGRATE_PERSIST_DEST);
     int64_t since_ms = clock_now_ms() - migration->finish_ms;
     FerryState state = FERRY_STATE_NONE;

@@ -17,6 +17,7 @@ typedef struct {
     gboolean is_abort_asked; /* by the user */
     gboolean is_abort_told;  /* the source has accepted it */
     GBytes *c2;              /* kept for the answer to Confirm */
+    Uuid dest_host;          /* whom C2 named; null: nobody yet */
     gboolean is_dest_ferry;  /* the destination is a ferryd */
     gboolean is_source_ferry; /* and so is the source */
     char *dest_literal;       /* at which we reach the destination's daemon; NULL: not over a network */

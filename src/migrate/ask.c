@@ -271,7 +271,7 @@ AWAITS static gboolean is_never_prepared(const Migration *migration, Peer *peer,
 
     if (!migration_is_offline(migration) || !migration->is_peer_to_peer || !error_is(*error, ERROR_OPERATION_INVALID) || peer_is_lost(peer))
         return FALSE;
-    if (uuid_is_null(host) || look_check_host(peer, host, &why))
+    if (uuid_is_null(host) || look_check_peer(peer, host, &why))
         return TRUE;
     g_clear_error(error);
     g_propagate_error(error, why);

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "migrate/look.h"
 
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/error.h"
 #include "client/peer.h"
 #include "migrate/migration.h"
 #include "phase/flags.h"
 #include "phase/look.h"
-#include "xml/xml.h"
 
 #define CALL_PATIENCE_MS 5000
 
@@ -19,23 +16,13 @@ gboolean look_is_possible(const Migration *migration)
            migration_word(migration) == WORD_GO && (!migration->is_led_here || migration->is_finish_lost);
 }
 
-AWAITS gboolean look_check_host(Peer *peer, const Uuid *wanted, GError **error)
+AWAITS gboolean look_check_peer(Peer *peer, const Uuid *wanted, GError **error)
 {
     g_autoptr(Arena) arena = arena_new();
     RemoteConnectGetCapabilitiesRet ret = {0};
-    g_autoptr(XmlTree) tree = NULL;
-    XmlNode *node;
-    Uuid uuid;
 
-    if (!peer_call(peer, REMOTE_PROGRAM, REMOTE_CONNECT_GET_CAPABILITIES, NULL, arena, &ret, CALL_PATIENCE_MS, error))
-        return FALSE;
-    tree = xml_parse(ret.capabilities, strlen(ret.capabilities), "capabilities", error);
-    node = tree ? xml_child(xml_root(tree), "host/uuid") : NULL;
-    if (tree && node && uuid_parse(xml_text(node), &uuid) && uuid_equal(&uuid, wanted))
-        return TRUE;
-    if (tree)
-        error_set(error, ERROR_OPERATION_FAILED, "another host answers at '%s'", peer_uri(peer));
-    return FALSE;
+    return peer_call(peer, REMOTE_PROGRAM, REMOTE_CONNECT_GET_CAPABILITIES, NULL, arena, &ret, CALL_PATIENCE_MS, error) &&
+           look_check_host(ret.capabilities, wanted, peer_uri(peer), error);
 }
 
 /* *ret_state: LOOK_ABSENT if that host says that it knows no such guest. */
@@ -96,7 +83,7 @@ AWAITS OwnerHeard look_there(const Migration *migration, const char *uri, GError
 
     if (!peer)
         return HEARD_NOTHING;
-    if (look_check_host(peer, &migration->journal->peer_host, error) &&
+    if (look_check_peer(peer, &migration->journal->peer_host, error) &&
         find(peer, arena, &migration->journal->uuid, &state, &reason, error))
         heard = judge(migration, state, reason, error);
     peer_close(peer);

@@ -18,5 +18,5 @@ gboolean look_is_possible(const Migration *migration);
 /* Looks once, at uri.  HEARD_TAKEN and HEARD_REFUSED are proofs; HEARD_NOTHING comes with an error that says what there is.
  * AWAITS the other daemon. */
 AWAITS OwnerHeard look_there(const Migration *migration, const char *uri, GError **error);
-/* Is it that host?  A name may lead to another one by now, and what that one does not know proves nothing. */
-AWAITS gboolean look_check_host(Peer *peer, const Uuid *wanted, GError **error);
+/* Is it that host? */
+AWAITS gboolean look_check_peer(Peer *peer, const Uuid *wanted, GError **error);

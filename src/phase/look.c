@@ -2,6 +2,11 @@
 /* The rows.  The first that fits counts. */
 #include "phase/look.h"
 
+#include <string.h>
+
+#include "base/error.h"
+#include "xml/xml.h"
+
 /* Wire values. */
 enum { NOSTATE = 0, PAUSED = 3, SHUTOFF = 5 };
 enum { PAUSED_USER = 1 };
@@ -35,6 +40,18 @@ static const struct {
     { SHUTOFF,      ANY,                                   BOTH | EVER,       LOOK_PERSON },
 };
 /* clang-format on */
+
+gboolean look_check_host(const char *capabilities, const Uuid *wanted, const char *uri, GError **error)
+{
+    g_autoptr(XmlTree) tree = xml_parse(capabilities, strlen(capabilities), "capabilities", error);
+    XmlNode *node = tree ? xml_child(xml_root(tree), "host/uuid") : NULL;
+    Uuid uuid;
+
+    if (!tree)
+        return FALSE;
+    return (node && uuid_parse(xml_text(node), &uuid) && uuid_equal(&uuid, wanted)) ||
+           error_set(error, ERROR_OPERATION_FAILED, "another host answers at '%s'", uri);
+}
 
 LookVerdict look_judge(int state, int reason, gboolean is_persist, int64_t since_finish_ms)
 {

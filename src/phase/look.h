@@ -6,6 +6,8 @@
 #include <glib.h>
 #include <stdint.h>
 
+#include "base/uuid.h"
+
 typedef enum {
     LOOK_AGAIN,     /* nothing yet: Finish may still be under way */
     LOOK_RAN,       /* it has run there, whatever became of it since: it is the destination's */
@@ -18,5 +20,8 @@ typedef enum {
  * one that never ran. */
 #define LOOK_FRESH_MS (60 * 1000)
 
+/* Is it that host whose capabilities these are?  A name may lead to another one by now, and what that one does not know proves
+ * nothing.  uri: for the error. */
+gboolean look_check_host(const char *capabilities, const Uuid *wanted, const char *uri, GError **error);
 /* state: as on the wire, or LOOK_ABSENT; is_persist: its definition was to be written there, which comes before it runs. */
 LookVerdict look_judge(int state, int reason, gboolean is_persist, int64_t since_finish_ms);

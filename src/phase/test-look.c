@@ -40,6 +40,29 @@ static void an_absent_one_that_was_to_be_defined_never_ran(void)
     g_assert_cmpint(look_judge(LOOK_ABSENT, 0, FALSE, LOOK_FRESH_MS), ==, LOOK_PERSON);
 }
 
+static void it_is_that_host_by_its_uuid(void)
+{
+    static const char *const others[] = {
+        "<capabilities><host><uuid>b0000000-0000-4000-8000-000000000002</uuid></host></capabilities>",
+        "<capabilities><host><uuid>no</uuid></host></capabilities>",
+        "<capabilities><host/></capabilities>",
+        "<capabilities>",
+        "<other/>",
+        "",
+    };
+    const char *own = "<capabilities><host><uuid>a0000000-0000-4000-8000-000000000001</uuid></host></capabilities>";
+    Uuid wanted;
+
+    g_assert_true(uuid_parse("a0000000-0000-4000-8000-000000000001", &wanted));
+    g_assert_true(look_check_host(own, &wanted, "qemu+tcp://b/system", NULL));
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_false(look_check_host(others[i], &wanted, "qemu+tcp://b/system", &error));
+        g_assert_nonnull(error);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -47,5 +70,6 @@ int main(int argc, char **argv)
     g_test_add_func("/phase/look/a-paused-one-may-be-in-finish", a_paused_one_may_be_in_finish);
     g_test_add_func("/phase/look/how-it-was-shut-off-says-whether-it-ran", how_it_was_shut_off_says_whether_it_ran);
     g_test_add_func("/phase/look/an-absent-one-that-was-to-be-defined-never-ran", an_absent_one_that_was_to_be_defined_never_ran);
+    g_test_add_func("/phase/look/it-is-that-host-by-its-uuid", it_is_that_host_by_its_uuid);
     return g_test_run();
 }

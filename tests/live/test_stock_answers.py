@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Peer-to-peer to a stock host whose answer to Finish is lost.  It has no words of ours, so the source looks at the guest there."""
 import shutil
+import subprocess
 
 import pytest
 from conftest import make_lab
@@ -145,3 +146,30 @@ def test_another_host_that_answers_there_proves_nothing(lab, guest):
     uri.write_text(f"{stock.address} over-there\n")
     assert process.wait(30) == 0
     wait_until(lambda: traces(ours, guest) == [], "it has settled by itself")
+
+
+def test_ferry_looks_at_no_other_host_either(request):
+    """Its client leads, and the address leads to a host that never had the guest by the time it looks."""
+    if not shutil.which("libvirtd"):
+        pytest.skip("'libvirtd' is not installed")
+    lab = make_lab([None] * 3)
+    request.addfinalizer(lab.close)
+    ours, stock, other = lab.hosts
+    ours.start_ferryd()
+    other.start_ferryd()
+    stock.start_libvirtd(libvirtd_conf=IMPATIENT, qemu_conf=IMPATIENT)
+    guest = Guest(lab)
+    ours.set_hosts({stock.address: "fedora2 over-there"})
+    ours.virsh("define", guest.path())
+    ours.virsh("start", "qemu")
+    with guest.ticks() as seen:
+        seen.wait(ours.name)
+        stock.cut_after_finish("out")
+        process = ours.popen([lab.ferry, "-c", ours.socket_uri, "migrate", "--live", *MOVE, "qemu", "qemu+tcp://over-there/system"],
+                             stderr=subprocess.PIPE, text=True)
+        seen.wait(stock.name, more=3)
+        ours.set_hosts({stock.address: "fedora2", other.address: "over-there"})
+        wait_until(lambda: "connect_get_capabilities" in other.log(), "ferry has asked there", 60)
+        ours.set_hosts({stock.address: "fedora2 over-there"})
+        assert process.wait(30) == 0, process.stderr.read()
+        wait_until(lambda: traces(ours, guest) == [], "nothing is left here")
