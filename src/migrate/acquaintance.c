@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "host/address.h"
+#include "link/uri.h"
 #include "loop/task.h"
 #include "migrate/peer-book.h"
 
@@ -96,10 +97,13 @@ static const char *const *uri_rows;
 gboolean acquaintance_set_uris(const char *const *rows, GError **error)
 {
     for (const char *const *row = rows; row && *row; row++) {
-        const char *uri = strchr(*row, ' ');
+        const char *blank = strchr(*row, ' ');
+        g_autoptr(GError) why = NULL;
+        g_autoptr(Uri) uri = blank && blank != *row ? uri_parse(blank + 1, &why) : NULL;
 
-        if (!uri || uri == *row || strchr(uri + 1, ' ') || !strstr(uri, "://"))
-            return error_set(error, ERROR_CONF_SYNTAX, "'peer_uri' is NAME URI, such as fedora2 qemu+ssh://root@fedora2/system, not '%s'", *row);
+        if (!uri)
+            return error_set(error, ERROR_CONF_SYNTAX, "peer_uri = %s: write the host's name and then its URI, such as fedora2 "
+                             "qemu+ssh://root@fedora2/system%s%s", *row, why ? ": " : "", why ? why->message : "");
     }
     uri_rows = rows;
     return TRUE;
