@@ -9,7 +9,6 @@ appended to FILE (DIR/faults.jsonl) as they come, so that an interrupted run goe
 the daemon, or by another judge, do not count.  --again runs the cells anew that were not as they must be, --fresh all.  --only
 picks cells by a pattern on MODE:COURSE:POINT:PLACE:FAULT, --shard every Nth of them, for several machines.
 """
-import argparse
 import collections
 import json
 import os
@@ -52,6 +51,10 @@ def work(pieces, results, build, more):
                         judge.Result(what, "harmed", complaint=text).as_row()
                     court.leave()
                 results.put(row)
+
+
+def pieces(names):
+    return trials.blocks([("cell", name) for name in names], PIECE)
 
 
 def make(build):
@@ -145,15 +148,14 @@ def print_failures(wrong, say=print):
             say(f"  {line}")
 
 
-def print_groups(wrong, say=print):
-    """What failed, by what was said: numbers and hosts differ, the cause does not."""
-    groups = collections.defaultdict(list)
-    for row in wrong:
-        groups[row["outcome"], re.sub(r"fedora\d|\d[\d.:a-f]*", "N", row["complaint"].splitlines()[0])[:150]].append(row)
-    for (outcome, text), rows in sorted(groups.items(), key=lambda group: -len(group[1])):
-        say(f"\n{len(rows)} × {outcome}: {text}")
-        for (point, fault), count in collections.Counter((row["cell"].split(":")[2], row["cell"].split(":")[4]) for row in rows).most_common(10):
-            say(f"    {count:3} {point}: {fault}")
+def cause(row):
+    """Numbers and hosts differ, the cause does not."""
+    return f"{row['outcome']}: " + re.sub(r"fedora\d|\d[\d.:a-f]*", "N", row["complaint"].splitlines()[0])[:150]
+
+
+def place(row):
+    _, _, point, _, fault = row["cell"].split(":")
+    return f"{point}: {fault}"
 
 
 def summary(rows):
@@ -168,21 +170,12 @@ def summary(rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Tries everything that may happen at every point of a migration.")
-    parser.add_argument("--build", default="build-faults")
+    parser = trials.cell_options("Tries everything that may happen at every point of a migration.", "build-faults", 4)
     parser.add_argument("--no-make", action="store_true", help="take the programs as they are")
     parser.add_argument("--make-only", action="store_true", help="only build the programs")
-    parser.add_argument("--jobs", type=int, default=4)
     parser.add_argument("--shard", default="1/1")
-    parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--again", action="store_true")
-    parser.add_argument("--only", action="append", default=[])
-    parser.add_argument("--sample", action="store_true")
     parser.add_argument("--real-times", action="store_true", help="with the time constants of the default configuration")
     parser.add_argument("--patience", type=float, default=1, help="how many times longer than usual things may take")
-    parser.add_argument("--list", action="store_true", help="show the cells, and which may end crashed")
-    parser.add_argument("--record", type=pathlib.Path)
-    parser.add_argument("--show", action="store_true", help="show what is recorded")
     arguments = parser.parse_args()
     build = (TOP / arguments.build).resolve()
     try:
@@ -207,38 +200,21 @@ def main():
         found = survey(build, arguments.jobs, record)
         print_rules(points, found)
         chosen = cells.cells_to_run(points, found)
-    chosen = [cell for cell in chosen if not arguments.only or any(re.search(pattern, cell.id) for pattern in arguments.only)]
     shard, of = map(int, arguments.shard.split("/"))
-    chosen = chosen[shard - 1::of]
+    chosen = trials.chosen(chosen, arguments.only)[shard - 1::of]
     if arguments.list:
         for cell in chosen:
             print(f"{cell.id:80} {cells.window(cell)}")
         return 0
-    todo = [cell for cell in chosen if cell.id not in record.rows or arguments.again and not record.rows[cell.id]["is_right"]]
-    print(f"{len(chosen)} chosen, {len(chosen) - len(todo)} of them recorded already in {record.path}", flush=True)
-    began, number = time.monotonic(), 0
-
-    def take(row):
-        nonlocal number
-        number += 1
-        record.add(row)
-        print(f"{time.monotonic() - began:6.0f} s {number:4}/{len(todo)} {'ok  ' if row['is_right'] else 'FAIL'} {row['cell']}: "
-              f"{row['outcome']}, {row['wall_s']:.1f} s{': ' + row['complaint'].splitlines()[0] if row['complaint'] else ''}", flush=True)
-
-    if todo and not arguments.show:
-        ids = [("cell", cell.id) for cell in todo]
-        try:
-            trials.run_all(work, [ids[at:at + PIECE] for at in range(0, len(ids), PIECE)], len(ids), arguments.jobs, take, build,
-                           {"times": places.REAL if arguments.real_times else places.SHORT, "patience": arguments.patience})
-        except KeyboardInterrupt:
-            print("\ninterrupted; the same command goes on", flush=True)
-    rows = [record.rows[cell.id] for cell in chosen if cell.id in record.rows]
+    names = [cell.id for cell in chosen]
+    redo = record.wrong_of(names) if arguments.again else ()
+    how = {"times": places.REAL if arguments.real_times else places.SHORT, "patience": arguments.patience}
+    rows = list((record.rows_of(names) if arguments.show else
+                 trials.try_all(names, redo, record, arguments.jobs, work, pieces, trials.judged_line, build, how)).values())
     line, wrong = summary(rows)
     print_failures(wrong)
     print_table(rows, points)
-    if wrong:
-        print("\nGrouped:")
-        print_groups(wrong)
+    trials.print_groups(wrong, cause, place)
     missing = len(chosen) - len(rows)
     print(f"\n{f'{missing} not run; ' if missing else ''}{line}", flush=True)
     return 1 if wrong or missing else 0

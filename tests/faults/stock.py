@@ -10,7 +10,6 @@ seen from outside, too: QEMU processes, the guest's own ticks, virsh on both hos
 in EXCEPTIONS with its letter of docs/handover.md, section 11.  Results are appended to FILE (DIR/faults-stock.jsonl), so that an
 interrupted run goes on where it was.
 """
-import argparse
 import contextlib
 import itertools
 import os
@@ -404,7 +403,7 @@ def work(pieces, results, build, patience):
 def in_pieces(names):
     """Of one pair each, so that hosts are used again."""
     own = {pair: [name for name in names if parse(name).pair == pair] for pair in PAIRS}
-    return [found[at:at + PIECE] for found in own.values() for at in range(0, len(found), PIECE)]
+    return [piece for found in own.values() for piece in trials.blocks(found, PIECE)]
 
 
 # ---- what came of it ----
@@ -439,22 +438,17 @@ def print_table(rows, say=print):
             say(f"{mode:6} {moment:8} {fault:26} " + "".join(f"{text:20}" for text in texts))
 
 
+def line(row):
+    return f"{row['cell']}: {row['outcome']}, {row['wall_s']:.1f} s ({row['told'].strip()})"
+
+
 def main():
-    parser = argparse.ArgumentParser(description="Tries with a stock host on one side what may happen, beside two stock hosts.")
-    parser.add_argument("--build", default="build-faults")
+    parser = trials.cell_options("Tries with a stock host on one side what may happen, beside two stock hosts.", "build-faults", 3)
     parser.add_argument("--no-make", action="store_true", help="take the programs as they are")
-    parser.add_argument("--jobs", type=int, default=3)
-    parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--again", action="store_true", help="once more what was not as it must be, with its control")
-    parser.add_argument("--only", action="append", default=[])
-    parser.add_argument("--sample", action="store_true")
     parser.add_argument("--patience", type=float, default=1, help="how many times longer than usual things may take")
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--show", action="store_true", help="show what is recorded")
-    parser.add_argument("--record", type=pathlib.Path)
     arguments = parser.parse_args()
     build = (TOP / arguments.build).resolve()
-    chosen = [cell.id for cell in all_cells() if not arguments.only or any(re.search(pattern, cell.id) for pattern in arguments.only)]
+    chosen = [cell.id for cell in trials.chosen(all_cells(), arguments.only)]
     if arguments.sample:
         chosen = [name for name in chosen if name.split(":", 1)[1] in SAMPLE]
     if arguments.list:
@@ -471,20 +465,10 @@ def main():
     os.environ["FERRY_BUILD"] = str(build)
     record = trials.Record(arguments.record or build / "faults-stock.jsonl", trials.fingerprint(build, TESTS / "faults/places.py"),
                            is_fresh=arguments.fresh)
-    mine = {name: row for name, row in record.rows.items() if name in chosen}
-    redo = {cell.id for cell, _ in verdicts(mine)} if arguments.again else set()
+    redo = {cell.id for cell, _ in verdicts(record.rows_of(chosen))} if arguments.again else set()
     redo |= {parse(name).control.id for name in redo}
-    todo = [name for name in chosen if name not in mine or name in redo]
-    began = time.monotonic()
-
-    def take(row):
-        record.add(row)
-        print(f"{time.monotonic() - began:6.0f} s {row['cell']}: {row['outcome']}, {row['wall_s']:.1f} s ({row['told'].strip()})", flush=True)
-
-    print(f"{len(chosen)} cells, {len(todo)} to run; recorded in {record.path}", flush=True)
-    if todo and not arguments.show:
-        trials.run_all(work, in_pieces(todo), len(todo), arguments.jobs, take, build, arguments.patience)
-    rows = {name: record.rows[name] for name in chosen if name in record.rows}
+    rows = record.rows_of(chosen) if arguments.show else \
+        trials.try_all(chosen, redo, record, arguments.jobs, work, in_pieces, line, build, arguments.patience)
     wrong = verdicts(rows)
     print_table(rows)
     for cell, text in wrong:

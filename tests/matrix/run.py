@@ -8,13 +8,11 @@ Results are appended to FILE (BUILD/address-matrix.jsonl) as they come, so that 
 results of another build of the programs do not count.  --again runs the cells anew that were not as they must be,
 --fresh all.  --only picks cells by a pattern on TOPOLOGY/NAME/MODE/CLIENT-SOURCE-DESTINATION.
 """
-import argparse
 import collections
 import os
 import pathlib
 import re
 import sys
-import time
 import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -40,16 +38,16 @@ def order(cell):
     return not needs_empty_book, list(cells.NAMES).index(cell.name), cell.mode, cell.client
 
 
-def shards(chosen):
+def shards(names):
     """[(lab, cells)]: cells that share a lab, in pieces, the largest first."""
     by_lab = collections.defaultdict(list)
-    for cell in sorted(chosen, key=order):
+    for cell in sorted(map(cells.parse, names), key=order):
         by_lab[cell.lab].append(cell)
     pieces = []
     for lab, own in by_lab.items():
         count = -(-len(own) // CELLS_PER_SHARD)
         size = -(-len(own) // count)
-        pieces += [(lab, own[at:at + size]) for at in range(0, len(own), size)]
+        pieces += [(lab, block) for block in trials.blocks(own, size)]
     return sorted(pieces, key=lambda piece: -len(piece[1]))
 
 
@@ -109,18 +107,15 @@ def print_failures(wrong, say=print):
             say(f"  the wrong host got {visit['bytes']} bytes on port {visit['port']}: {visit['head']}")
 
 
-def print_groups(wrong, say=print):
-    """What failed, by what was said: numbers and addresses differ, the cause does not."""
-    groups = collections.defaultdict(list)
-    for row in wrong:
-        text = row["complaint"] or row["output"]
-        last = next((line for line in text.splitlines() if line.startswith("error:")), text.splitlines()[0] if text else "")
-        groups[re.sub(r"\d[\d.:a-f]*", "N", last)[:160]].append(row)
-    for text, rows in sorted(groups.items(), key=lambda group: -len(group[1])):
-        where = collections.Counter("{0}/*/{2}/{3}".format(*row["cell"].split("/")) for row in rows)
-        say(f"\n{len(rows)} × {text}")
-        for place, count in where.most_common(12):
-            say(f"    {count:3} {place}")
+def cause(row):
+    """Numbers and addresses differ, the cause does not."""
+    text = row["complaint"] or row["output"]
+    last = next((line for line in text.splitlines() if line.startswith("error:")), text.splitlines()[0] if text else "")
+    return re.sub(r"\d[\d.:a-f]*", "N", last)[:160]
+
+
+def place(row):
+    return "{0}/*/{2}/{3}".format(*row["cell"].split("/"))
 
 
 def print_rules(say=print):
@@ -148,20 +143,9 @@ def summary(rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Tries every kind of name, way and network.")
-    parser.add_argument("--build", default="build")
-    parser.add_argument("--jobs", type=int, default=4)
-    parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--again", action="store_true")
-    parser.add_argument("--only", action="append", default=[])
-    parser.add_argument("--sample", action="store_true")
-    parser.add_argument("--list", action="store_true", help="show the cells and what they must end with")
-    parser.add_argument("--record", type=pathlib.Path)
-    parser.add_argument("--show", action="store_true", help="show what is recorded")
-    arguments = parser.parse_args()
+    arguments = trials.cell_options("Tries every kind of name, way and network.", "build", 4).parse_args()
     build = (TOP / arguments.build).resolve()
-    chosen = [cell for cell in (cells.sample() if arguments.sample else cells.cells_to_run())
-              if not arguments.only or any(re.search(pattern, cell.id) for pattern in arguments.only)]
+    chosen = trials.chosen(cells.sample() if arguments.sample else cells.cells_to_run(), arguments.only)
     if arguments.list:
         for cell in chosen:
             expected = cells.expected(cell)
@@ -176,29 +160,14 @@ def main():
     mark = trials.fingerprint(build, *(HERE / name for name in ("cells.py", "judge.py", "places.py")))
     record = trials.Record(arguments.record or build / "address-matrix.jsonl", mark, is_fresh=arguments.fresh)
     print_rules()
-    todo = [cell for cell in chosen if cell.id not in record.rows or arguments.again and not record.rows[cell.id]["is_right"]]
-    print(f"{len(chosen)} chosen, {len(chosen) - len(todo)} of them recorded already in {record.path}", flush=True)
-    began, number = time.monotonic(), 0
-
-    def take(row):
-        nonlocal number
-        number += 1
-        record.add(row)
-        print(f"{time.monotonic() - began:6.0f} s {number:4}/{len(todo)} {'ok  ' if row['is_right'] else 'FAIL'} {row['cell']}: "
-              f"{row['outcome']}, {row['wall_s']:.1f} s{': ' + row['complaint'].splitlines()[0] if row['complaint'] else ''}", flush=True)
-
-    if todo and not arguments.show:
-        try:
-            trials.run_all(work, shards(todo), len(todo), arguments.jobs, take, build)
-        except KeyboardInterrupt:
-            print("\ninterrupted; the same command goes on", flush=True)
-    rows = [record.rows[cell.id] for cell in chosen if cell.id in record.rows]
-    print_table({row["cell"]: row for row in rows})
+    names = [cell.id for cell in chosen]
+    redo = record.wrong_of(names) if arguments.again else ()
+    found = record.rows_of(names) if arguments.show else trials.try_all(names, redo, record, arguments.jobs, work, shards, trials.judged_line, build)
+    rows = list(found.values())
+    print_table(found)
     line, wrong = summary(rows)
     print_failures(wrong)
-    if wrong:
-        print("\nGrouped:")
-        print_groups(wrong)
+    trials.print_groups(wrong, cause, place)
     missing = len(chosen) - len(rows)
     print(f"\n{f'{missing} not run; ' if missing else ''}{line}", flush=True)
     return 1 if wrong or missing else 0

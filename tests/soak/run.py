@@ -8,7 +8,6 @@ What happens at kill K follows from the seed and K alone; the moment is a time a
 about the same point.  Zero guests may be lost, doubled or left to a person.  A guest whose QEMU was the victim may be shut off
 (crashed), on one side.  Results are appended to FILE (DIR/soak.jsonl); an interrupted run goes on where it was.
 """
-import argparse
 import collections
 import contextlib
 import os
@@ -203,15 +202,10 @@ def print_tally(rows, seconds, say=print):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Kills at random moments.")
-    parser.add_argument("--build", default="build")
+    parser = trials.options("Kills at random moments.", "build", 4)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", default="1")
-    parser.add_argument("--jobs", type=int, default=4)
     parser.add_argument("--only", type=int, action="append", default=[], help="play that kill alone")
-    parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--again", action="store_true", help="the kills that went wrong")
-    parser.add_argument("--record", type=pathlib.Path)
     arguments = parser.parse_args()
     build = (TOP / arguments.build).resolve()
     try:
@@ -223,30 +217,21 @@ def main():
     judges = (pathlib.Path(__file__), TESTS / "faults/judge.py", TESTS / "faults/places.py", TESTS / "guest/ticks.py")
     record = trials.Record(arguments.record or build / "soak.jsonl", trials.fingerprint(build, *judges, seed=arguments.seed), "kill",
                            arguments.fresh)
-    rows = record.rows
-    kills = [plan(arguments.seed, number) for number in arguments.only or range(arguments.count)]
-    todo = [kill for kill in kills if arguments.only or kill.number not in rows or
-            arguments.again and any(guest["is_wrong"] for guest in rows[kill.number]["guests"])]
-    print(f"seed {arguments.seed}: {len(kills)} kills, {len(kills) - len(todo)} of them recorded already in {record.path}", flush=True)
-    began, done = time.monotonic(), 0
+    numbers = arguments.only or list(range(arguments.count))
+    print(f"seed {arguments.seed}")
+    began, tried = time.monotonic(), []
 
-    def take(row):
-        nonlocal done
-        done += 1
-        record.add(row)
+    def line(row):
+        tried.append(row["kill"])
         wrong = [guest for guest in row["guests"] if guest["is_wrong"]]
-        text = f": {wrong[0]['complaint'].splitlines()[0]}" if wrong else ""
-        print(f"{time.monotonic() - began:6.0f} s {done:4}/{len(todo)} {'FAIL' if wrong else 'ok  '} kill {row['kill']}: {row['victim']} after "
-              f"{row['after_s'] * 1000:.0f} ms, {' and '.join(row['modes'])}: {', '.join(guest['outcome'] for guest in row['guests'])}{text}", flush=True)
+        return (f"{'FAIL' if wrong else 'ok  '} kill {row['kill']}: {row['victim']} after {row['after_s'] * 1000:.0f} ms, "
+                f"{' and '.join(row['modes'])}: {', '.join(guest['outcome'] for guest in row['guests'])}"
+                f"{': ' + wrong[0]['complaint'].splitlines()[0] if wrong else ''}")
 
-    if todo:
-        try:
-            blocks = [todo[at:at + BLOCK] for at in range(0, len(todo), BLOCK)]
-            trials.run_all(work, blocks, len(todo), arguments.jobs, take, build)
-        except KeyboardInterrupt:
-            print("\ninterrupted; the same command goes on", flush=True)
-    seconds = (done, time.monotonic() - began) if done else None
-    shown = [rows[kill.number] for kill in kills if kill.number in rows]
+    redo = arguments.only or [number for number, row in record.rows.items() if arguments.again and any(guest["is_wrong"] for guest in row["guests"])]
+    shown = list(trials.try_all(numbers, redo, record, arguments.jobs, work,
+                                lambda todo: trials.blocks([plan(arguments.seed, number) for number in todo], BLOCK), line, build).values())
+    seconds = (len(tried), time.monotonic() - began) if tried else None
     for row in shown:
         if any(guest["is_wrong"] for guest in row["guests"]):
             print(f"\nFAILED kill {row['kill']}: {row['victim']} after {row['after_s'] * 1000:.0f} ms, {' and '.join(row['modes'])}")
@@ -256,7 +241,7 @@ def main():
             print("".join(f"  {line}\n" for line in row["output"].splitlines()), end="")
     print()
     wrong = print_tally(shown, seconds)
-    missing = len(kills) - len(shown)
+    missing = len(numbers) - len(shown)
     if missing:
         print(f"{missing} not run")
     return 1 if wrong or missing else 0
