@@ -178,7 +178,8 @@ static const ConfigRow rows[] = {
     LINES(peer_uri,
           "How the ferryd of another host is called: NAME URI, as fedora2 qemu+ssh://root@fedora2/system; one row per host.\n"
           "Asked when the memory of a guest was relayed through a client and that client has gone, so that nobody else can\n"
-          "say whether the guest runs there.  Whoever is called by a peer-to-peer migration is known without it."),
+          "say whether the guest runs there; and when a guest is started here that was given to that host and is shut off\n"
+          "there.  Whoever is called by a peer-to-peer migration is known without it."),
 };
 /* clang-format on */
 

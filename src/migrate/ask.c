@@ -18,6 +18,7 @@
 #include "migrate/look.h"
 #include "migrate/migration.h"
 #include "migrate/postcopy.h"
+#include "migrate/reclaim.h"
 #include "migrate/recover.h"
 #include "migrate/rival.h"
 #include "migrate/source.h"
@@ -74,9 +75,8 @@ static OwnerWord sayable(const OwnerRecord *record, OwnerSide side)
     return word == WORD_GONE ? WORD_GO : WORD_OFFERED; /* KEPT and CRASHED are heard as DROP */
 }
 
-static GBytes *seal(const Journal *journal, const OwnerRecord *record, unsigned flags, const char *reason)
+GBytes *ask_seal(const char *attempt, const char *hex_token, Told *told, const char *reason)
 {
-    Told told = {.guest = journal->uuid, .epoch = journal->epoch, .side = (OwnerSide)journal->side, .flags = flags, .word = sayable(record, (OwnerSide)journal->side)};
     uint8_t token[HELLO_TOKEN_BYTES];
     uint8_t nonce[TOLD_NONCE_BYTES];
     g_autofree char *valid = g_utf8_make_valid(reason ?: "", -1);
@@ -85,13 +85,20 @@ static GBytes *seal(const Journal *journal, const OwnerRecord *record, unsigned 
 
     while (*end && g_utf8_next_char(end) - valid <= TOLD_REASON_MAX)
         end = g_utf8_next_char(end);
-    memcpy(told.reason, valid, (size_t)(end - valid));
-    if (!hex_parse(journal->id, told.attempt, sizeof told.attempt) || !hex_parse(journal->token, token, sizeof token) ||
+    memcpy(told->reason, valid, (size_t)(end - valid));
+    if (!hex_parse(attempt, told->attempt, sizeof told->attempt) || !hex_parse(hex_token, token, sizeof token) ||
         getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce)
         return NULL;
-    sealed = told_seal(&told, token, nonce);
+    sealed = told_seal(told, token, nonce);
     explicit_bzero(token, sizeof token);
     return sealed;
+}
+
+static GBytes *seal(const Journal *journal, const OwnerRecord *record, unsigned flags, const char *reason)
+{
+    Told told = {.guest = journal->uuid, .epoch = journal->epoch, .side = (OwnerSide)journal->side, .flags = flags, .word = sayable(record, (OwnerSide)journal->side)};
+
+    return ask_seal(journal->id, journal->token, &told, reason);
 }
 
 static unsigned own_flags(const Migration *migration)
@@ -168,15 +175,20 @@ static void hear_destination(Migration *migration, const Told *told)
         source_hear(migration, HEARD_LOADED, NULL);
 }
 
-static gboolean read_word(const Journal *journal, const void *bytes, size_t len, Told *ret_told)
+gboolean ask_unseal(const char *attempt, const Journal *journal, const void *bytes, size_t len, Told *ret_told)
 {
     uint8_t token[HELLO_TOKEN_BYTES];
     gboolean is_read = journal->token && hex_parse(journal->token, token, sizeof token) && told_open(bytes, len, token, ret_told) &&
-                       (int)ret_told->side != journal->side && uuid_equal(&ret_told->guest, &journal->uuid);
-    uint8_t attempt[HELLO_ATTEMPT_BYTES];
+                       uuid_equal(&ret_told->guest, &journal->uuid);
+    uint8_t id[HELLO_ATTEMPT_BYTES];
 
     explicit_bzero(token, sizeof token);
-    return is_read && hex_parse(journal->id, attempt, sizeof attempt) && memcmp(attempt, ret_told->attempt, sizeof attempt) == 0;
+    return is_read && hex_parse(attempt, id, sizeof id) && memcmp(id, ret_told->attempt, sizeof id) == 0;
+}
+
+static gboolean read_word(const Journal *journal, const void *bytes, size_t len, Told *ret_told)
+{
+    return ask_unseal(journal->id, journal, bytes, len, ret_told) && (int)ret_told->side != journal->side;
 }
 
 static gboolean hear(Migration *migration, const void *bytes, size_t len, gboolean *ret_wants_answer)
@@ -576,17 +588,19 @@ static GBytes *answer_from_disk(const char *id, const void *bytes, size_t len, G
 
 AWAITS GBytes *ask_answer_call(const void *bytes, size_t len, GError **error)
 {
-    uint8_t attempt[HELLO_ATTEMPT_BYTES];
     g_autofree char *id = NULL;
     g_autoptr(Migration) migration = NULL;
     gboolean wants_answer;
     GBytes *answer = NULL;
+    Told claimed;
 
-    if (!told_attempt(bytes, len, attempt)) {
+    if (!told_peek(bytes, len, &claimed)) {
         error_set(error, ERROR_INVALID_ARG, "that is no word of a migration");
         return NULL;
     }
-    id = hex_format(attempt, sizeof attempt);
+    id = hex_format(claimed.attempt, sizeof claimed.attempt);
+    if (claimed.flags & TOLD_RECLAIM)
+        return reclaim_answer(&claimed.guest, id, bytes, len, error);
     migration = migration_find(id);
     if (!migration) {
         off_floor {

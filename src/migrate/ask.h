@@ -9,6 +9,7 @@
 
 #include "loop/loop.h"
 #include "loop/task.h"
+#include "migrate/journal.h"
 #include "migrate/owner.h"
 #include "migrate/pact.h"
 #include "migrate/race.h"
@@ -64,5 +65,9 @@ void ask_resume_ended(Migration *migration);
 
 /* What a caller of any kind brings: the sealed word of the other side, answered with ours. */
 AWAITS GBytes *ask_answer_call(const void *bytes, size_t len, GError **error);
+/* Fills in attempt and reason (for people; NULL: none).  NULL: cannot be sealed. */
+GBytes *ask_seal(const char *attempt, const char *hex_token, Told *told, const char *reason);
+/* Is it of that attempt and the journal's guest, by who knows the journal's token? */
+gboolean ask_unseal(const char *attempt, const Journal *journal, const void *bytes, size_t len, Told *ret_told);
 /* Our own, for a courier: of an attempt that is in memory.  A new reference; NULL with the reason. */
 GBytes *ask_own_word(const char *attempt, GError **error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Fault injection.  The points are the steps of the step tables and the rows of the owner's tables; `ferryd --list-steps`
- * prints them.  Only a build with -Dfault_injection=true obeys; in others nothing is left of the hooks.
+ * prints them; beside them reclaim/ask, reclaim/record and give-back/record, of no migration (reclaim.c).  Only a build with -Dfault_injection=true obeys; in others nothing is left of the hooks.
  *
  * A fault is armed by a file RUN/faults/POINT that holds one word; it is renamed to POINT.hit when the daemon gets there, so
  * that each happens once and whoever armed it sees it:

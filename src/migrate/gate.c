@@ -11,6 +11,7 @@
 #include "migrate/numbers.h"
 #include "migrate/proof.h"
 #include "migrate/queue.h"
+#include "migrate/reclaim.h"
 #include "migrate/recover.h"
 #include "migrate/rival.h"
 
@@ -22,7 +23,7 @@
 static const unsigned refused[] = {
     [OWNER_HERE] = 0,
     [OWNER_COMING] = STARTS | RUNS | V(UNDEFINE) | V(DEFINE), /* destroy is obeyed: it refuses the guest */
-    [OWNER_GIVEN] = STARTS | RUNS,
+    [OWNER_GIVEN] = V(START) | V(MIGRATE) | RUNS, /* an autostart is a start, which asks for it */
     [OWNER_IN_DOUBT] = STARTS | RUNS | V(UNDEFINE) | V(DESTROY),
 };
 
@@ -60,6 +61,17 @@ static OwnerStanding standing(Domain *domain)
     return OWNER_HERE;
 }
 
+/* obstacle: why it was not given back; "": nobody has asked. */
+static char *given_sentence(const Domain *domain, const char *obstacle)
+{
+    const Journal *journal = ((const Migration *)domain->migration)->journal;
+    const char *peer = journal->given_to ?: journal->peer ?: "another host";
+
+    return g_strdup_printf("given to %s by migration %s%s%s; if it must start here, make sure that it has ended there, then `ferry "
+                           "migration resolve %s --here`",
+                           peer, journal->id, *obstacle ? ", and not given back: " : "", obstacle, domain->name);
+}
+
 static char *explain(Domain *domain)
 {
     const Migration *migration = domain->migration;
@@ -71,9 +83,7 @@ static char *explain(Domain *domain)
     case OWNER_COMING:
         return g_strdup_printf("is coming from %s by migration %s", peer, migration->journal->id);
     case OWNER_GIVEN:
-        return g_strdup_printf("given to %s by migration %s; if it must start here, make sure that it has ended there, "
-                               "then `ferry migration resolve %s --here`",
-                               migration->journal->given_to ?: peer, migration->journal->id, domain->name);
+        return given_sentence(domain, "");
     case OWNER_IN_DOUBT:
         if (handover_is_in_doubt(migration))
             return handover_sentence(migration);
@@ -95,7 +105,14 @@ AWAITS static gboolean gate(Domain *domain, OwnerVerb verb, GError **error)
 
     if (!is_held && !(refused[standing(domain)] & 1u << verb))
         return TRUE;
-    why = explain(domain) ?: g_strdup("is stopped by its migration: a monitor command must not run it meanwhile");
+    if (verb == OWNER_VERB_START && standing(domain) == OWNER_GIVEN) {
+        g_autoptr(GError) obstacle = NULL;
+
+        if (reclaim_domain(domain, &obstacle))
+            return TRUE;
+        why = given_sentence(domain, obstacle->message);
+    }
+    why = why ?: explain(domain) ?: g_strdup("is stopped by its migration: a monitor command must not run it meanwhile");
     return error_set(error, ERROR_OPERATION_INVALID, "Requested operation is not valid: domain '%s' %s", domain->name,
                      why);
 }

@@ -35,7 +35,7 @@ static const struct {
     FIELD(STRING, address),    FIELD(I64, started_ms),    FIELD(I64, ended_ms),     FIELD(STRING, outcome),
     FIELD(STRING, cause),      FIELD(STRING, way),        FIELD(STRING, reach),     FIELD(U64, port),
     FIELD(BOOL, is_carried),   FIELD(STRING, peer_uri),   FIELD(BOOL, is_over),
-    FIELD(STRING, params),     FIELD(STRING, repeats),    FIELD(BOOL, is_unwanted), FIELD(U64, rival_epoch), FIELD(BOOL, has_yielded),
+    FIELD(STRING, params),     FIELD(STRING, repeats),    FIELD(STRING, reclaims),   FIELD(BOOL, is_unwanted), FIELD(U64, rival_epoch), FIELD(BOOL, has_yielded),
 };
 #undef FIELD
 
@@ -337,7 +337,7 @@ static gboolean was_never_announced(const char *owner_path, const Journal *journ
 }
 
 /* The word first: history without its word is found again at the next start, a word alone would lie there for ever. */
-static gboolean attempt_remove(const char *dir, const char *id)
+gboolean journal_remove(const char *dir, const char *id)
 {
     g_autofree char *owner = g_strdup_printf("%s/%s.owner", dir, id);
     g_autofree char *path = journal_path(dir, id);
@@ -381,12 +381,12 @@ unsigned journal_prune(const char *dir, const char *domains, unsigned keep, gboo
         if (!journal || strcmp(journal->id, ids->pdata[i]) != 0 || is_pointed_to(domains, journal))
             continue;
         if (is_quiet && was_never_announced(owner, journal))
-            removed += attempt_remove(dir, journal->id);
+            removed += journal_remove(dir, journal->id);
         else if (!journal_is_open(journal))
             g_ptr_array_add(ended, g_steal_pointer(&journal));
     }
     g_ptr_array_sort(ended, newest_first);
     for (unsigned i = keep; i < ended->len; i++)
-        removed += attempt_remove(dir, ((Journal *)ended->pdata[i])->id);
+        removed += journal_remove(dir, ((Journal *)ended->pdata[i])->id);
     return removed;
 }

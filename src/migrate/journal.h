@@ -42,6 +42,7 @@ typedef struct {
     gboolean is_carried; /* part of the memory passes through this daemon and ends with it */
     char *peer_uri;      /* source, peer-to-peer: the destination's daemon */
     char *params;        /* source, peer-to-peer: what was asked beside the flags, to begin it again; NULL: not all of it is kept */
+    char *reclaims;      /* the attempt by which it had been given away, where it was only given back (migrate/reclaim.h) */
     char *repeats;       /* the attempt that was begun again by this one; NULL: none */
     gboolean is_unwanted; /* its user has given it up */
     gboolean is_over;    /* both records are final, and both sides know it */
@@ -63,6 +64,8 @@ Journal *journal_parse(const char *text, GError **error);
 gboolean journal_save(const Journal *journal, const char *dir, GError **error);
 gboolean journal_sync(const Journal *journal, const char *dir, GError **error);
 Journal *journal_load(const char *dir, const char *id, GError **error);
+/* The files of an attempt that nothing points to; blocks.  FALSE: they are still there. */
+gboolean journal_remove(const char *dir, const char *id);
 /* Whether this host has a record of that attempt already. */
 gboolean journal_exists(const char *dir, const char *id);
 /* The ids found in dir, for recovery and `migration list`. */

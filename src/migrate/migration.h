@@ -50,6 +50,8 @@ typedef struct Migration {
     char *lost_reason;        /* peer-to-peer: the connection to the other daemon has ended, and why */
     char *abort_reason;       /* the user asked to abort, and why */
     char *refusal;            /* source: the destination will not have it, and why */
+    gboolean is_asked_back;   /* the guest had been given away, and a start asks for it (migrate/reclaim.h) */
+    Task *giving;             /* waits for the guest's job, to give it back; NULL: none, or not the newest */
     Turn turn;                /* among those that would be under way at once (migrate/queue.h) */
     const Task *waiting;      /* for that turn; NULL: nobody */
     Ask ask;                  /* what the other side was told and says */

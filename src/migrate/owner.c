@@ -18,6 +18,17 @@ const EnumName owner_heard_names[] = {
     {NULL},
 };
 
+const EnumName owner_hold_names[] = {
+    {"mine", HOLD_MINE}, {"given", HOLD_GIVEN}, {"elsewhere", HOLD_ELSEWHERE}, {"unsettled", HOLD_UNSETTLED}, {NULL},
+};
+
+const EnumName owner_claim_names[] = {{"older", CLAIM_OLDER}, {"same", CLAIM_SAME}, {"newer", CLAIM_NEWER}, {NULL}};
+
+const EnumName owner_reclaim_names[] = {
+    {"give", RECLAIM_GIVE},           {"again", RECLAIM_AGAIN},         {"runs", RECLAIM_RUNS},
+    {"elsewhere", RECLAIM_ELSEWHERE}, {"unsettled", RECLAIM_UNSETTLED}, {"stale", RECLAIM_STALE}, {NULL},
+};
+
 enum { NOW = 1, OLDER = 2, ANY_BOOT = NOW | OLDER };
 
 #define Q(x) (1u << OWNER_QEMU_##x)
@@ -143,7 +154,27 @@ static const OfflineRow offline_destination_rows[] = {
     { WORD_LOST,     ANYTHING,              WORD_LOST,     WRITE | OWNER_DESTROY,          "D-tell" },
     { 0 },
 };
+/* Sets of OwnerHold, of gboolean (1: no, 2: yes), of OwnerClaim. */
+static const struct {
+    unsigned hold, runs, claim;
+    OwnerReclaim verdict;
+} reclaim_rows[] = {
+    /* hold                                runs      claim                 verdict */
+    { 1u << HOLD_UNSETTLED,                ANYTHING, ANYTHING,             RECLAIM_UNSETTLED },
+    { ANYTHING,                            2,        ANYTHING,             RECLAIM_RUNS },
+    { 1u << HOLD_ELSEWHERE,                1,        ANYTHING,             RECLAIM_ELSEWHERE },
+    { ANYTHING,                            1,        1u << CLAIM_NEWER,    RECLAIM_GIVE },
+    { 1u << HOLD_GIVEN,                    1,        1u << CLAIM_SAME,     RECLAIM_AGAIN },
+};
 /* clang-format on */
+
+OwnerReclaim owner_decide_reclaim(OwnerHold hold, gboolean runs, OwnerClaim claim)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(reclaim_rows); i++)
+        if ((reclaim_rows[i].hold & 1u << hold) && (reclaim_rows[i].runs & (runs ? 2 : 1)) && (reclaim_rows[i].claim & 1u << claim))
+            return reclaim_rows[i].verdict;
+    return RECLAIM_STALE;
+}
 
 OwnerVerdict owner_decide(OwnerSide side, OwnerWord word, gboolean is_this_boot, OwnerQemu qemu, OwnerHeard heard)
 {

@@ -73,6 +73,32 @@ typedef struct {
 OwnerVerdict owner_decide(OwnerSide side, OwnerWord word, gboolean is_this_boot, OwnerQemu qemu, OwnerHeard heard);
 /* The same where only a definition moves: no image, so no QEMU and no boot is asked about. */
 OwnerVerdict owner_decide_offline(OwnerSide side, OwnerWord word, OwnerHeard heard);
+
+/* RECLAIM: the guest was given away by one side or the other, and its other host wants to start it. */
+typedef enum {
+    HOLD_MINE,      /* it is this host's, or nobody's that it knows of */
+    HOLD_GIVEN,     /* given to who asks */
+    HOLD_ELSEWHERE, /* given to a third host */
+    HOLD_UNSETTLED, /* an attempt is open, or both have claimed it by a person's word */
+} OwnerHold;
+
+typedef enum {
+    CLAIM_OLDER, /* of a generation that has passed here */
+    CLAIM_SAME,  /* of the one in which it was given back to who asks */
+    CLAIM_NEWER,
+} OwnerClaim;
+
+typedef enum {
+    RECLAIM_GIVE,      /* GONE of that epoch, durable, then say it */
+    RECLAIM_AGAIN,     /* it stands already: say it */
+    RECLAIM_RUNS,      /* all others refuse */
+    RECLAIM_ELSEWHERE,
+    RECLAIM_UNSETTLED,
+    RECLAIM_STALE,
+} OwnerReclaim;
+
+/* What the side that is asked does; runs: a QEMU of the guest, in whatever state. */
+OwnerReclaim owner_decide_reclaim(OwnerHold hold, gboolean runs, OwnerClaim claim);
 unsigned owner_row_count(OwnerSide side);
 /* For what names rows one by one.  "OFFERED.S-go"; ".2" and so on follows if rows before it have the same; the caller frees. */
 char *owner_row_name(OwnerSide side, unsigned row);
@@ -80,3 +106,6 @@ gboolean owner_row_acts(OwnerSide side, unsigned row);
 
 extern const EnumName owner_qemu_names[];
 extern const EnumName owner_heard_names[];
+extern const EnumName owner_hold_names[];
+extern const EnumName owner_claim_names[];
+extern const EnumName owner_reclaim_names[];

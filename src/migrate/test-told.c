@@ -8,7 +8,7 @@ static const uint8_t nonce[TOLD_NONCE_BYTES] = "fresh";
 
 static Told taken(void)
 {
-    Told told = {.epoch = 7, .side = SIDE_DESTINATION, .word = WORD_TAKEN, .flags = TOLD_LOADED | TOLD_OVER};
+    Told told = {.epoch = 7, .side = SIDE_DESTINATION, .word = WORD_TAKEN, .flags = TOLD_LOADED | TOLD_OVER | TOLD_RECLAIM};
 
     memcpy(told.attempt, "0123456789abcdef", sizeof told.attempt);
     memset(&told.guest, 9, sizeof told.guest);
@@ -20,13 +20,14 @@ static void test_there_and_back(void)
 {
     const Told said = taken();
     g_autoptr(GBytes) sealed = told_seal(&said, token, nonce);
-    uint8_t attempt[HELLO_ATTEMPT_BYTES];
     Told heard;
     gsize len;
     const void *bytes = g_bytes_get_data(sealed, &len);
 
-    g_assert_true(told_attempt(bytes, len, attempt));
-    g_assert_cmpmem(attempt, sizeof attempt, said.attempt, sizeof said.attempt);
+    g_assert_true(told_peek(bytes, len, &heard));
+    g_assert_cmpmem(heard.attempt, sizeof heard.attempt, said.attempt, sizeof said.attempt);
+    g_assert_cmpmem(&heard.guest, sizeof heard.guest, &said.guest, sizeof said.guest);
+    g_assert_cmpuint(heard.flags, ==, said.flags);
     g_assert_true(told_open(bytes, len, token, &heard));
     g_assert_cmpuint(heard.epoch, ==, 7);
     g_assert_cmpint(heard.side, ==, SIDE_DESTINATION);

@@ -49,7 +49,8 @@ GBytes *told_seal(const Told *told, const uint8_t token[HELLO_TOKEN_BYTES], cons
     put_number(bytes + 40, 8, told->epoch);
     bytes[48] = told->side == SIDE_SOURCE ? 'S' : 'D';
     bytes[49] = (uint8_t)*enum_name(wire_words, told->word);
-    bytes[50] = (uint8_t)told->flags; /* 51 is zero */
+    bytes[50] = (uint8_t)told->flags;
+    bytes[51] = (uint8_t)(told->flags >> 8);
     memcpy(bytes + 52, nonce, TOLD_NONCE_BYTES);
     put_number(bytes + 68, 2, reason);
     memcpy(bytes + TOLD_HEAD_BYTES, told->reason, reason);
@@ -63,11 +64,15 @@ static gboolean is_well_formed(const uint8_t *bytes, size_t len)
            memcmp(bytes, TOLD_MAGIC, strlen(TOLD_MAGIC)) == 0 && number(bytes + 68, 2) == len - TOLD_HEAD_BYTES - HELLO_MAC_BYTES;
 }
 
-gboolean told_attempt(const void *bytes, size_t len, uint8_t ret_attempt[HELLO_ATTEMPT_BYTES])
+gboolean told_peek(const void *sealed, size_t len, Told *ret_told)
 {
+    const uint8_t *bytes = sealed;
+
     if (!is_well_formed(bytes, len))
         return FALSE;
-    memcpy(ret_attempt, (const uint8_t *)bytes + 8, HELLO_ATTEMPT_BYTES);
+    *ret_told = (Told){.epoch = number(bytes + 40, 8), .flags = bytes[50] | (unsigned)bytes[51] << 8};
+    memcpy(ret_told->attempt, bytes + 8, HELLO_ATTEMPT_BYTES);
+    memcpy(&ret_told->guest, bytes + 24, sizeof ret_told->guest);
     return TRUE;
 }
 
@@ -78,7 +83,7 @@ gboolean told_open(const void *sealed, size_t len, const uint8_t token[HELLO_TOK
     int word = 0;
     char code[2];
 
-    if (!is_well_formed(bytes, len))
+    if (!told_peek(sealed, len, ret_told))
         return FALSE;
     told_mac(token, bytes, len - HELLO_MAC_BYTES, mac);
     code[0] = (char)bytes[49];
@@ -87,14 +92,8 @@ gboolean told_open(const void *sealed, size_t len, const uint8_t token[HELLO_TOK
         (bytes[48] != 'S' && bytes[48] != 'D') ||
         !g_utf8_validate((const char *)bytes + TOLD_HEAD_BYTES, (gssize)(len - TOLD_HEAD_BYTES - HELLO_MAC_BYTES), NULL))
         return FALSE;
-    *ret_told = (Told){
-        .epoch = number(bytes + 40, 8),
-        .side = bytes[48] == 'S' ? SIDE_SOURCE : SIDE_DESTINATION,
-        .word = (OwnerWord)word,
-        .flags = bytes[50],
-    };
-    memcpy(ret_told->attempt, bytes + 8, HELLO_ATTEMPT_BYTES);
-    memcpy(&ret_told->guest, bytes + 24, sizeof ret_told->guest);
+    ret_told->side = bytes[48] == 'S' ? SIDE_SOURCE : SIDE_DESTINATION;
+    ret_told->word = (OwnerWord)word;
     memcpy(ret_told->reason, bytes + TOLD_HEAD_BYTES, len - TOLD_HEAD_BYTES - HELLO_MAC_BYTES);
     /* A word of one side in the mouth of the other is no word. */
     return (word >= WORD_PREPARED) == (ret_told->side == SIDE_DESTINATION);

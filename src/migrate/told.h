@@ -2,8 +2,8 @@
 /* What one side of a migration tells the other: its record, and what of its QEMU the other side's table asks for.  Sealed
  * under the attempt's token, so that any road and any courier will do; said as often as one likes, in any order.  Pure.
  *
- * On the wire: magic (8 bytes), attempt (16), guest (16), epoch (8), side, word, flags, zero (1 each), nonce (16), length of
- * the reason (2), the reason, MAC (32); numbers are big-endian.  docs/security.md says what is under the MAC. */
+ * On the wire: magic (8 bytes), attempt (16), guest (16), epoch (8), side, word, flags, more flags (1 each), nonce (16), length
+ * of the reason (2), the reason, MAC (32); numbers are big-endian.  docs/security.md says what is under the MAC. */
 #pragma once
 
 #include <glib.h>
@@ -28,6 +28,7 @@ typedef enum {
     TOLD_ANSWER = 1 << 5, /* needs no answer */
     TOLD_ENDED = 1 << 6,  /* destination, postcopy: its QEMU of this attempt is gone, and its record is final */
     TOLD_OUT = 1 << 7,    /* source, postcopy: its QEMU is gone, or has left postcopy */
+    TOLD_RECLAIM = 1 << 8, /* PREPARED: give it back to me, with this epoch; GONE: it is given back (migrate/reclaim.h) */
 } ToldFlag;
 
 typedef struct {
@@ -44,7 +45,7 @@ typedef struct {
 GBytes *told_seal(const Told *told, const uint8_t token[HELLO_TOKEN_BYTES], const uint8_t nonce[TOLD_NONCE_BYTES]);
 /* The last bytes of a sealed word, over all before them. */
 void told_mac(const uint8_t token[HELLO_TOKEN_BYTES], const void *text, size_t len, uint8_t ret_mac[HELLO_MAC_BYTES]);
-/* Which attempt these bytes claim to speak of, before anything is believed. */
-gboolean told_attempt(const void *bytes, size_t len, uint8_t ret_attempt[HELLO_ATTEMPT_BYTES]);
+/* What these bytes claim to be about (attempt, guest, epoch, flags), before anything is believed. */
+gboolean told_peek(const void *bytes, size_t len, Told *ret_told);
 /* FALSE: not sealed by who knows the token, or malformed. */
 gboolean told_open(const void *bytes, size_t len, const uint8_t token[HELLO_TOKEN_BYTES], Told *ret_told);

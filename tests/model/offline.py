@@ -81,9 +81,13 @@ def offline(faults, undefine, weak=''):
     return small(offline_start(faults), offline_steps(undefine, weak), check, settled)
 
 
-def reclaim(faults, handback, top=4):
+def reclaim_start(faults):
+    """two times (up, epoch, here, runs, wants: the epoch it asks for), answers 'given to the other with epoch e'; faults left"""
+    return (1, 1, 0, 0, 0), (1, 1, 1, 0, 0), frozenset(), faults
+
+
+def reclaim_steps(handback, top=4):
     """both sides kept the definition (undefine 0); the guest is shut off on B, *here*.  Either side's gate may be asked to start it.
-    State: two times (up, epoch, here, runs, wants: the epoch it asks for), answers 'given to the other with epoch e'; faults left.
     Records are durable before they are said"""
     def steps(s):
         h, m, f = s[:2], s[2], s[3]
@@ -109,11 +113,15 @@ def reclaim(faults, handback, top=4):
             if f:
                 yield 'fault', f'{i} power', me(0, e, here, 0, 0, f=f - 1)
                 yield 'fault', f'{i} daemon', me(0, e, here, runs, 0, f=f - 1)
+    return steps
 
+
+def reclaim(faults, handback):
+    """explores it"""
     def check(s):
         if s[0][3] and s[1][3]:
             return 'ONE: the guest runs on both sides'
-    return small(((1, 1, 0, 0, 0), (1, 1, 1, 0, 0), frozenset(), faults), steps, check, lambda s: s[0][0] and s[1][0])
+    return small(reclaim_start(faults), reclaim_steps(handback), check, lambda s: s[0][0] and s[1][0])
 
 
 # (name, what is explored, the property that must break or nothing)

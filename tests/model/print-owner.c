@@ -2,7 +2,8 @@
 /* Prints what migrate/owner.c decides, over everything that it can be asked, a line each: side, word, boot, own QEMU, heard,
  * then the word that follows, the actions, the rule and the number of its row; and what phase/look.c says of what is found at a stock
  * destination: "look", state, reason, whether it was to be persisted, how long after Finish, verdict; and what is decided where only a definition moves: "offline",
- * side, word, heard, then as above without a row.  For test_owner_tables.py. */
+ * side, word, heard, then as above without a row; and what is answered to RECLAIM: "reclaim", who has it, whether it runs, which generation is
+ * claimed, verdict.  For test_owner_tables.py. */
 #include <stdio.h>
 
 #include "migrate/owner.h"
@@ -47,6 +48,15 @@ static void print_offline(void)
             }
 }
 
+static void print_reclaim(void)
+{
+    for (const EnumName *hold = owner_hold_names; hold->name; hold++)
+        for (int runs = 0; runs <= 1; runs++)
+            for (const EnumName *claim = owner_claim_names; claim->name; claim++)
+                printf("reclaim\t%s\t%s\t%s\t%s\n", hold->name, runs ? "runs" : "shut off", claim->name,
+                       enum_name(owner_reclaim_names, owner_decide_reclaim((OwnerHold)hold->value, runs, (OwnerClaim)claim->value)));
+}
+
 static void print_looks(void)
 {
     static const char *const verdicts[] = {
@@ -64,6 +74,7 @@ int main(void)
 {
     print_looks();
     print_offline();
+    print_reclaim();
     for (int side = SIDE_SOURCE; side <= SIDE_DESTINATION; side++) {
         printf("rows\t%s\t%u\n", side == SIDE_SOURCE ? "source" : "destination", owner_row_count((OwnerSide)side));
         for (const EnumName *word = owner_word_names; word->name; word++)

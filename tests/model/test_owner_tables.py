@@ -32,7 +32,7 @@ def owner(printed):
     """({input: (word, actions, rule, row)}, {side: number of rows})"""
     decisions, rows = {}, {}
     for words in printed:
-        if words[0] in ("look", "offline"):
+        if words[0] in ("look", "offline", "reclaim"):
             continue
         if words[0] == "rows":
             rows[words[1]] = int(words[2])
@@ -200,3 +200,26 @@ def test_without_an_image_it_decides_what_the_rules_say(printed):
     changes = {where for where, (then, _, rule) in decisions.items() if then != where[1] and rule not in RESTING}
     assert changes <= stated, f"no rule of the model: {changes - stated}"
     assert {where[1] for where, (_, _, rule) in decisions.items() if rule == "D-tell"} == TOLD
+
+
+def test_a_claim_is_answered_as_the_rules_say(printed):
+    """In each state of the model in which the other side asks.  What stands already may be said again: that is its message."""
+    decisions = {tuple(words[1:4]): words[4] for words in printed if words[0] == "reclaim"}
+    steps, start = offline.reclaim_steps(True), offline.reclaim_start(2)
+    seen, todo, used = {start}, [start], set()
+    for s in todo:
+        after = {label: n for _, label, n in steps(s)}
+        todo += [n for n in after.values() if n not in seen]
+        seen.update(after.values())
+        for i in (0, 1):
+            (up, epoch, here, runs, _), wants = s[i], s[1 - i][4]
+            if not (up and s[1 - i][0] and wants):
+                continue
+            claim = "newer" if wants > epoch else "same" if wants == epoch else "older"
+            where = ("mine" if here else "given", "runs" if runs else "shut off", claim)
+            gives, says = decisions[where] == "give", decisions[where] in ("give", "again")
+            assert gives == (f"{i} answers" in after), (s, where)
+            assert says == (f"{i} answers" in after or (i, wants) in s[2] and not here), (s, where)
+            used.add(where)
+    assert {where for where, verdict in decisions.items() if verdict in ("give", "again")} <= used
+    assert all(verdict not in ("give", "again") for (hold, *_), verdict in decisions.items() if hold in ("elsewhere", "unsettled"))
