@@ -4,6 +4,7 @@
 --stock: the same tests against a stock libvirtd, to prove the tests; what is ferryd's own (mark `ours`) is left out."""
 import pathlib
 import sys
+import threading
 
 import pytest
 
@@ -64,3 +65,28 @@ def daemon(request):
         it.clean()
     else:
         yield request.getfixturevalue("make_daemon")()
+
+
+@pytest.fixture
+def connection(daemon):
+    """As python3-libvirt has it."""
+    libvirt = pytest.importorskip("libvirt")
+    libvirt.registerErrorHandler(lambda *_: None, None)
+    it = libvirt.open(daemon.uri)
+    yield it
+    it.close()
+
+
+@pytest.fixture(scope="session")
+def libvirt_events():
+    """python3-libvirt hears events from here on: its loop runs beside the tests."""
+    libvirt = pytest.importorskip("libvirt")
+    libvirt.registerErrorHandler(lambda *_: None, None)
+    libvirt.virEventRegisterDefaultImpl()
+
+    def run():
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    libvirt.virEventAddTimeout(100, lambda *_: None, None)
+    threading.Thread(target=run, daemon=True).start()

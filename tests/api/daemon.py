@@ -31,6 +31,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def problem_of(call, *args):
+    """What a call of python3-libvirt is refused with."""
+    with pytest.raises(pytest.importorskip("libvirt").libvirtError) as caught:
+        call(*args)
+    return caught.value
+
+
 class Daemon:
     """A short path, as the sockets' names have to fit into 108 bytes."""
 

@@ -7,24 +7,15 @@ import pytest
 
 libvirt = pytest.importorskip("libvirt")
 
+from daemon import problem_of  # noqa: E402
 from wire import Wire  # noqa: E402
 
 XML_CODES = (1, 8, 27, 35)      # what stock uses for XML that cannot be read, or is not a domain
 UNSUPPORTED_CODES = (1, 8, 27, 67, 84, 74)
 
 
-@pytest.fixture
-def connection(daemon):
-    libvirt.registerErrorHandler(lambda *_: None, None)
-    it = libvirt.open(daemon.uri)
-    yield it
-    it.close()
-
-
 def refusal(connection, xml):
-    with pytest.raises(libvirt.libvirtError) as caught:
-        connection.defineXML(xml)
-    return caught.value
+    return problem_of(connection.defineXML, xml)
 
 
 MALFORMED = {

@@ -4,22 +4,10 @@ import pytest
 
 libvirt = pytest.importorskip("libvirt")
 
+from daemon import problem_of  # noqa: E402
+
 UUID = "11111111-2222-3333-4444-555555555555"
 L = libvirt
-
-
-@pytest.fixture
-def connection(daemon):
-    libvirt.registerErrorHandler(lambda *_: None, None)
-    it = libvirt.open(daemon.uri)
-    yield it
-    it.close()
-
-
-def problem_of(call, *args):
-    with pytest.raises(libvirt.libvirtError) as caught:
-        call(*args)
-    return caught.value
 
 
 # flags → the guests that match, of: r running, p paused, o off with autostart, t transient running

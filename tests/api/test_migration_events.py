@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Events of both sides in stock's order, through python3-libvirt, between two daemons on unix sockets."""
-import threading
 import time
 
 import pytest
@@ -11,19 +10,7 @@ from daemon import Daemon, wait_until  # noqa: E402
 
 LIFECYCLE = ("defined", "undefined", "started", "suspended", "resumed", "stopped", "shutdown")
 LIVE, P2P, TUNNELLED, PERSIST, UNDEFINE, PAUSED = 1, 2, 4, 8, 16, 32
-
-
-@pytest.fixture(scope="module", autouse=True)
-def event_loop():
-    libvirt.virEventRegisterDefaultImpl()
-    libvirt.registerErrorHandler(lambda *_: None, None)
-
-    def run():
-        while True:
-            libvirt.virEventRunDefaultImpl()
-
-    libvirt.virEventAddTimeout(100, lambda *_: None, None)
-    threading.Thread(target=run, daemon=True).start()
+pytestmark = pytest.mark.usefixtures("libvirt_events")
 
 
 @pytest.fixture

@@ -14,23 +14,9 @@ import pytest
 
 libvirt = pytest.importorskip("libvirt")
 
-from daemon import wait_until  # noqa: E402
+from daemon import problem_of, wait_until  # noqa: E402
 
 L = libvirt
-
-
-@pytest.fixture
-def connection(daemon):
-    libvirt.registerErrorHandler(lambda *_: None, None)
-    it = libvirt.open(daemon.uri)
-    yield it
-    it.close()
-
-
-def problem_of(call, *args):
-    with pytest.raises(libvirt.libvirtError) as caught:
-        call(*args)
-    return caught.value
 
 
 def image(daemon, name="disk.img", size="8M", kind="raw"):

@@ -7,33 +7,13 @@ import pytest
 
 libvirt = pytest.importorskip("libvirt")
 
-from daemon import wait_until  # noqa: E402
+from daemon import problem_of, wait_until  # noqa: E402
 
-
-@pytest.fixture(scope="module", autouse=True)
-def event_loop():
-    libvirt.virEventRegisterDefaultImpl()
-    libvirt.registerErrorHandler(lambda *_: None, None)
-
-    def run():
-        while True:
-            libvirt.virEventRunDefaultImpl()
-
-    libvirt.virEventAddTimeout(100, lambda *_: None, None)
-    threading.Thread(target=run, daemon=True).start()
-
-
-@pytest.fixture
-def connection(daemon):
-    it = libvirt.open(daemon.uri)
-    yield it
-    it.close()
+pytestmark = pytest.mark.usefixtures("libvirt_events")
 
 
 def code_of(call, *args):
-    with pytest.raises(libvirt.libvirtError) as caught:
-        call(*args)
-    return caught.value.get_error_code()
+    return problem_of(call, *args).get_error_code()
 
 
 def test_lists_and_look_ups(daemon, connection):

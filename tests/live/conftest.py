@@ -26,6 +26,17 @@ def make_lab(daemons, client=False, **more):
     return lab
 
 
+def lab_of(daemons, scope="module", **more):
+    """The `lab` fixture of a module: make_lab's, closed behind the tests."""
+    @pytest.fixture(scope=scope, name="lab")
+    def fixture():
+        lab = make_lab(daemons, **more)
+        yield lab
+        lab.close()
+
+    return fixture
+
+
 class Started:
     """A guest that runs on a host, watched; what the `started` fixture makes."""
 
@@ -59,6 +70,17 @@ def started(lab):
     yield start
     for one in made:
         one.close(lab)
+
+
+@pytest.fixture(params=["ferry", "virsh"])
+def client(request, lab):
+    """client(host, word, …): the command line on a host, with the daemon of that host (or uri) as its connection."""
+    def argv(host, *words, uri=None):
+        program = lab.ferry if request.param == "ferry" else "virsh"
+        return [program, "-c", uri or host.socket_uri, *words]
+
+    argv.name = request.param
+    return argv
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import end, wait_until
 from lab.moves import traces
 
@@ -16,11 +16,7 @@ MODES = {"direct": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"]}
 LISTEN = "import socket, time; s = socket.create_server(('', 16600)); print(flush=True); time.sleep(1000)"
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["ferryd", "ferryd"])
-    yield lab
-    lab.close()
+lab = lab_of(["ferryd", "ferryd"])
 
 
 @pytest.fixture

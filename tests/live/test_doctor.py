@@ -6,8 +6,7 @@ import os
 import pathlib
 import signal
 
-import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import end, wait_until
 from lab.moves import Guest
 
@@ -16,11 +15,7 @@ PACE_MIB = "2"      # twenty seconds, in which ferry is asked several times on a
 MUTE = "#!/usr/bin/python3 -I\nimport signal\nwhile True:\n    signal.pause()\n"
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["ferryd", "ferryd"])
-    yield lab
-    lab.close()
+lab = lab_of(["ferryd", "ferryd"])
 
 
 def listed(host, *words):

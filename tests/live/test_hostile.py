@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import PYTHON, wait_until
 from test_owner import LIVE, PROTECT, Failed, Leader, nothing_left, runs_on
 
@@ -19,11 +19,7 @@ import wire  # noqa: E402,I001 test_owner has made it known
 SLOW = "set=4 touch=40 check=500"       # at 4 MiB/s it takes ten seconds
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["ferryd", "ferryd"])
-    yield lab
-    lab.close()
+lab = lab_of(["ferryd", "ferryd"])
 
 
 @pytest.fixture(autouse=True)

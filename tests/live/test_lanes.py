@@ -6,7 +6,7 @@ import json
 import subprocess
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.crowd import KINDS, crowd, overheard
 from lab.lab import HERE, PYTHON, end, wait_until
 from lab.moves import PORTS, assert_moved, move
@@ -18,11 +18,7 @@ TOUCHED = "set=4 touch=40 check=500"
 PACE_MIB = 16
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["ferryd", "ferryd", None])
-    yield lab
-    lab.close()
+lab = lab_of(["ferryd", "ferryd", None])
 
 
 def migrate(lab, running, words=(), destination=None, **more):

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import PYTHON, wait_until
 from lab.moves import Guest, assert_moved, assert_stayed, move
 
@@ -13,11 +13,7 @@ from lab.moves import Guest, assert_moved, assert_stayed, move
 NOBODY_ELSE_WRITES = 201
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["ferryd", "ferryd"])
-    yield lab
-    lab.close()
+lab = lab_of(["ferryd", "ferryd"])
 
 
 def image(lab, name, kind="raw", base=None):

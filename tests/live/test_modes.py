@@ -7,7 +7,7 @@ import time
 import uuid
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import end, wait_until
 from lab.moves import assert_moved, assert_runs_on, assert_stayed, begin, move, traces
 
@@ -20,22 +20,7 @@ MODES = {
 SLOW = "set=4 touch=40 check=500"       # at 4 MiB/s it takes ten seconds
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["ferryd", "ferryd"], client=True)
-    yield lab
-    lab.close()
-
-
-@pytest.fixture(params=["ferry", "virsh"])
-def client(request, lab):
-    """The command on a host, with the daemon of that host as its connection."""
-    def argv(host, *words, uri=None):
-        program = lab.ferry if request.param == "ferry" else "virsh"
-        return [program, "-c", uri or host.socket_uri, *words]
-
-    argv.name = request.param
-    return argv
+lab = lab_of(["ferryd", "ferryd"], client=True)
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)

@@ -12,7 +12,7 @@ import sys
 import uuid
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import end, wait_until
 from lab.moves import move, traces
 
@@ -24,12 +24,7 @@ STRING = 7
 DOUBT = "outcome not yet known: paused here, granted to fedora2"
 
 
-@pytest.fixture
-def lab():
-    """One for each test: a guest in doubt cannot be tidied away."""
-    lab = make_lab(["ferryd", "ferryd"])
-    yield lab
-    lab.close()
+lab = lab_of(["ferryd", "ferryd"], scope="function")     # a guest in doubt cannot be tidied away
 
 
 class Failed(Exception):

@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import wait_until
 from lab.moves import assert_moved, assert_runs_on, assert_stayed, begin, move
 
@@ -13,17 +13,7 @@ WORDS = {"default": ["--parallel"], "seven": ["--parallel", "--parallel-connecti
 LEADERS = {"direct": [], "p2p": ["--p2p"]}
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["ferryd", "ferryd"], client=True)
-    yield lab
-    lab.close()
-
-
-@pytest.fixture(params=["ferry", "virsh"])
-def client(request, lab):
-    program = lab.ferry if request.param == "ferry" else "virsh"
-    return lambda host, *words: [program, "-c", host.socket_uri, *words]
+lab = lab_of(["ferryd", "ferryd"], client=True)
 
 
 def lanes(host, since=0):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Finding the way between two ferryds: called back through a one-way firewall, told early where there is none."""
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import wait_until
 from lab.moves import assert_moved, assert_stayed, move, traces
 from test_owner import Failed, Leader
@@ -11,11 +11,7 @@ VERDICTS = {"silent": "drop", "refused": "reject with tcp reset"}
 MODES = {"managed": ["--live"], "p2p": ["--live", "--p2p"]}
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["ferryd", "ferryd"])
-    yield lab
-    lab.close()
+lab = lab_of(["ferryd", "ferryd"])
 
 
 @pytest.fixture

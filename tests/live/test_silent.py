@@ -5,17 +5,13 @@ import signal
 import time
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import wait_until
 
 SILENT = "has not answered its monitor since the daemon was started"
 
 
-@pytest.fixture(scope="module")
-def lab():
-    made = make_lab(["ferryd"])
-    yield made
-    made.close()
+lab = lab_of(["ferryd"])
 
 
 def pid_of(host, name):

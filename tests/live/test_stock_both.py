@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import HERE, PYTHON, end
 from lab.moves import PORTS, assert_moved, assert_stayed, move
 
@@ -16,11 +16,7 @@ NAMES = {
 }
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["libvirtd", "libvirtd"], client=True)
-    yield lab
-    lab.close()
+lab = lab_of(["libvirtd", "libvirtd"], client=True)
 
 
 @pytest.mark.parametrize("name,mode", [(name, "led") for name in NAMES] + [("unresolvable", "p2p"), ("dead", "p2p")])

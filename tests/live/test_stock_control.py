@@ -4,15 +4,11 @@
 If one of these fails, it is the lab or the judge that is wrong, not Ferry.
 """
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.moves import assert_moved, assert_stayed, move
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["libvirtd", "libvirtd"])
-    yield lab
-    lab.close()
+lab = lab_of(["libvirtd", "libvirtd"])
 
 
 def test_the_classic_failure(lab, started):

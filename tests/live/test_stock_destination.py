@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import end, wait_until
 from lab.moves import assert_moved, assert_stayed, move
 
@@ -42,11 +42,7 @@ while True:
 """
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["ferryd", "libvirtd"], client=True)
-    yield lab
-    lab.close()
+lab = lab_of(["ferryd", "libvirtd"], client=True)
 
 
 @contextlib.contextmanager

@@ -4,17 +4,13 @@ import os
 import subprocess
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of, make_lab
 from lab.moves import assert_moved, assert_stayed, move
 
 WAYS = {"direct": ["--live"], "p2p": ["--live", "--p2p"], "tunnelled": ["--live", "--p2p", "--tunnelled"]}
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["ferryd", "ferryd"])
-    yield lab
-    lab.close()
+lab = lab_of(["ferryd", "ferryd"])
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import end, wait_until
 from lab.moves import traces
 
@@ -14,11 +14,7 @@ SLOW = "set=4 touch=40 check=500"       # at 4 MiB/s it takes ten seconds
 MODES = {"direct": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"]}
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["ferryd", "ferryd"])
-    yield lab
-    lab.close()
+lab = lab_of(["ferryd", "ferryd"])
 
 
 @pytest.fixture(autouse=True)

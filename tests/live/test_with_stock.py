@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from conftest import make_lab
+from conftest import lab_of
 from lab.lab import HERE, PYTHON, end
 from lab.moves import assert_moved, assert_stayed, move
 
@@ -17,17 +17,7 @@ MODES = {
 }
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = make_lab(["ferryd", "libvirtd"])
-    yield lab
-    lab.close()
-
-
-@pytest.fixture(params=["ferry", "virsh"])
-def client(request, lab):
-    program = lab.ferry if request.param == "ferry" else "virsh"
-    return lambda host, *words: [program, "-c", host.socket_uri, *words]
+lab = lab_of(["ferryd", "libvirtd"])
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
