@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from faults import cells
-from faults.places import BLINK_S, CONNECTION_S, LOCK_S, PORTS, Place, end, held, strike
+from faults.places import BLINK_S, CONNECTION_S, LOCK_S, PORTS, Place, end, held, leading, strike
 from faults.replay import OldAttempt
 from lab import postcopy
 from lab.lab import wait_until
@@ -308,8 +308,7 @@ class Court:
             self.pending[self.place.order(host, point, word)] = (host, point, word)
         self.began_at = time.time()
         since = self.ticks.mark()
-        self.client = source.popen(self.argv(cell.mode, source, destination), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        try:
+        with self.helpers, leading(source, self.argv(cell.mode, source, destination)) as self.client:
             for path, (point, place, fault) in zip(list(self.pending), cell.strikes):
                 host = self.pending[path][0]
                 self._reach(host, path, point)
@@ -319,13 +318,6 @@ class Court:
             except subprocess.TimeoutExpired:
                 raise Harm(f"the client still waits after {CLIENT_S} s") from None
             result.status = self.client.returncode
-        finally:
-            if self.client.poll() is None:
-                strike(self.client, signal.SIGKILL)
-                self.client.wait(5)
-            with contextlib.suppress(ValueError):
-                self.client.stdout.close()
-            self.helpers.close()
         self._restore()
         began = time.monotonic()
         result.outcome = self._settle(cell, since)

@@ -208,4 +208,18 @@ def strike(process, number):
             os.kill(int(child), number)
 
 
-__all__ = ["BLINK_S", "CONNECTION_S", "LOCK_S", "PORTS", "Place", "REAL", "SHORT", "end", "held", "strike"]
+@contextlib.contextmanager
+def leading(host, argv):
+    """The client that leads, for as long as the block lasts."""
+    client = host.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield client
+    finally:
+        if client.poll() is None:
+            strike(client, signal.SIGKILL)
+            client.wait(5)
+        with contextlib.suppress(ValueError):
+            client.stdout.close()
+
+
+__all__ = ["BLINK_S", "CONNECTION_S", "LOCK_S", "PORTS", "Place", "REAL", "SHORT", "end", "held", "leading", "strike"]

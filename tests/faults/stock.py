@@ -25,7 +25,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 TOP = TESTS.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "guest")]
 
-from faults.places import BLINK_S, CONNECTION_S, PORTS, Place, end, strike
+from faults.places import BLINK_S, CONNECTION_S, PORTS, Place, end, leading, strike
 from lab import trials
 from lab.lab import Unavailable, require, wait_until
 from lab.moves import Guest
@@ -235,9 +235,8 @@ class Court:
             self._get_ready(cell.moment)
             argv = ["virsh", "-k", "1", "-K", "2", "-c", source.socket_uri, "migrate", "--live", "--persistent", "--undefinesource",
                     *MODES[cell.mode], self.guest.name, destination.tcp_uri]
-            self.client = source.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             self.is_cut = False
-            try:
+            with leading(source, argv) as self.client:
                 self._reach(cell.moment)
                 self._strike(cell.fault)
                 self._release()
@@ -245,12 +244,6 @@ class Court:
                     row["output"] = self.client.communicate(timeout=CLIENT_S * self.patience)[0].strip()
                 except subprocess.TimeoutExpired:
                     row["output"] = f"still waits after {CLIENT_S} s"
-            finally:
-                if self.client.poll() is None:
-                    strike(self.client, signal.SIGKILL)
-                    self.client.wait(5)
-                with contextlib.suppress(ValueError):
-                    self.client.stdout.close()
             for host in place.hosts:
                 place.restart(host)
             row["outcome"] = self._observe(LONG_S if cell.fault in ("cut", "blink") or cell.fault.startswith(("stop", "reboot")) else CALM_S)
