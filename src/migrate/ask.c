@@ -225,6 +225,7 @@ void ask_hear(Migration *migration, const uint8_t *bytes, size_t len)
         log_warning("domain '%s': a word over the pact lane is not of this migration", migration->journal->name);
         return;
     }
+    migration->route.is_mutual = TRUE;
     if (wants_answer)
         ask_say(migration, TRUE);
     close_when_over(migration);
@@ -241,10 +242,13 @@ void ask_meet(Migration *migration, int fd, const PactEvents *events)
     route->pact = pact_new(fd, events, migration);
     route->is_met = TRUE;
     route->pact_events = events;
-    if (is_first)
+    if (is_first) {
         route_note(migration);
-    else if (migration->record)
+        if (migration->side == SIDE_SOURCE)
+            ask_say(migration, TRUE); /* from now on it comes again by this way, whatever becomes of it */
+    } else if (migration->record) {
         ask_start(migration);
+    }
 }
 
 static void on_race(void *data)
@@ -440,6 +444,7 @@ void ask_pact_lost(Migration *migration)
 {
     if (migration->record)
         ask_start(migration);
+    close_when_over(migration);
 }
 
 AWAITS gboolean ask_await(Migration *migration)
@@ -475,14 +480,26 @@ static void let_go(Migration *migration)
         migration_unref(migration);
 }
 
+/* The source's daemon has ended between its proof and its note of the way: the next one knows of none, and will not come. */
+static gboolean is_forgotten(const Migration *migration)
+{
+    const Route *route = &migration->route;
+
+    return migration->side == SIDE_DESTINATION && route->is_met && !route->is_mutual && pact_is_lost(route->pact);
+}
+
 /* Whoever listens may go as soon as it knows; whoever dials must also have been understood. */
+static gboolean knows_the_end(const Migration *migration)
+{
+    const Ask *ask = &migration->ask;
+
+    return is_final(ask->peer_word) && (ask->is_peer_over || !(is_dialer(migration) || postcopy_has_news(migration)));
+}
+
 static void close_when_over(Migration *migration)
 {
-    Ask *ask = &migration->ask;
-
     if (!migration->is_ended || !is_final(migration_word(migration)) || !owner_record_is_durable(migration->record) ||
-        !is_final(ask->peer_word) || migration->journal->is_over ||
-        ((is_dialer(migration) || postcopy_has_news(migration)) && !ask->is_peer_over))
+        migration->journal->is_over || !(knows_the_end(migration) || is_forgotten(migration)))
         return;
     migration->journal->is_over = TRUE;
     migration_save_for_sure(migration);

@@ -160,8 +160,8 @@ static void on_lost(const char *why, void *data)
     Migration *migration = data;
 
     log_debug("domain '%s': the pact lane to %s is lost: %s", migration->journal->name, migration->journal->peer, why);
-    ask_pact_lost(migration);
     condition_signal(migration->changed);
+    ask_pact_lost(migration);
 }
 
 static const PactEvents pact_events = {.heard = on_heard, .lost = on_lost};
@@ -276,7 +276,7 @@ void route_recall(Migration *migration)
 
     if (!journal->way || !journal->token)
         return;
-    route->is_met = TRUE;
+    route->is_met = route->is_mutual = TRUE;
     route->is_called_back = g_str_equal(journal->way, "called back");
     route->pact_events = &pact_events;
     if (journal->reach)

@@ -31,6 +31,7 @@ typedef struct {
     gboolean is_ready;               /* the destination's QEMU waits for the memory */
     gboolean is_called_back;         /* the destination dials, the source listens */
     gboolean is_met;                 /* a pact lane was proven, whatever became of it */
+    gboolean is_mutual;              /* the other side has said a word since: its own note of the way is written as well */
     const PactEvents *pact_events;
     GPtrArray *dialling;    /* Greeting: lanes on their way */
     GArray *came;           /* Came: let in on the source's listener, not yet asked for */

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Finding the way between two ferryds: called back through a one-way firewall, told early where there is none."""
+import json
+
 import pytest
 from conftest import lab_of
-from lab.lab import wait_until
+from lab.lab import PYTHON, wait_until
 from lab.moves import assert_moved, assert_stayed, move, traces
-from test_owner import Failed, Leader
+from test_owner import Failed, Leader, nothing_left, runs_on
 
 NEW = "tcp flags & (syn | ack) == syn tcp dport 49152-49215"
 VERDICTS = {"silent": "drop", "refused": "reject with tcp reset"}
@@ -110,3 +112,41 @@ def test_a_prepared_guest_whose_source_stays_away_is_refused(lab, started, confi
     with pytest.raises(Failed):
         leader.perform()
     running.ticks.wait(one.name, more=10)
+
+
+# What a source's daemon says until it has proven itself, and no more: docs/security.md.
+HELLO = """
+import hashlib, hmac, os, socket, sys
+address, port, attempt, token, *parties = sys.argv[1:]
+with socket.create_connection((address, int(port))) as lane:
+    said = b"FERRYHI1S" + bytes([1, 0, 0, 0, 0, 0, 0]) + bytes.fromhex(attempt) + os.urandom(32)
+    lane.sendall(said)
+    said += lane.recv(72, socket.MSG_WAITALL)
+    key = hmac.digest(bytes.fromhex(token), b"ferry lane key", hashlib.sha256)
+    lane.sendall(hmac.digest(key, b"ferry lane: source".ljust(32, bytes(1)) + bytes.fromhex("".join(parties)) + said, hashlib.sha256))
+    print("proven", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_nobody_waits_for_a_source_that_does_not_know_that_it_has_met_the_destination(lab, started):
+    """Its daemon is killed after the hello, before it has written the way down: the one that is started anew will never come."""
+    one, two = lab.hosts
+    running = started(one)
+    leader = Leader(lab)
+    leader.begin(), leader.prepare()
+    newest = max((one.folder / "var/lib/ferry/migrations").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    attempt = json.loads(newest.read_text())
+    parties = [part.replace("-", "") for part in (running.guest.uuid, one.uuid, two.uuid)]
+    daemon = one.popen([PYTHON, "-c", HELLO, two.address, leader.uri.rpartition(b":")[2].decode(), attempt["id"], attempt["token"], *parties],
+                       stdin=-1, stdout=-1, text=True)
+    assert daemon.stdout.readline() == "proven\n"
+    wait_until(lambda: "the source has proven itself" in two.log(), "the meeting")
+    daemon.communicate()
+    with pytest.raises(Failed):
+        leader.finish(cancelled=1)
+    leader.vanish()
+    nothing_left(two, running.guest)
+    runs_on(running, one)
+    two.restart_ferryd()
+    assert not two.listening()
