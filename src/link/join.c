@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -15,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/thread.h"
 
 #define JOIN_STACK_SIZE (256 * 1024)
 /* No more: QEMU takes what waits here for sent, and stops the guest while it is on its way. */
@@ -184,23 +184,6 @@ static void *join_main(void *data)
     return NULL;
 }
 
-/* All signals stay with the owner's threads; SIGPIPE, which splice raises, with nobody. */
-static int thread_start(Join *join)
-{
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    int failure;
-
-    sigfillset(&all);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, JOIN_STACK_SIZE);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failure = pthread_create(&join->thread, &attributes, join_main, join);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return failure;
-}
-
 static void join_release(Join *join)
 {
     for (int i = 0; i < 2; i++) {
@@ -227,7 +210,7 @@ static gboolean join_open(Join *join, GError **error)
     if (!flow_open(&join->flows[0], &join->a, &join->b, error) ||
         !flow_open(&join->flows[1], &join->b, &join->a, error))
         return FALSE;
-    failure = thread_start(join);
+    failure = thread_start(&join->thread, JOIN_STACK_SIZE, join_main, join);
     errno = failure;
     return failure == 0 || error_errno(error, "cannot start a thread to join %s and %s",
                                        join->a.name, join->b.name);

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -18,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/thread.h"
 
 #define PUMP_STACK_SIZE (256 * 1024)
 #define PIECE_SIZE      (16 * 1024) /* of what passes through user space */
@@ -389,23 +389,6 @@ static void *pump_main(void *data)
     return NULL;
 }
 
-/* All signals stay with the owner's threads; SIGPIPE, which splice raises, with nobody. */
-static int thread_start(Pump *pump)
-{
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    int failure;
-
-    sigfillset(&all);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, PUMP_STACK_SIZE);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failure = pthread_create(&pump->thread, &attributes, pump_main, pump);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return failure;
-}
-
 static void pump_release(Pump *pump)
 {
     fd_clear(&pump->pipe_fd);
@@ -425,7 +408,7 @@ static Pump *pump_start(Pump *pump, int socket_fd, int pipe_fd, const guint8 *he
     pthread_mutex_init(&pump->lock, NULL);
     fcntl(pipe_fd, F_SETFL, fcntl(pipe_fd, F_GETFL) | O_NONBLOCK);
     pump->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    errno = pump->wake_fd < 0 ? errno : thread_start(pump);
+    errno = pump->wake_fd < 0 ? errno : thread_start(&pump->thread, PUMP_STACK_SIZE, pump_main, pump);
     if (errno != 0) {
         error_errno(error, "cannot start a thread for a stream");
         pump_release(pump);

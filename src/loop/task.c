@@ -13,10 +13,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "loop/loop.h"
 #include "loop/loop-private.h"
 
@@ -211,34 +211,14 @@ static void *carrier_main(void *data)
     return NULL;
 }
 
-/* Signals are the loop thread's; only those that a fault raises in the thread itself stay open. */
-static void signals_of_tasks(sigset_t *ret_set)
-{
-    sigfillset(ret_set);
-    sigdelset(ret_set, SIGSEGV);
-    sigdelset(ret_set, SIGBUS);
-    sigdelset(ret_set, SIGILL);
-    sigdelset(ret_set, SIGFPE);
-    sigdelset(ret_set, SIGABRT);
-}
-
 static Carrier *carrier_new(void)
 {
     Carrier *carrier = g_new0(Carrier, 1);
-    pthread_attr_t attributes;
-    sigset_t signals;
-    pthread_t thread;
     int failure;
 
     carrier->link.data = carrier;
     sem_init(&carrier->go, 0, 0);
-    signals_of_tasks(&signals);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setsigmask_np(&attributes, &signals);
-    failure = pthread_create(&thread, &attributes, carrier_main, carrier);
-    pthread_attr_destroy(&attributes);
+    failure = thread_start(NULL, STACK_BYTES, carrier_main, carrier);
     if (failure != 0)
         g_error("cannot start a thread: %s",
                 g_strerror(failure)); /* tasks are bounded; this is a broken host */

@@ -9,14 +9,15 @@
 #include "loop/task.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "loop/loop.h"
 
 #define WORKERS_MAX   16
 #define ABANDONED_MAX 64
+#define STACK_BYTES   (1024 * 1024) /* the resolver's modules are not ours */
 
 typedef enum { WORK_NEW, WORK_QUEUED, WORK_RUNNING, WORK_FINISHED, WORK_ABANDONED } WorkState;
 
@@ -130,20 +131,8 @@ static void *worker_main(void *data)
 
 static gboolean worker_start(GError **error)
 {
-    pthread_attr_t attributes;
-    sigset_t signals;
-    pthread_t thread;
-    int failure;
+    const int failure = thread_start(NULL, STACK_BYTES, worker_main, NULL);
 
-    sigfillset(&signals);
-    sigdelset(&signals, SIGSEGV);
-    sigdelset(&signals, SIGBUS);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, 1024 * 1024); /* the resolver's modules are not ours */
-    pthread_attr_setsigmask_np(&attributes, &signals);
-    failure = pthread_create(&thread, &attributes, worker_main, NULL);
-    pthread_attr_destroy(&attributes);
     if (failure != 0)
         return error_set(error, ERROR_SYSTEM_ERROR, "cannot start a worker: %s",
                          g_strerror(failure));
