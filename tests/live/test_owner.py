@@ -178,22 +178,25 @@ def wakes(pid):
     os.killpg(os.getpgid(pid), signal.SIGCONT)       # and who entered the namespace for it
 
 
-def moves_without_an_answer(lab, running):
-    """The memory is there, the destination's daemon sleeps: the source has said GO, and waits."""
+@pytest.fixture
+def doubtful(lab, started):
+    """(guest, client, the destination's daemon): that sleeps, the memory is there, and the source has said GO, and waits."""
     one, two = lab.hosts
+    running = started(one, append="set=4 touch=40 check=500")
     process = one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", "--p2p", "--bandwidth", "4", "qemu", two.tcp_uri], stdout=-1, stderr=-2, text=True)
     wait_until(lambda: "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout, "the job", 20)
     wait_until(lambda: '"event":"MIGRATION","data":{"status":"active"}' in two.log(), "its QEMU reads", 20)
     pid = stops_answering(two)
     one.virsh("migrate-setspeed", "qemu", "1000")
-    return process, pid
-
-
-def test_a_guest_in_doubt_says_for_whom_it_waits_and_settles_by_itself(lab, started):
-    one, two = lab.hosts
-    running = started(one, append="set=4 touch=40 check=500")
-    process, pid = moves_without_an_answer(lab, running)
     assert_doubt(one)
+    yield running, process, pid
+    if process.poll() is None:
+        end(process, signal.SIGKILL)
+
+
+def test_a_guest_in_doubt_says_for_whom_it_waits_and_settles_by_itself(lab, doubtful):
+    one, two = lab.hosts
+    running, process, pid = doubtful
     output, _ = process.communicate(timeout=40)
     assert process.returncode == 1 and DOUBT in output, output
     wakes(pid)
@@ -202,11 +205,9 @@ def test_a_guest_in_doubt_says_for_whom_it_waits_and_settles_by_itself(lab, star
     goes_there_and_back(lab, running, two, one)
 
 
-def test_a_guest_in_doubt_waits_over_a_restart(lab, started):
+def test_a_guest_in_doubt_waits_over_a_restart(lab, doubtful):
     one, two = lab.hosts
-    running = started(one, append="set=4 touch=40 check=500")
-    process, pid = moves_without_an_answer(lab, running)
-    assert_doubt(one)
+    running, process, pid = doubtful
     since = len(one.log())
     one.restart_ferryd(signal.SIGKILL)
     assert_doubt(one, since)
@@ -218,11 +219,9 @@ def test_a_guest_in_doubt_waits_over_a_restart(lab, started):
     nothing_left(one, running.guest)
 
 
-def test_a_person_may_know_that_it_is_there(lab, started):
+def test_a_person_may_know_that_it_is_there(lab, doubtful):
     one, two = lab.hosts
-    running = started(one, append="set=4 touch=40 check=500")
-    process, pid = moves_without_an_answer(lab, running)
-    assert_doubt(one)
+    running, process, pid = doubtful
     one.ferry("migration", "resolve", "qemu", "--there", "--confirm", "fedora2")
     wait_until(lambda: not one.qemus(), "it has ended here", 10)
     end(process, signal.SIGKILL)
@@ -232,12 +231,10 @@ def test_a_person_may_know_that_it_is_there(lab, started):
 
 
 @pytest.mark.parametrize("picked", ["--there", "--here"])
-def test_two_hosts_that_both_have_it_after_a_wrong_word(lab, started, picked):
+def test_two_hosts_that_both_have_it_after_a_wrong_word(lab, doubtful, picked):
     """A person said that it had not been taken over there, and it had: the lower generation stands back until a person picks."""
     one, two = lab.hosts
-    running = started(one, append="set=4 touch=40 check=500")
-    process, pid = moves_without_an_answer(lab, running)
-    assert_doubt(one)
+    running, process, pid = doubtful
     one.drop(f"ip daddr {two.address}", "output")
     end(process, signal.SIGKILL)
     one.ferry("migration", "resolve", "qemu", "--here", "--confirm", "fedora2")
@@ -310,12 +307,10 @@ def test_an_abort_after_the_answer_comes_too_late(lab, started):
     nothing_left(one, running.guest)
 
 
-def test_an_abort_while_it_waits_gets_it_back(lab, started):
+def test_an_abort_while_it_waits_gets_it_back(lab, doubtful):
     """The destination has not heard GO: asked to give it back, it does."""
     one, two = lab.hosts
-    running = started(one, append="set=4 touch=40 check=500")
-    process, pid = moves_without_an_answer(lab, running)
-    assert_doubt(one)
+    running, _, pid = doubtful
     one.virsh("domjobabort", "qemu")
     group = os.getpgid(pid)
     os.kill(pid, signal.SIGKILL)             # with what it had not read
@@ -323,7 +318,6 @@ def test_an_abort_while_it_waits_gets_it_back(lab, started):
     two.restart_ferryd()
     runs_on(running, one)
     nothing_left(two, running.guest)
-    end(process, signal.SIGKILL)
     goes_there_and_back(lab, running, one, two)
 
 
