@@ -408,6 +408,17 @@ class Host(Node):
                  "add chain inet lab input { type filter hook input priority 0; }\n"
                  "add chain inet lab output { type filter hook output priority 0; }\n" + "\n".join(rules) + "\n")
 
+    @contextlib.contextmanager
+    def reached_once(self):
+        """Over TCP: whoever calls its daemon once more within the block is turned away."""
+        self.nft("add table inet once\nadd chain inet once input { type filter hook input priority 0; }\n"
+                 f"add rule inet once input tcp dport {STOCK_PORT} tcp flags & (syn | ack) == syn "
+                 "limit rate over 1/hour burst 1 packets reject with tcp reset\n")
+        try:
+            yield
+        finally:
+            self.nft("delete table inet once\n")
+
     def undrop(self):
         self.nft("table inet lab\ndelete table inet lab\n")
 

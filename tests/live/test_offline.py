@@ -207,9 +207,10 @@ def test_another_host_that_answers_there_proves_nothing(request):
     one.set_hosts({two.address: "over-there"})
     one.virsh("define", Guest(lab, name="still", append="").path())
     two.cut_after_finish("out")
-    client = one.popen(["virsh", "migrate", "--offline", "--persistent", "--p2p", "still", "qemu+tcp://over-there/system"])
-    wait_until(lambda: where(lab) == ["fedora1", "fedora2"], "the definition is there")
-    one.set_hosts({three.address: "over-there"})
+    with two.reached_once():
+        client = one.popen(["virsh", "migrate", "--offline", "--persistent", "--p2p", "still", "qemu+tcp://over-there/system"])
+        wait_until(lambda: where(lab) == ["fedora1", "fedora2"], "the definition is there")
+        one.set_hosts({three.address: "over-there"})
     wait_until(lambda: "another host answers at 'qemu+tcp://over-there/system'" in one.virsh("dominfo", "still").stdout, "the doubt is told")
     refused = one.virsh("start", "still", check=False)
     assert refused.returncode == 1 and "outcome not yet known" in refused.stderr, refused.stderr

@@ -100,13 +100,12 @@ def test_a_stock_host_that_was_restarted_does_not_remember_that_it_ran(lab, gues
     """It ran there and was ended; its daemon, started anew, shows no reason any more.  The memory here is of the past."""
     ours, stock = lab.hosts
     stock.cut_after_finish("out")
-    process = ours.popen(["virsh", "migrate", "--live", "--p2p", *MOVE, "qemu", stock.tcp_uri])
-    guest.seen.wait(stock.name, more=3)
-    stock.nft("add table inet dark\nadd chain inet dark input { type filter hook input priority 0; policy drop; }\n")
-    stock.virsh("destroy", "qemu")
-    stock.restart_libvirtd()
-    assert stock.virsh("domstate", "--reason", "qemu").stdout.strip() == "shut off (unknown)"
-    stock.nft("delete table inet dark\n")
+    with stock.reached_once():
+        process = ours.popen(["virsh", "migrate", "--live", "--p2p", *MOVE, "qemu", stock.tcp_uri])
+        guest.seen.wait(stock.name, more=3)
+        stock.virsh("destroy", "qemu")
+        stock.restart_libvirtd()
+        assert stock.virsh("domstate", "--reason", "qemu").stdout.strip() == "shut off (unknown)"
     wait_until(lambda: UNCLEAR in ours.virsh("dominfo", "qemu").stdout, "the doubt is told")
     assert ours.virsh("domstate", "--reason", "qemu").stdout.strip() == "paused (migrating)"
     ours.ferry("migration", "resolve", "qemu", "--there", "--confirm", "fedora2")
@@ -118,16 +117,15 @@ def test_a_restart_looks_too(lab, guest):
     """The link is silent with the answer on its way, and the source's daemon is restarted: it waits, and then it looks."""
     ours, stock = lab.hosts
     stock.cut_after_finish("out")
-    process = ours.popen(["virsh", "migrate", "--live", "--p2p", *MOVE, "qemu", stock.tcp_uri])
-    guest.seen.wait(stock.name, more=3)
-    stock.nft("add table inet dark\nadd chain inet dark input { type filter hook input priority 0; policy drop; }\n")
-    ours.kill_daemon("ferryd")
-    process.wait(20)
-    ours.restart_ferryd()
-    wait_until(lambda: DOUBT in ours.virsh("dominfo", "qemu").stdout, "the doubt is told")
-    refused = ours.virsh("resume", "qemu", check=False)
-    assert refused.returncode == 1 and DOUBT in refused.stderr
-    stock.nft("delete table inet dark\n")
+    with stock.reached_once():
+        process = ours.popen(["virsh", "migrate", "--live", "--p2p", *MOVE, "qemu", stock.tcp_uri])
+        guest.seen.wait(stock.name, more=3)
+        ours.kill_daemon("ferryd")
+        process.wait(20)
+        ours.restart_ferryd()
+        wait_until(lambda: DOUBT in ours.virsh("dominfo", "qemu").stdout, "the doubt is told")
+        refused = ours.virsh("resume", "qemu", check=False)
+        assert refused.returncode == 1 and DOUBT in refused.stderr
     wait_until(lambda: traces(ours, guest) == [], "it has settled by itself")
     guest.seen.wait(stock.name, more=5)
 
@@ -138,9 +136,10 @@ def test_another_host_that_answers_there_proves_nothing(lab, guest):
     stock.cut_after_finish("out")
     uri = ours.folder / "etc/hosts"
     ours.set_hosts({stock.address: "fedora2 over-there"})
-    process = ours.popen(["virsh", "migrate", "--live", "--p2p", *MOVE, "qemu", "qemu+tcp://over-there/system"])
-    guest.seen.wait(stock.name, more=3)
-    uri.write_text(f"{ours.address} over-there\n")
+    with stock.reached_once():
+        process = ours.popen(["virsh", "migrate", "--live", "--p2p", *MOVE, "qemu", "qemu+tcp://over-there/system"])
+        guest.seen.wait(stock.name, more=3)
+        uri.write_text(f"{ours.address} over-there\n")
     wait_until(lambda: "another host answers at 'qemu+tcp://over-there/system'" in ours.virsh("dominfo", "qemu").stdout, "the doubt is told")
     assert ours.virsh("domstate", "--reason", "qemu").stdout.strip() == "paused (migrating)"
     uri.write_text(f"{stock.address} over-there\n")
