@@ -322,8 +322,10 @@ AWAITS static gboolean call_peer(Migration *migration, GError **error)
 /* A stock daemon has no words of ours; what it shows of the guest has to do. */
 AWAITS static gboolean look_at_peer(Migration *migration, GError **error)
 {
-    OwnerHeard heard = look_there(migration, migration->journal->peer_uri, error);
+    gboolean needs_person = FALSE;
+    OwnerHeard heard = look_there(migration, migration->journal->peer_uri, &needs_person, error);
 
+    migration->ask.is_for_a_person = needs_person;
     if (heard == HEARD_NOTHING)
         return FALSE;
     migration->ask.has_heard = TRUE;

@@ -38,7 +38,8 @@ typedef struct {
     gboolean is_peer_loaded; /* the destination has said LOADED, and nothing else since */
     gboolean has_ended;      /* postcopy: the destination has said ENDED */
     gboolean is_out;         /* postcopy: the source has said OUT */
-    char *obstacle;          /* why the last try reached nobody */
+    char *obstacle;          /* why the last try reached nobody, or told nothing */
+    gboolean is_for_a_person; /* and never will, whatever it reaches */
 } Ask;
 
 /* Whether the other side can be asked at all: a ferryd that has been met, or can be called; or a stock daemon that can be called,

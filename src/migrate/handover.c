@@ -353,6 +353,10 @@ char *handover_sentence(const Migration *migration)
                                "settles by itself once that host answers; only if it never will: `ferry migration resolve %s "
                                "--here|--there`",
                                host, since, name);
+    if (migration->ask.is_for_a_person)
+        return g_strdup_printf("outcome not yet known: paused here, granted to %s; %s; only a person can say: look there, then `ferry "
+                               "migration resolve %s --there` if it has run there, `--here` if it never has",
+                               host, since, name);
     return g_strdup_printf("outcome not yet known: %s, granted to %s; %s; it settles by itself once that host answers; only if it "
                            "never will: `ferry migration resolve %s --there|--here`",
                            migration->is_qemu_dead || migration_is_offline(migration) ? "shut off here" : "paused here", host, since, name);

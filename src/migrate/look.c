@@ -52,7 +52,7 @@ AWAITS static gboolean find(Peer *peer, Arena *arena, const Uuid *guest, int *re
     return FALSE;
 }
 
-static OwnerHeard judge(const Migration *migration, int state, int reason, GError **error)
+static OwnerHeard judge(const Migration *migration, int state, int reason, gboolean *ret_needs_person, GError **error)
 {
     const int64_t since_ms = clock_wall_ms() - owner_record_written_ms(migration->record);
 
@@ -62,10 +62,11 @@ static OwnerHeard judge(const Migration *migration, int state, int reason, GErro
     case LOOK_NEVER_RAN:
         return HEARD_REFUSED;
     case LOOK_PERSON:
+        *ret_needs_person = TRUE;
         error_set(error, ERROR_OPERATION_FAILED,
                   state == LOOK_ABSENT
-                      ? "it knows no such guest any more, which may have run there and ended, or never have: only a person can say"
-                      : "it is shut off there, which does not tell whether it has run: only a person can say");
+                      ? "it knows no such guest any more, which may have run there and ended, or never have"
+                      : "it is shut off there, which does not tell whether it has run");
         return HEARD_NOTHING;
     case LOOK_AGAIN:
         break;
@@ -74,7 +75,7 @@ static OwnerHeard judge(const Migration *migration, int state, int reason, GErro
     return HEARD_NOTHING;
 }
 
-AWAITS OwnerHeard look_there(const Migration *migration, const char *uri, GError **error)
+AWAITS OwnerHeard look_there(const Migration *migration, const char *uri, gboolean *ret_needs_person, GError **error)
 {
     g_autoptr(Arena) arena = arena_new();
     Peer *peer = peer_open(uri, error);
@@ -85,7 +86,7 @@ AWAITS OwnerHeard look_there(const Migration *migration, const char *uri, GError
         return HEARD_NOTHING;
     if (look_check_peer(peer, &migration->journal->peer_host, error) &&
         find(peer, arena, &migration->journal->uuid, &state, &reason, error))
-        heard = judge(migration, state, reason, error);
+        heard = judge(migration, state, reason, ret_needs_person, error);
     peer_close(peer);
     return heard;
 }

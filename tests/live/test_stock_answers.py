@@ -77,7 +77,7 @@ def test_it_never_ran(lab, guest, words):
     wait_until(lambda: traces(stock, guest) == [], "nothing is left there")
 
 
-UNCLEAR = "it is shut off there, which does not tell whether it has run: only a person can say"
+UNCLEAR = "(it is shut off there, which does not tell whether it has run); only a person can say: look there"
 
 
 def test_one_that_was_defined_there_before_is_ended_alike_whether_it_ran_or_not(lab, guest):
