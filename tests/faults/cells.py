@@ -233,6 +233,13 @@ def merge_self(cell, points):
     return None
 
 
+AT_ONCE = ("source/OFFERED.S-dead",)     # its word is written where the end of QEMU is reported, on the loop itself
+
+
+def merge_at_once(cell, points):
+    return "" if cell.point in AT_ONCE and cell.fault not in SELF else None
+
+
 BEFORE_PREPARE = ("p2p/connect", "p2p/capabilities", "p2p/prepare")
 
 
@@ -355,6 +362,8 @@ def merge_postcopy_rows(cell, points):
 
 RULES = (
     (merge_self, "The actions of a row cannot fail by order, nor a row that writes no word; and what fails fails before it has done anything: nothing is tried."),
+    (merge_at_once, "What the report of a death writes at once cannot be held: only what the daemon does to itself comes in there; the rest comes "
+                    "before the death, or at the row that follows."),
     (merge_p2p, "Peer-to-peer the next step of one table is the first of another: what comes between the two is tried once."),
     (merge_once, "The way back and the last phase are moments of the stream, not points: one cell in each mode; a tunnel has no way back."),
     (merge_nobody_yet, "Before Prepare is sent there is no other side: all of Begin is tried at its end."),
