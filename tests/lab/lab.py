@@ -119,17 +119,23 @@ class Node:
     def argv(self, argv):
         return ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-r", "-w", "--", *map(str, argv)]
 
+    @staticmethod
+    def _signals(argv):
+        """virsh 9 writes to a daemon that has just been killed and dies of SIGPIPE, now and then and without a word.  Where that is
+        ignored, as below systemd, it goes on and says what has happened."""
+        return {"restore_signals": os.path.basename(str(argv[0])) != "virsh"}
+
     def run(self, argv, check=True, timeout_s=60, **more):
         """Runs a command on the host; its output is captured as text.  check: a failure raises with that output."""
         done = subprocess.run(self.argv(argv), text=True, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
-                              stderr=more.pop("stderr", subprocess.PIPE), timeout=timeout_s, **more)
+                              stderr=more.pop("stderr", subprocess.PIPE), timeout=timeout_s, **self._signals(argv), **more)
         if check and done.returncode:
             raise RuntimeError(f"{self.name}: {shlex.join(map(str, argv))}: status {done.returncode}\n{done.stdout}{done.stderr or ''}")
         return done
 
     def popen(self, argv, **more):
         more.setdefault("stdin", subprocess.DEVNULL)
-        return subprocess.Popen(self.argv(argv), start_new_session=True, **more)
+        return subprocess.Popen(self.argv(argv), start_new_session=True, **self._signals(argv), **more)
 
     def ip(self, *words):
         """In the network namespace only, so that process ids mean what they mean outside."""
