@@ -240,6 +240,16 @@ static gboolean check_joined(const LeaseRequest *request, LeaseValue *value, GEr
                      "both hosts, or none on both");
 }
 
+static gboolean check_bereft(const LeaseRequest *request, LeaseValue *value, GError **error)
+{
+    const LeaseHost *living = find_living(value, request);
+
+    if (living)
+        return refuse_held(living, request, error);
+    return value->count > (lease_value_find(value, request->self.id) ? 1 : 0) ||
+           error_set(error, ERROR_OPERATION_INVALID, "the guest's lease names no other host, of which sanlock could say that it is dead");
+}
+
 static gboolean settle_here(const LeaseRequest *request, LeaseValue *value, GError **error)
 {
     if (is_of_attempt(value, request))
@@ -271,7 +281,7 @@ gboolean lease_decide(const LeaseValue *now, const LeaseRequest *request, LeaseV
                                      GError **error) = {
         [LEASE_TAKE] = take,        [LEASE_KEEP] = keep,           [LEASE_SHARE] = share,
         [LEASE_JOIN] = join,        [LEASE_JOINED] = check_joined, [LEASE_HERE] = settle_here,
-        [LEASE_AWAY] = settle_away, [LEASE_RELEASE] = release,
+        [LEASE_AWAY] = settle_away, [LEASE_RELEASE] = release,     [LEASE_BEREFT] = check_bereft,
     };
     LeaseValue next = *now;
 

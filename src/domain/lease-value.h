@@ -54,6 +54,7 @@ typedef enum {
     LEASE_SHARE,   /* source, before Prepare: the attempt's destination may join */
     LEASE_JOIN,    /* destination, in Prepare */
     LEASE_JOINED,  /* source, before the memory goes: has it? */
+    LEASE_BEREFT,  /* source, in doubt: it names others, and all of them are proven to be dead */
     LEASE_HERE,    /* final words: it is this host's alone */
     LEASE_AWAY,    /* it is not this host's, or its image is lost */
     LEASE_RELEASE, /* it has been shut off here */

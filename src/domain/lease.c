@@ -296,7 +296,7 @@ static AWAITS gboolean try_once(const char *uuid, const Wish *wish, gboolean *re
 
     *ret_done = FALSE;
     if (!read_value(uuid, &old, &now, error) ||
-        (wish->op == LEASE_TAKE && !ask_for_hosts(&now, others, &request.other_count, error)) ||
+        ((wish->op == LEASE_TAKE || wish->op == LEASE_BEREFT) && !ask_for_hosts(&now, others, &request.other_count, error)) ||
         !lease_decide(&now, &request, &next, error))
         return FALSE;
     if (lease_value_find(&next,

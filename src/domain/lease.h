@@ -34,7 +34,7 @@ AWAITS gboolean lease_wait_until_entered(int64_t timeout_ms, GError **error);
 /* The three that a migration and a start ask for, and wait for. */
 AWAITS gboolean lease_take(const Domain *domain, GError **error);
 /* Source in Begin, destination in Prepare (LEASE_JOIN), source before the memory goes
- * (LEASE_JOINED). */
+ * (LEASE_JOINED), and later in doubt (LEASE_BEREFT). */
 AWAITS gboolean lease_share(const Domain *domain, LeaseOp op, const char *attempt, GError **error);
 /* At the final word (LEASE_HERE, _AWAY) and when a guest has ended (LEASE_RELEASE): nobody
  * waits; it is tried until it works. */

@@ -105,6 +105,14 @@ static const Case cases[] = {
     {LEASE_JOINED,  "12", "a", NULL,            "12 a"},
     {LEASE_JOINED,  "1",  "a", NULL,            NULL},
     {LEASE_JOINED,  "12", "b", NULL,            NULL},
+    {LEASE_BEREFT,  "12", "a", NULL,            NULL},
+    {LEASE_BEREFT,  "12", "a", "host 2 live",   NULL},
+    {LEASE_BEREFT,  "12", "a", "host 2 fail",   NULL},
+    {LEASE_BEREFT,  "12", "a", "host 2 dead",   "12 a"},
+    {LEASE_BEREFT,  "2",  "",  "host 2 free",   "2 "},   /* it had taken it */
+    {LEASE_BEREFT,  "23", "a", "host 2 dead",   NULL},
+    {LEASE_BEREFT,  "1",  "a", NULL,            NULL},   /* it has refused it, or will say what it knows */
+    {LEASE_BEREFT,  "",   "",  NULL,            NULL},
     {LEASE_HERE,    "12", "a", NULL,            "1 "},
     {LEASE_HERE,    "2",  "a", NULL,            "1 "},
     {LEASE_HERE,    "2",  "b", NULL,            "2 b"},  /* others are at it by now */

@@ -139,6 +139,10 @@ static const ConfigRow rows[] = {
     NUMBER(lease_io_timeout, "0", 0, 60,
            "Seconds after which sanlock counts an access to the leases as failed; 0: its own 10.  The same on all\n"
            "hosts.  A host that cannot renew its lease is counted as dead after 8 times this and a minute."),
+    CHOICE(resolve, "person", "person lease",
+           "Who ends the doubt about a guest whose migration's other host does not answer.  lease: once sanlock counts\n"
+           "that host as dead, a guest that waits at its source is shut off (crashed) there, and may be started again.\n"
+           "Its memory is given up, as that host may have run it.  What waits at a destination waits for a person."),
 
     TITLE("Migration"),
     STRING(migration_host, "",
@@ -407,6 +411,9 @@ gboolean config_check(const Config *config, GError **error)
         return error_set(error, ERROR_CONF_SYNTAX,
                          "lock_manager is sanlock, but lease_host_id or lease_dir is missing: give this host a number that no "
                          "other host has, and the path of a folder that all of them share");
+    if (g_str_equal(config->resolve, "lease") && !g_str_equal(config->lock_manager, "sanlock"))
+        return error_set(error, ERROR_CONF_SYNTAX,
+                         "resolve is lease, but no leases are kept: set lock_manager = sanlock, or resolve = person");
     if (!fallback_parse((const char *const *)config->fallback, &fallbacks, error))
         return FALSE;
     for (char **entry = config->network_map; *entry; entry++) {

@@ -29,7 +29,7 @@ typedef struct {
     char **emulator_dirs;
     char **network_map;
     char **shared_dirs;
-    char *lock_manager, *lease_dir;
+    char *lock_manager, *lease_dir, *resolve;
     int64_t lease_host_id, lease_io_timeout;
 
     char *migration_host, *migration_address;

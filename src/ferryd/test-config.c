@@ -50,6 +50,7 @@ static void test_refusals(void)
     expect_refusal("host_uuid = abc", "not a UUID");
     expect_refusal("migration_networks = 10.1.0.0/16 eth0", "has 'eth0', which is not a network");
     expect_refusal("lock_manager = sanlock", "lease_host_id or lease_dir is missing");
+    expect_refusal("resolve = lease", "set lock_manager = sanlock");
     expect_refusal("lock_manager = lockd", "one of: none sanlock");
     expect_refusal("lease_host_id = 2001", "from 0 to 2000");
     expect_refusal("migration_networks_only = yes", "migration_networks names none");

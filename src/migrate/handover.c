@@ -12,6 +12,7 @@
 #include "migrate/again.h"
 #include "migrate/dest.h"
 #include "migrate/fault.h"
+#include "migrate/lease.h"
 #include "migrate/postcopy.h"
 #include "migrate/queue.h"
 #include "migrate/rival.h"
@@ -307,6 +308,7 @@ void handover_enter_doubt(Migration *migration, const char *why)
     log_write(LOG_LEVEL_ERROR,
               LOG_FIELDS("DOMAIN", migration->journal->name, "MIGRATION", migration->journal->id),
               "domain '%s': %s%s%s", migration->journal->name, sentence, why ? ": " : "", why ?: "");
+    migrate_lease_watch(migration);
 }
 
 static char *time_text(int64_t wall_ms)

@@ -4,7 +4,12 @@
 #include "migrate/lease.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "domain/lease.h"
+#include "migrate/handover.h"
+#include "migrate/recover.h"
+
+#define LOOK_MS 5000
 
 typedef struct {
     OwnerWord word;
@@ -47,6 +52,38 @@ void migrate_lease_settle(const Migration *migration)
     for (unsigned i = 0; i < G_N_ELEMENTS(settlements); i++)
         if (settlements[i].word == migration_word(migration))
             settle(migration, settlements[i].op);
+}
+
+static gboolean may_be_bereft(const Migration *migration)
+{
+    return migrate_settings()->is_resolved_by_lease && migration->side == SIDE_SOURCE && !migration->is_ended &&
+           !migration_is_offline(migration) && handover_is_in_doubt(migration);
+}
+
+AWAITS static void watch_task(void *data)
+{
+    Migration *migration = data;
+    gboolean is_settled = FALSE;
+
+    while (!is_settled && may_be_bereft(migration)) {
+        g_autoptr(GError) why = NULL;
+
+        is_settled = lease_share(migration->domain, LEASE_BEREFT, migration->journal->id, &why) && may_be_bereft(migration) &&
+                     migrate_resolve_bereft(migration, &why);
+        if (!is_settled)
+            log_debug("domain '%s' stays in doubt: %s", migration->journal->name, why ? why->message : "it has changed meanwhile");
+        if (!is_settled && !await_sleep(LOOK_MS, NULL))
+            break;
+    }
+    migration->is_lease_watched = FALSE;
+}
+
+void migrate_lease_watch(Migration *migration)
+{
+    if (migration->is_lease_watched || !may_be_bereft(migration))
+        return;
+    migration->is_lease_watched = TRUE;
+    task_spawn("migration-lease", watch_task, migration_ref(migration), (GDestroyNotify)migration_unref);
 }
 
 AWAITS gboolean migrate_lease_take(Domain *domain, GError **error)

@@ -50,6 +50,7 @@ typedef struct Migration {
     char *lost_reason;        /* peer-to-peer: the connection to the other daemon has ended, and why */
     char *abort_reason;       /* the user asked to abort, and why */
     char *refusal;            /* source: the destination will not have it, and why */
+    gboolean is_lease_watched; /* in doubt, and a task looks whether the other host is dead */
     gboolean is_asked_back;   /* the guest had been given away, and a start asks for it (migrate/reclaim.h) */
     Task *giving;             /* waits for the guest's job, to give it back; NULL: none, or not the newest */
     Turn turn;                /* among those that would be under way at once (migrate/queue.h) */
@@ -136,6 +137,7 @@ typedef struct {
     const char *migration_address; /* to listen on; NULL: every address */
     PortRange ports;
     const QemuEnv *env;            /* QEMU's user, emulators, networks */
+    gboolean is_resolved_by_lease; /* resolve = lease: sanlock's word that the other host is dead ends a doubt */
     gboolean is_stock_trusted;     /* stock_source = fast: a stock source's guest runs before it has the answer */
     const char *const *shared_dirs; /* folders that the operator declares shared; may be NULL */
     unsigned fallbacks;            /* phase/fallback.h: those allowed */

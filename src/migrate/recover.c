@@ -504,6 +504,18 @@ static gboolean check_resolvable(Domain *domain, gboolean *ret_is_given, GError 
                      domain->name);
 }
 
+AWAITS static gboolean settle_in_doubt(Migration *migration, OwnerHeard heard, const char *cause, GError **error)
+{
+    if (migration->domain->guest && !migration->subscription)
+        ask_qemu(migration);
+    if (!(migration->side == SIDE_DESTINATION ? dest_settle(migration, heard, cause, error) : source_settle(migration, heard, NULL, cause, error)))
+        return FALSE;
+    if (handover_is_in_doubt(migration))
+        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: the record of migration %s of domain '%s' allows no such end: %s",
+                         migration->journal->id, migration->journal->name, enum_name(owner_word_names, migration_word(migration)));
+    return migration_sync(migration, error);
+}
+
 AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const char *confirm, GError **error)
 {
     const gboolean is_here = outcome == RESOLVE_HERE;
@@ -545,13 +557,18 @@ AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const ch
         g_clear_pointer(&migration->journal->given_to, g_free);
         return migration_save_durable(migration, error);
     }
-    if (domain->guest && !migration->subscription)
-        ask_qemu(migration);
-    if (!(migration->side == SIDE_DESTINATION ? dest_settle(migration, heard_by_destination(migration, outcome), cause, error)
-                                              : source_settle(migration, is_half_gone(migration) ? HEARD_ENDED : heard_by_source(outcome, is_given), NULL, cause, error)))
-        return FALSE;
-    if (handover_is_in_doubt(migration))
-        return error_set(error, ERROR_OPERATION_FAILED, "operation failed: the record of migration %s of domain '%s' allows no such end: %s",
-                         migration->journal->id, domain->name, enum_name(owner_word_names, migration_word(migration)));
-    return migration_sync(migration, error);
+    return settle_in_doubt(migration, migration->side == SIDE_DESTINATION ? heard_by_destination(migration, outcome)
+                                      : is_half_gone(migration)           ? HEARD_ENDED
+                                                                          : heard_by_source(outcome, is_given), cause, error);
+}
+
+AWAITS gboolean migrate_resolve_bereft(Migration *migration, GError **error)
+{
+    const Journal *journal = migration->journal;
+    g_autofree char *cause = g_strdup_printf("%s is dead, as sanlock says, and may have run it: its memory is lost", journal->peer ?: "the other host");
+
+    log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", journal->name, "MIGRATION", journal->id), "domain '%s': %s", journal->name, cause);
+    return bump_epoch(migration, error) &&
+           (handover_is_in_doubt(migration) || error_set(error, ERROR_OPERATION_FAILED, "its answer has come meanwhile")) &&
+           settle_in_doubt(migration, HEARD_LOST, cause, error);
 }

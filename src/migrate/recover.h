@@ -32,3 +32,5 @@ extern const EnumName resolve_outcome_names[]; /* "here", "there", "crashed" */
 /* `ferry migration resolve`: a person knows.  Taken down as forced, with the next epoch.  confirm: the name of the other host
  * as the person typed it, "" if he was not asked. */
 AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const char *confirm, GError **error);
+/* The same of a source in doubt whose other host is proven to be dead: its memory is lost, its definition stays. */
+AWAITS gboolean migrate_resolve_bereft(Migration *migration, GError **error);

@@ -6,12 +6,13 @@ import signal
 
 import pytest
 from conftest import make_lab
-from lab.lab import wait_until
-from lab.moves import Guest, assert_moved, assert_stayed, move
+from lab.lab import end, wait_until
+from lab.moves import Guest, assert_moved, assert_stayed, begin, move
 
 
 def rows(lab, number):
-    return {"lock_manager": "sanlock", "lease_dir": str(lab.shared / "leases"), "lease_host_id": str(number), "lease_io_timeout": "1"}
+    return {"lock_manager": "sanlock", "lease_dir": str(lab.shared / "leases"), "lease_host_id": str(number), "lease_io_timeout": "1",
+            "resolve": "lease"}
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +212,89 @@ def test_a_person_needs_the_same_proof(lab, started):
     held_by(lab, running.guest)
     one.ferry("migration", "resolve", "resolved", "--here", "--confirm", "fedora2")
     held_by(lab, running.guest, 1)
+
+
+def stands_in_doubt(lab, running):
+    """Its memory has gone, the destination's daemon sleeps: the source has said GO, and waits."""
+    one, two, _ = lab.hosts
+    process = begin(one, argv(one, "--live", "--p2p", "--bandwidth", "4", running.guest.name, two.tcp_uri), running.guest.name)
+    wait_until(lambda: '"event":"MIGRATION","data":{"status":"active"}' in two.log(), "its QEMU reads")
+    pid = two.daemon_pid("ferryd")
+    os.kill(pid, signal.SIGSTOP)
+    one.virsh("migrate-setspeed", running.guest.name, "1000")
+    wait_until(lambda: "outcome not yet known" in one.virsh("dominfo", running.guest.name).stdout, "the doubt")
+    held_by(lab, running.guest, 1, 2)
+    return process, pid
+
+
+def dies(lab, host):
+    """All that runs there, and sanlock elsewhere knows it: as if its watchdog had fired, but without the minute that takes."""
+    pid, process = host.daemon_pid("ferryd"), host.daemons.pop("ferryd")
+    group = os.getpgid(pid)
+    os.kill(pid, signal.SIGKILL)
+    os.killpg(group, signal.SIGCONT)        # it may sleep, and who entered the namespace for it with it
+    process.wait(20)
+    for pid, _ in host.qemus():
+        os.kill(pid, signal.SIGKILL)
+    host.run(["sanlock", "client", "set_config", "-s", "ferry", "-u", "0"])
+    host.run(["sanlock", "client", "rem_lockspace", "-s", f"ferry:{host.number}:{lab.shared}/leases/ferry.lockspace:0"])
+
+
+def comes_back(lab, host):
+    seen = host.log().count(f"is number {host.number} of the lockspace")
+    host.start_ferryd(config=rows(lab, host.number))
+    wait_until(lambda: host.log().count(f"is number {host.number} of the lockspace") > seen, "the lockspace")
+
+
+@pytest.mark.parametrize("has_run", [False, True], ids=["asleep", "ran"])
+def test_the_other_hosts_death_ends_a_doubt(lab, started, has_run):
+    """As a crash: nobody knows whether it ran there, and what it made of its disks.  Then it may be started."""
+    one, two, three = lab.hosts
+    running = started(one, name="bereft", append="set=4 touch=40 check=500")
+    name = running.guest.name
+    one.virsh("define", running.guest.path())
+    process, pid = stands_in_doubt(lab, running)
+    wait_until(lambda: "domain 'bereft' stays in doubt: " in one.log(), "a look at the lease")
+    one.restart_ferryd(signal.SIGKILL)
+    if has_run:
+        two.link("down")
+        os.killpg(os.getpgid(pid), signal.SIGCONT)
+        running.ticks.wait(two.name, more=5)
+    assert "paused (migrating)" in one.virsh("domstate", "--reason", name).stdout
+    assert "belongs to host" in three.virsh("create", running.guest.path(), check=False).stderr
+    dies(lab, two)
+    wait_until(lambda: one.virsh("domstate", "--reason", name).stdout.strip() == "shut off (crashed)", "the end of the doubt", 30)
+    end(process, signal.SIGKILL)
+    assert not one.qemus() and "fedora2 is dead, as sanlock says, and may have run it" in one.ferry("migration", "list", "--all").stdout
+    one.virsh("start", name)
+    held_by(lab, running.guest, 1)
+    running.ticks.wait(one.name, more=5)
+    two.link("up")
+    comes_back(lab, two)
+    assert not two.qemus()
+    if name in two.virsh("list", "--all", "--name").stdout:
+        two.virsh("start", name, check=False)
+    assert not two.qemus() and one.virsh("domstate", name).stdout.strip() == "running"
+
+
+def test_autostart_follows_a_doubt_that_has_ended(lab, started):
+    """Both hosts lose their power, and one comes back: it starts the guest once the other one is known to be dead."""
+    one, two, _ = lab.hosts
+    running = started(one, name="orphaned", append="set=4 touch=40 check=500")
+    name = running.guest.name
+    one.virsh("define", running.guest.path())
+    one.virsh("autostart", name)
+    process, _ = stands_in_doubt(lab, running)
+    dies(lab, two)
+    one.power_off()
+    end(process, signal.SIGKILL)
+    one.power_on()
+    one.start_sanlock()
+    one.start_ferryd(config=rows(lab, 1))
+    wait_until(lambda: one.virsh("domstate", name, check=False).stdout.strip() == "running", "the autostart", 60)
+    held_by(lab, running.guest, 1)
+    assert "fedora2 is dead, as sanlock says" in one.log()
+    comes_back(lab, two)
 
 
 def test_without_sanlock_nothing_starts_and_what_runs_goes_on(lab, paused):
