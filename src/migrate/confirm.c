@@ -272,7 +272,8 @@ AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t coo
                 ? heard_from_ferry(migration, cookie, is_cancelled)
                 : heard_from_stock(is_cancelled);
     if (heard == HEARD_NOTHING && migration_word(migration) == WORD_GO && ask_is_possible(migration)) {
-        if (is_cancelled && !handover_hear(migration, HEARD_ABORT, NULL, error)) /* asks for it again */
+        /* Where the daemons have met, who has lost the destination knows less than they: `domjobabort` asks for the guest back. */
+        if (is_cancelled && !migration_goes_alone(migration) && !handover_hear(migration, HEARD_ABORT, NULL, error))
             return FALSE;
         ask_await(migration);
         heard = migration->answer;

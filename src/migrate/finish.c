@@ -383,12 +383,12 @@ AWAITS static void obey_task(void *data)
     OwnerWord word;
 
     task_shield();
+    if (migration->said == HEARD_DROP)
+        arrive_stop(migration);
     await_turn(migration);
     word = migration_word(migration);
     if (!migration->is_ended && (word == WORD_PREPARED || word == WORD_TAKEN)) {
         migration->task = task_current();
-        if (migration->said == HEARD_DROP)
-            arrive_stop(migration);
         arrive_wait(migration);
         if (migration->said == HEARD_GO)
             await_loaded(migration);
@@ -493,13 +493,30 @@ static gboolean answer(Migration *migration, const DestFinish *request, const Mi
                                migration->stream_error ?: migration->journal->cause ?: "the migration was aborted");
 }
 
-/* Loaded, and nobody here has heard whether it may run: the source is asked. */
+/* What goes on between the daemons ends with a word of its source: DROP, or GO once it is loaded.  A source that is away says neither
+ * soon, and nobody waits for all of the memory here. */
+AWAITS static void await_word(Migration *migration)
+{
+    int64_t deadline = clock_now_ms() + ASK_PATIENCE_MS;
+
+    while (!migration->is_ended && !handover_is_loaded(migration) && !pact_is_lost(migration->route.pact) && clock_now_ms() < deadline) {
+        g_autoptr(GError) why = NULL;
+
+        if (!migration_wait(migration, deadline - clock_now_ms(), &why) && !error_is(why, ERROR_OPERATION_TIMEOUT))
+            return;
+    }
+    if (handover_is_loaded(migration))
+        ask_await(migration);
+}
+
+/* The daemons have met, and nobody here has heard how it ends.  A client that says "cancelled" may only have lost a daemon that is
+ * restarted, so it is the source that counts. */
 AWAITS static gboolean await_source(Migration *migration, GError **error)
 {
     migration->task = NULL;
     condition_signal(migration->changed); /* what was said meanwhile has its turn */
     task_unshield();
-    ask_await(migration);
+    await_word(migration);
     await_decision(migration->journal->name);
     task_shield();
     return migration->is_ended || not_yet_known(migration, error);
@@ -514,7 +531,7 @@ AWAITS static gboolean decide(Migration *migration, const DestFinish *request, c
         return tell(migration, third, ret_cookie, error);
     if (heard == HEARD_GO)
         return take(migration, error);
-    if (heard == HEARD_ABORT && handover_is_loaded(migration))
+    if (heard == HEARD_ABORT)
         return await_source(migration, error);
     if (request->is_cancelled)
         return refuse(migration, heard, "the migration was aborted", error);
@@ -541,7 +558,7 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
     if (!migration->is_ended && !owner_word_is_final(migration_word(migration))) {
         migration->task = task_current();
         task_shield();
-        if (request->is_cancelled && !handover_is_loaded(migration))
+        if (request->is_cancelled && !migration_goes_alone(migration))
             arrive_stop(migration);
         arrive_wait(migration);
         migration->flags |= request->flags & MIGRATE_PERSIST_DEST;

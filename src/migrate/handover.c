@@ -349,6 +349,9 @@ char *handover_sentence(const Migration *migration)
         return g_strdup_printf("outcome not yet known: may run on %s, which cannot be asked, since %s; look there, then `ferry "
                                "migration resolve %s --there` if it does, `--here` if it does not and never will",
                                host, word_since, name);
+    if (migration->side == SIDE_DESTINATION && !handover_is_loaded(migration))
+        return g_strdup_printf("outcome not yet known: its memory comes from %s, and the daemons finish it without the client that led it; "
+                               "`ferry migration watch %s` shows how it ends", host, name);
     since = asking(migration);
     if (migration->side == SIDE_DESTINATION)
         return g_strdup_printf("outcome not yet known: paused here with all its memory, until %s says whether it may run; %s; it "
