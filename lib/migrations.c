@@ -34,7 +34,7 @@ static FerryMigrationRow take_row(const WireMigrationRow *from)
         .sentence = g_strdup(from->sentence),
         .cause = g_strdup(from->cause),
         .is_cut = from->cause && g_str_has_prefix(from->cause, PHASE_CAUSE_RESTART),
-        .is_begun_again = g_strcmp0(from->cause, PHASE_CAUSE_REPEATED) == 0,
+        .is_begun_again = g_strcmp0(from->cause, PHASE_CAUSE_REPEATED) == 0 || g_strcmp0(from->cause, PHASE_CAUSE_HUNG_UP) == 0,
     };
 }
 

@@ -14,6 +14,7 @@ struct Peer {
     Process *command; /* ssh */
     char *remote_address;
     GError *lost;        /* why; NULL: it lives */
+    gboolean has_hung_up; /* it was the other end */
     gboolean is_closing; /* by us: nobody is told */
     gboolean has_close_callback;
     PeerLostFunc on_lost;

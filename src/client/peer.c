@@ -48,6 +48,7 @@ static void on_closed(Carrier *carrier, const GError *error, void *data)
     PeerLostFunc fn = peer->is_closing ? NULL : peer->on_lost;
 
     peer->lost = lost_reason(peer, error);
+    peer->has_hung_up = !error || error_is(error, ERROR_SYSTEM_ERROR);
     peer->on_lost = NULL;
     if (fn)
         fn(peer, peer->lost, peer->lost_data);
@@ -330,6 +331,11 @@ const char *peer_remote_address(const Peer *peer)
 gboolean peer_is_lost(const Peer *peer)
 {
     return peer->lost != NULL;
+}
+
+gboolean peer_has_hung_up(const Peer *peer)
+{
+    return peer->has_hung_up;
 }
 
 void peer_on_lost(Peer *peer, PeerLostFunc fn, void *data)

@@ -39,6 +39,8 @@ const char *peer_uri(const Peer *peer); /* as given */
 /* The literal of its end of a TCP connection; NULL for unix sockets and commands. */
 const char *peer_remote_address(const Peer *peer);
 gboolean peer_is_lost(const Peer *peer);
+/* Lost since the other end closed it, as a daemon that is restarted does: the network was not silent, and we did not break it. */
+gboolean peer_has_hung_up(const Peer *peer);
 
 /* fn is called once, on the loop thread, when the connection is lost (not by our own closing);
  * NULL: nobody is told. */

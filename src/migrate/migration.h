@@ -48,6 +48,7 @@ typedef struct Migration {
     void *lead;               /* of the service: the connection that leads it */
     Task *task;               /* in Perform or Finish; NULL between phases */
     char *lost_reason;        /* peer-to-peer: the connection to the other daemon has ended, and why */
+    gboolean has_hung_up;     /* it was that daemon that ended it */
     char *abort_reason;       /* the user asked to abort, and why */
     char *refusal;            /* source: the destination will not have it, and why */
     gboolean is_lease_watched; /* in doubt, and a task looks whether the other host is dead */

@@ -13,6 +13,7 @@
 #include "migrate/numbers.h"
 #include "migrate/postcopy.h"
 #include "migrate/queue.h"
+#include "migrate/repeat.h"
 #include "migrate/source.h"
 #include "migrate/step.h"
 #include "phase/driver.h"
@@ -32,7 +33,9 @@ typedef struct {
     const char *dconnuri;
     PhaseRun *run;        /* of the phase that is under way */
     gboolean is_tunnelled;
-    const char *repeats;  /* the attempt that is begun again; NULL: none */
+    const Migration *repeats; /* the attempt that is begun again; NULL: none */
+    OwnerSide restarted;  /* whose restart has ended that */
+    Migration *cut;       /* the attempt that the other daemon has hung up on, if it is to be begun again; a reference */
     const char *notice;   /* why it is tunnelled, if nobody asked for that; NULL: nothing to tell */
     Peer *peer;
     PeerStream *stream;   /* tunnelled: open from Prepare on */
@@ -65,7 +68,10 @@ static void note_how(const P2p *p2p, const PhaseRun *run)
 
     journal->peer_uri = g_strdup(p2p->dconnuri);
     journal->params = migrate_params_remember(run->params);
-    journal->repeats = g_strdup(p2p->repeats);
+    if (p2p->repeats) {
+        journal->repeats = g_strdup(p2p->repeats->journal->id);
+        journal->restarts = p2p->repeats->journal->restarts | 1u << p2p->restarted;
+    }
     if (!migration_save(p2p->migration, &error))
         log_warning("%s, continuing: after a restart it would not be begun again", error->message);
 }
@@ -103,6 +109,7 @@ static void on_peer_lost(Peer *peer, const GError *error, void *data)
 
     if (!migration->lost_reason)
         migration->lost_reason = g_strdup(error ? error->message : "the connection has ended");
+    migration->has_hung_up = peer_has_hung_up(peer);
     if (migration_goes_alone(migration))
         condition_signal(migration->changed);
     else
@@ -541,6 +548,8 @@ AWAITS static gboolean attempt(P2p *p2p, const Params *params, unsigned flags, g
     run.is_protected = TRUE;
     is_arrived = phase_driver_run(&endpoints, &run, error);
     *ret_is_kept = p2p->is_prepared && p2p->migration->is_ended && migration_word(p2p->migration) == WORD_KEPT;
+    if (!is_arrived && p2p->migration && repeat_is_due(p2p->migration))
+        p2p->cut = migration_ref(p2p->migration);
     p2p_clear(p2p);
     if (run.confirm_error)
         log_error("domain '%s' has arrived, but the source is not settled: %s", p2p->domain->name,
@@ -583,6 +592,19 @@ AWAITS static gboolean attempt_tunnelled(P2p *p2p, const Params *params, unsigne
                           why->message);
 }
 
+/* Takes the cause. */
+AWAITS static gboolean lead_again(Migration *cut, const Params *params, GError *first, GError **error)
+{
+    g_autoptr(Migration) ended = cut;
+    g_autoptr(GError) cause = first;
+    g_autoptr(GError) why = NULL;
+
+    if (repeat_now(ended, params, &why))
+        return TRUE;
+    return error_set_from(error, error_domain(why), error_code(why), "%s\nThat attempt had been ended by the other daemon (%s) and was begun again",
+                          why->message, cause->message);
+}
+
 AWAITS static gboolean lead(P2p *p2p, const Params *params, unsigned flags, GError **error)
 {
     GError *why = NULL;
@@ -590,8 +612,10 @@ AWAITS static gboolean lead(P2p *p2p, const Params *params, unsigned flags, GErr
     gboolean is_arrived, is_kept = FALSE;
 
     is_arrived = attempt(p2p, params, flags, &is_kept, &why);
-    if (!is_arrived && is_kept && may_tunnel(params, flags, why, &refusal))
+    if (!is_arrived && !p2p->cut && is_kept && may_tunnel(params, flags, why, &refusal))
         is_arrived = attempt_tunnelled(p2p, params, flags, g_steal_pointer(&why), &why);
+    if (p2p->cut)
+        return lead_again(g_steal_pointer(&p2p->cut), params, why, error);
     if (!is_arrived) {
         if (refusal)
             error_set_from(error, error_domain(why), error_code(why), "%s\nNo other way was tried: %s", why->message,
@@ -614,10 +638,16 @@ AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Param
     return lead(&p2p, params, flags, error);
 }
 
-AWAITS gboolean source_migrate_again(const Migration *ended, const Params *params, GError **error)
+AWAITS gboolean source_migrate_again(const Migration *ended, OwnerSide restarted, const Params *params, GError **error)
 {
     const Journal *journal = ended->journal;
-    P2p p2p = {.domain = ended->domain, .dconnuri = journal->peer_uri, .repeats = journal->id};
+    P2p p2p = {
+        .domain = ended->domain,
+        .dconnuri = journal->peer_uri,
+        .repeats = ended,
+        .restarted = restarted,
+        .notice = restarted == SIDE_DESTINATION ? "the destination's daemon ended the first attempt, as one that is restarted does; it was begun again" : NULL,
+    };
 
     return lead(&p2p, params, (unsigned)journal->flags, error);
 }

@@ -12,17 +12,25 @@
 #include "phase/driver.h"
 #include "phase/flags.h"
 
-#define PATIENCE_MS (60 * 1000) /* until the other daemon is back */
+#define PATIENCE_MS (60 * 1000) /* until the other daemon is back, */
+#define WATCHED_PATIENCE_MS (20 * 1000) /* while a client waits too */
 #define REFUSED_PATIENCE_MS 10000 /* while it has the old attempt */
 #define PAUSE_MS 500
 
 typedef struct {
     Migration *ended; /* a reference */
+    OwnerSide restarted;
+    int64_t patience_ms;
     gboolean is_given_up;
     char *message;
 } Repeat;
 
 static GHashTable *repeats; /* Domain * (the migration's) to Repeat * (the task's) */
+
+static gboolean has_used_up(const Journal *journal, OwnerSide restarted)
+{
+    return journal->restarts & 1u << restarted;
+}
 
 static gboolean is_cut(const Migration *migration)
 {
@@ -36,7 +44,7 @@ const char *repeat_cause(const Migration *migration)
 
     if (!is_cut(migration) || journal->is_unwanted)
         return PHASE_CAUSE_RESTART;
-    if (journal->repeats)
+    if (has_used_up(journal, SIDE_SOURCE))
         return PHASE_CAUSE_RESTART " once more, and does not begin it again";
     if (!journal->params)
         return PHASE_CAUSE_RESTART ", and cannot begin it again: the XML that was given for the other host is not kept";
@@ -45,15 +53,36 @@ const char *repeat_cause(const Migration *migration)
 
 /* --- the task ------------------------------------------------------------------------------------------------------- */
 
+static Repeat *repeat_new(Migration *ended, OwnerSide restarted)
+{
+    const Journal *journal = ended->journal;
+    Repeat *repeat = g_new0(Repeat, 1);
+
+    repeat->ended = migration_ref(ended);
+    repeat->restarted = restarted;
+    repeat->patience_ms = restarted == SIDE_SOURCE ? PATIENCE_MS : WATCHED_PATIENCE_MS;
+    repeat->message = g_strdup_printf("its migration to %s ended with the %s daemon and is begun again", journal->peer ?: journal->peer_uri,
+                                      restarted == SIDE_SOURCE ? "old" : "other");
+    repeats = repeats ?: g_hash_table_new(NULL, NULL);
+    g_hash_table_replace(repeats, ended->domain, repeat);
+    domain_add_message(ended->domain, "%s", repeat->message);
+    log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", journal->name, "MIGRATION", journal->id), "domain '%s': %s", journal->name,
+              repeat->message);
+    return repeat;
+}
+
 static void repeat_free(void *data)
 {
     Repeat *repeat = data;
 
-    g_hash_table_remove(repeats, repeat->ended->domain);
+    if (g_hash_table_lookup(repeats, repeat->ended->domain) == repeat) /* else the attempt that it began is begun again itself */
+        g_hash_table_remove(repeats, repeat->ended->domain);
+    domain_drop_message(repeat->ended->domain, repeat->message);
     migration_unref(repeat->ended);
     g_free(repeat->message);
     g_free(repeat);
 }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Repeat, repeat_free)
 
 static gboolean check_wanted(const Repeat *repeat, GError **error)
 {
@@ -74,7 +103,7 @@ static gboolean is_settled(const Migration *ended)
 
 AWAITS static gboolean await_destination(Repeat *repeat, GError **error)
 {
-    const int64_t deadline = clock_now_ms() + PATIENCE_MS;
+    const int64_t deadline = clock_now_ms() + repeat->patience_ms;
 
     for (;;) {
         g_autoptr(GError) why = NULL;
@@ -94,18 +123,14 @@ AWAITS static gboolean await_destination(Repeat *repeat, GError **error)
 }
 
 /* Prepare is refused as long as the destination has the old attempt. */
-AWAITS static gboolean begin_again(Repeat *repeat, GError **error)
+AWAITS static gboolean begin_again(Repeat *repeat, const Params *params, GError **error)
 {
-    const Journal *journal = repeat->ended->journal;
-    g_autoptr(Params) params = migrate_params_recall(journal->params);
     const int64_t deadline = clock_now_ms() + REFUSED_PATIENCE_MS;
 
-    if (!params)
-        return error_set(error, ERROR_INTERNAL_ERROR, "internal error: its parameters cannot be read in migration %s", journal->id);
     for (;;) {
         g_autoptr(GError) why = NULL;
 
-        if (source_migrate_again(repeat->ended, params, &why))
+        if (source_migrate_again(repeat->ended, repeat->restarted, params, &why))
             return TRUE;
         if (!error_is(why, ERROR_OPERATION_INVALID) || clock_now_ms() >= deadline || !check_wanted(repeat, NULL)) {
             g_propagate_error(error, g_steal_pointer(&why));
@@ -119,34 +144,38 @@ AWAITS static gboolean begin_again(Repeat *repeat, GError **error)
 AWAITS static void repeat_task(void *data)
 {
     Repeat *repeat = data;
-    Journal *journal = repeat->ended->journal;
-    Domain *domain = repeat->ended->domain;
+    const Journal *journal = repeat->ended->journal;
+    g_autoptr(Params) params = migrate_params_recall(journal->params);
     g_autoptr(GError) error = NULL;
 
-    if (!await_destination(repeat, &error) || !begin_again(repeat, &error))
+    if (!params)
+        error_set(&error, ERROR_INTERNAL_ERROR, "internal error: its parameters cannot be read");
+    if (error || !await_destination(repeat, &error) || !begin_again(repeat, params, &error))
         log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", journal->name, "MIGRATION", journal->id),
                   "domain '%s' was to go to %s, which the restart had cut short; begun again, it failed: %s", journal->name,
                   journal->peer_uri, error->message);
-    domain_drop_message(domain, repeat->message);
 }
 
 void repeat_start(Migration *migration)
 {
-    const Journal *journal = migration->journal;
-    Repeat *repeat;
+    if (migration_word(migration) == WORD_KEPT && g_strcmp0(migration->journal->cause, PHASE_CAUSE_REPEATED) == 0)
+        task_spawn("migration-repeat", repeat_task, repeat_new(migration, SIDE_SOURCE), repeat_free);
+}
 
-    if (migration_word(migration) != WORD_KEPT || g_strcmp0(journal->cause, PHASE_CAUSE_REPEATED) != 0)
-        return;
-    if (!repeats)
-        repeats = g_hash_table_new(NULL, NULL);
-    repeat = g_new0(Repeat, 1);
-    repeat->ended = migration_ref(migration);
-    repeat->message = g_strdup_printf("its migration to %s ended with the old daemon and is begun again", journal->peer ?: journal->peer_uri);
-    g_hash_table_replace(repeats, migration->domain, repeat);
-    domain_add_message(migration->domain, "%s", repeat->message);
-    log_write(LOG_LEVEL_INFO, LOG_FIELDS("DOMAIN", journal->name, "MIGRATION", journal->id), "domain '%s': %s", journal->name,
-              repeat->message);
-    task_spawn("migration-repeat", repeat_task, repeat, repeat_free);
+gboolean repeat_is_due(const Migration *ended)
+{
+    return ended->is_ended && migration_word(ended) == WORD_KEPT && ended->has_hung_up && ended->domain->guest && !ended->is_qemu_dead &&
+           !ended->journal->is_unwanted && !has_used_up(ended->journal, SIDE_DESTINATION);
+}
+
+AWAITS gboolean repeat_now(Migration *ended, const Params *params, GError **error)
+{
+    g_autoptr(Repeat) repeat = repeat_new(ended, SIDE_DESTINATION);
+
+    g_free(ended->journal->cause);
+    ended->journal->cause = g_strdup(PHASE_CAUSE_HUNG_UP);
+    migration_save_for_sure(ended);
+    return await_destination(repeat, error) && begin_again(repeat, params, error);
 }
 
 static Repeat *find(const Domain *domain)

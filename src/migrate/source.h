@@ -67,8 +67,8 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
 AWAITS gboolean source_migrate(Domain *domain, const char *dconnuri, const Params *params, unsigned flags,
                                GError **error);
 
-/* The same once more, to where an ended attempt was to go. */
-AWAITS gboolean source_migrate_again(const Migration *ended, const Params *params, GError **error);
+/* The same once more, to where an ended attempt was to go; restarted: whose daemon's restart has ended it. */
+AWAITS gboolean source_migrate_again(const Migration *ended, OwnerSide restarted, const Params *params, GError **error);
 
 /* The connection that leads it has ended (not for peer-to-peer, where we lead). */
 void source_caller_lost(Migration *migration);

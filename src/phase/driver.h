@@ -36,9 +36,10 @@ typedef enum {
 } PhaseOutcome;
 
 /* Causes in a source's journal on which a client acts: the attempt ended in KEPT since its daemon was restarted, and nobody begins
- * it again, or the new daemon does. */
+ * it again, or the new daemon does; or since the other one was. */
 #define PHASE_CAUSE_RESTART  "the daemon was restarted"
 #define PHASE_CAUSE_REPEATED "the daemon was restarted, and begins it again"
+#define PHASE_CAUSE_HUNG_UP  "the destination's daemon hung up, as one that is restarted does, and it is begun again"
 
 /* One run.  The caller fills the first part, endpoints read it all and write what their phase
  * gives. */

@@ -109,6 +109,7 @@ def test_the_client_vanishes(lab, moving, request):
 
 
 @pytest.mark.limit(150)
+@pytest.mark.parametrize("moving", ["direct"], indirect=True)
 def test_the_destinations_daemon_dies(lab, moving):
     running, process = moving
     one, two = lab.hosts
@@ -254,17 +255,51 @@ def test_an_upgrade_on_both_sides(lab, moving, request):
     can_move(lab, running, back=True)
 
 
+THERE = "its migration to fedora2 ended with the other daemon and is begun again"
+
+
 @pytest.mark.limit(150)
-@pytest.mark.parametrize("moving", ["tunnelled"], indirect=True)
-def test_a_restart_of_the_destination_ends_what_goes_through_it_and_says_so(lab, moving):
+@pytest.mark.parametrize("moving", ["p2p", "tunnelled"], indirect=True)
+@pytest.mark.parametrize("is_wanted", [True, False], ids=["wanted", "given up"])
+def test_the_destinations_daemon_is_waited_for_until_the_user_gives_up(lab, moving, is_wanted):
+    """What a client waits for is begun again under it, aloud, as soon as the other daemon is back."""
     running, process = moving
     one, two = lab.hosts
     since = len(one.log())
-    two.restart_ferryd()
+    two.kill_daemon()
+    wait_until(lambda: THERE in one.virsh("dominfo", "qemu").stdout, "the message", 30)
+    assert THERE in one.log()[since:] and process.poll() is None
+    assert "to be begun again to fedora2" in one.ferry("migration", "list").stdout
+    if not is_wanted:
+        one.virsh("domjobabort", "qemu")
+    else:
+        two.restart_ferryd()
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1, output
-    assert_at_home(lab, running)
-    assert "ended: KEPT" in one.log()[since:]
+    assert (process.returncode == 0) == is_wanted, output
+    if not is_wanted:
+        assert "canceled by client" in output and "ended by the other daemon" in output, output
+        two.restart_ferryd()
+    assert "it is begun again" in one.ferry("migration", "list", "--all").stdout
+    assert THERE not in one.virsh("dominfo", "qemu", check=False).stdout
+    assert_arrived(lab, running) if is_wanted else assert_at_home(lab, running)
+    can_move(lab, running, back=is_wanted)
+
+
+@pytest.mark.limit(150)
+@pytest.mark.parametrize("moving", ["tunnelled"], indirect=True)
+def test_it_is_begun_again_once_for_each_of_the_two_daemons(lab, moving):
+    running, process = moving
+    one, two = lab.hosts
+    for host in (two, one):
+        attempts = one.ferry("migration", "list", "--all").stdout.count("KEPT")
+        host.restart_ferryd()
+        wait_until(lambda: one.ferry("migration", "list", "--all").stdout.count("KEPT") > attempts and
+                   "OFFERED" in one.ferry("migration", "list").stdout, "the next attempt", 20)
+    process.communicate(timeout=60)
+    since = len(one.log())
+    two.restart_ferryd()
+    assert_at_home(lab, running, within_s=20)
+    assert THERE not in one.log()[since:]
     can_move(lab, running)
 
 
