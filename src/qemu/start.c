@@ -397,7 +397,10 @@ QemuGuest *qemu_guest_find(const QemuEnv *env, const GuestDef *def, pid_t pid, g
     if (env->cgroup_root)
         guest->cgroup =
             g_strdup_printf("%s/guest-%s", env->cgroup_root, uuid_format(&def->uuid, text));
-    return guest_watch(guest, pid, start_time, error) ? g_steal_pointer(&guest) : NULL;
+    if (guest_watch(guest, pid, start_time, error))
+        return g_steal_pointer(&guest);
+    guest_sweep(guest); /* the earlier daemon, which would have, did not outlive it */
+    return NULL;
 }
 
 static int64_t time_left(int64_t deadline_ms)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """--parallel: the memory over several connections, each a lane that is joined to one of QEMU's own."""
+import os
 import re
+import signal
 import time
 
 import pytest
@@ -149,3 +151,21 @@ def test_what_cannot_be_is_refused(lab, started, client, words, answer):
     result = move(running.ticks, one, client(one, "migrate", "--live", *words, "qemu", two.tcp_uri))
     assert answer in result.output
     assert_stayed(result, running.ticks, running.guest, one, two)
+
+
+@pytest.mark.limit(60)
+def test_sockets_of_a_qemu_that_died_unseen_go_too(lab, started, client):
+    """Its daemon is killed with it, and the next one finds neither."""
+    one, two = lab.hosts
+    running = started(one, append=SLOW, memory_mib=64)
+    process = begin(one, client(one, "migrate", "--live", "--bandwidth", "4", "--parallel", "qemu", two.tcp_uri))
+    place = two.folder / "run/ferry" / running.guest.uuid
+    wait_until(lambda: (place / "lanes").exists(), "QEMU's own socket", 10)
+    two.kill_daemon()
+    for pid, _ in two.qemus():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not two.qemus(), "its end", 5)
+    two.restart_ferryd()
+    wait_until(lambda: not place.exists() or not list(place.iterdir()), "nothing of it is left", 10)
+    process.communicate(timeout=30)
+    assert_runs_on(running.ticks, running.guest, one, two)
