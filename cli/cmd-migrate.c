@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 
 #define INTERVAL_MS          500
 #define TERMINAL_INTERVAL_MS 200
+#define DESTINATION_PATIENCE_S 20
 
 typedef struct {
     Progress progress;
@@ -217,6 +219,17 @@ static int tell(Session *session, const Arguments *arguments, const Watcher *wat
     return EXIT_BAD;
 }
 
+/* It may be restarted as well. */
+static void await_destination(const char *uri)
+{
+    const gint64 end_us = g_get_monotonic_time() + DESTINATION_PATIENCE_S * G_USEC_PER_SEC;
+    FerryConnection *dest = NULL;
+
+    while (!(dest = ferry_connection_open(uri, 0, NULL)) && g_get_monotonic_time() < end_us && !interrupt_came())
+        poll(NULL, 0, INTERVAL_MS);
+    ferry_connection_close(dest);
+}
+
 /* The source's daemon was restarted under it: the new one is asked what became of it.  Led from here it may have ended with the old daemon;
  * then it is begun once more.  FALSE: as before, with the error that says more. */
 static gboolean follow(Session *session, Watcher *watcher, FerryMigration *migration, FerryMigrationResult *result, FerryError **error)
@@ -257,6 +270,7 @@ static gboolean follow(Session *session, Watcher *watcher, FerryMigration *migra
     ferry_error_free(*error);
     *error = NULL;
     ferry_migration_result_clear(result);
+    await_destination(migration->dest_uri);
     return ferry_domain_migrate(domain, migration, result, error);
 }
 

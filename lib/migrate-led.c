@@ -2,8 +2,13 @@
 /* A migration led from here over two connections, and the other ways that are tried when the memory
  * finds none of its own: one more with an explicit address, or relayed through this client. */
 
+#include "base/clock.h"
 #include "migrate.h"
 #include "phase/uri.h"
+
+#define BACK_MS (20 * 1000)    /* until the destination's daemon is back, */
+#define REFUSED_MS (10 * 1000) /* while it has the old attempt */
+#define PAUSE_MS 250
 
 static gboolean check_features(Migration *migration, GError **error)
 {
@@ -168,24 +173,92 @@ static gboolean by_another_way(Migration *migration, const Params *params, GErro
                                       : retry(migration, params, error, ret_notice);
 }
 
+/* ---- once more ---- */
+
+static void meet(Migration *migration, FerryConnection *dest)
+{
+    FerryConnection *old = migration->dest;
+
+    migration->dest = dest;
+    migration->domain->conn->companion = dest;
+    if (dest)
+        dest->companion = migration->domain->conn;
+    if (old)
+        ferry_connection_close(old);
+}
+
+/* The destination's daemon has hung up, as one that is restarted does; the network was not silent, and the source has its guest. */
+static gboolean has_hung_up(const Migration *migration)
+{
+    return migration->is_source_ferry && migration->run.outcome == PHASE_STAYED && !migration->is_abort_asked &&
+           error_is(migration->dest->lost, ERROR_SYSTEM_ERROR) && !migration->domain->conn->lost;
+}
+
+/* FALSE: the source has gone, or the user wants no more of it. */
+static gboolean pause_a_moment(Migration *migration)
+{
+    const int64_t deadline_ms = clock_now_ms() + PAUSE_MS;
+
+    while (!migration->domain->conn->lost && clock_now_ms() < deadline_ms)
+        connection_pump(migration->domain->conn, -1, deadline_ms);
+    migration_report(migration);
+    return !migration->domain->conn->lost && !migration->is_abort_asked;
+}
+
+static gboolean await_destination(Migration *migration)
+{
+    const int64_t deadline_ms = clock_now_ms() + BACK_MS;
+    FerryConnection *dest = NULL;
+
+    meet(migration, NULL);
+    while (!(dest = ferry_connection_open(migration->wanted->dest_uri, 0, NULL)) && clock_now_ms() < deadline_ms && pause_a_moment(migration))
+        ;
+    meet(migration, dest);
+    return dest != NULL;
+}
+
+static gboolean again(Migration *migration, const Params *params, GError **error, char **ret_notice)
+{
+    const int64_t deadline_ms = clock_now_ms() + BACK_MS + REFUSED_MS;
+    g_autofree char *line = NULL;
+    g_autofree char *notice = NULL;
+    g_autoptr(GError) why = NULL;
+
+    if (!has_hung_up(migration))
+        return FALSE;
+    line = phase_error_line(*error);
+    if (!await_destination(migration))
+        return migration_add_cause(error, "Its daemon, which had ended the attempt, was not back within %d s", BACK_MS / 1000);
+    migration->is_relayed = migration->is_abort_told = FALSE;
+    while (!lead(migration, params, &why) && !by_another_way(migration, params, &why, &notice)) {
+        if (!error_is(why, ERROR_OPERATION_INVALID) || clock_now_ms() >= deadline_ms || !pause_a_moment(migration))
+            return migration_add_cause(error, "The destination's daemon was restarted and it was begun again, but: %s", why->message);
+        g_clear_error(&why);
+    }
+    g_free(*ret_notice);
+    *ret_notice = g_strdup_printf("the destination's daemon was restarted, which ended the first attempt (%s); it was begun again%s%s", line,
+                                  notice ? "; " : "", notice ?: "");
+    g_clear_error(error);
+    return TRUE;
+}
+
 gboolean migrate_led(Migration *migration, const Params *params, char **ret_address,
                      char **ret_notice, GError **error)
 {
+    FerryConnection *dest = ferry_connection_open(migration->wanted->dest_uri, 0, error);
     g_autoptr(GError) cause = NULL;
     gboolean ok;
 
-    migration->dest = ferry_connection_open(migration->wanted->dest_uri, 0, error);
-    if (!migration->dest)
+    if (!dest)
         return FALSE;
-    migration->dest_literal = dest_literal(migration->dest, migration->domain->conn);
-    migration->domain->conn->companion = migration->dest;
-    migration->dest->companion = migration->domain->conn;
-    ok = lead(migration, params, &cause) || by_another_way(migration, params, &cause, ret_notice);
+    migration->dest_literal = dest_literal(dest, migration->domain->conn);
+    meet(migration, dest);
+    ok = lead(migration, params, &cause) || by_another_way(migration, params, &cause, ret_notice) ||
+         again(migration, params, &cause, ret_notice);
     if (!(migration->wanted->flags & MIGRATE_OFFLINE)) /* nothing is sent anywhere */
         *ret_address = g_strdup(migration->run.uri_out ?: params_get_string(params, MIGRATE_PARAM_URI));
     if (!ok)
         g_propagate_error(error, g_steal_pointer(&cause));
-    migration->domain->conn->companion = NULL;
-    ferry_connection_close(g_steal_pointer(&migration->dest));
+    meet(migration, NULL);
     return ok;
 }

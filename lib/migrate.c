@@ -50,11 +50,13 @@ void migration_report(Migration *migration)
         migration->is_abort_asked = TRUE;
 }
 
-/* A destination whose caller is gone ends its guest, so what is still being copied is for nothing.
- */
+/* Between two ferryds it goes on without its caller.  Else a destination whose caller is gone ends its guest, so what is still being
+ * copied is for nothing. */
 static gboolean is_pointless(const Migration *migration)
 {
-    return migration->is_abort_asked || (migration->dest && migration->dest->lost) ||
+    const gboolean goes_alone = migration->is_source_ferry && migration->is_dest_ferry && !migration->is_relayed;
+
+    return migration->is_abort_asked || (migration->dest && migration->dest->lost && !goes_alone) ||
            migration->relay.lost;
 }
 

@@ -239,6 +239,27 @@ def test_ferry_sees_it_through_a_restart_of_the_sources_daemon(lab, started, way
     can_move(lab, running, back=True)
 
 
+AFTER_A_HANG_UP = {"led": None, "led, several connections": "the destination's daemon was restarted, which ended the first attempt",
+                   "p2p": None, "tunnelled": "the destination's daemon ended the first attempt"}
+
+
+@pytest.mark.limit(150)
+@pytest.mark.parametrize("way", WAYS)
+def test_ferry_sees_it_through_a_restart_of_the_destinations_daemon(lab, started, way):
+    one, two = lab.hosts
+    running = started(one, append=SLOW, memory_mib=64)
+    process = one.popen([lab.ferry, "-c", one.socket_uri, "migrate", "--live", "--bandwidth", "8", *WAYS[way][0], "qemu", two.tcp_uri], stdout=-1,
+                        stderr=-2, text=True)
+    wait_until(lambda: "Memory processed: 0.000 B" not in (job := one.virsh("domjobinfo", "qemu", check=False).stdout) and "Memory processed" in job,
+               "memory is moving", 30)
+    two.restart_ferryd()
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, f"{output}\n{one.log()[-3000:]}\n---\n{two.log()[-3000:]}"
+    assert AFTER_A_HANG_UP[way] in output if AFTER_A_HANG_UP[way] else "note:" not in output, output
+    assert_arrived(lab, running)
+    can_move(lab, running, back=True)
+
+
 @pytest.mark.limit(150)
 def test_an_upgrade_on_both_sides(lab, moving, request):
     """New binaries: what QEMU carries goes on over two restarts; what the daemons carry is begun again when both are back."""
