@@ -240,7 +240,7 @@ static gboolean follow(Session *session, Watcher *watcher, FerryMigration *migra
     const FerryMigrationRow *row = watch_own(session, uuid, watcher->attempt, watcher->progress.style, &rows);
     const gboolean has_ended = row && row->state == FERRY_MIGRATION_ENDED;
     const gboolean has_moved = has_ended && g_str_equal(row->word, "GONE");
-    const gboolean is_cut = has_ended && !has_moved && row->is_cut && !interrupt_came();
+    const gboolean is_cut = has_ended && !has_moved && (row->is_cut || result->is_cut) && !interrupt_came();
     g_autofree char *cause = has_ended && !has_moved && row->cause ? g_strdup(row->cause) : NULL;
     FerryDomain *domain;
 

@@ -205,6 +205,12 @@ static gboolean is_recovering(const Watch *watch)
     return watch->back_us && g_get_monotonic_time() - watch->back_us < RECOVERY_S * G_USEC_PER_SEC;
 }
 
+/* What is to be begun again may wait until the new daemon has read that. */
+static gboolean has_ended(const Watch *watch, const FerryMigrationRow *row)
+{
+    return row->state == FERRY_MIGRATION_ENDED && !(row->is_begun_again && is_recovering(watch));
+}
+
 static gboolean is_in_long_doubt(Watch *watch, const FerryMigrationRow *row)
 {
     const gint64 now_us = g_get_monotonic_time();
@@ -233,7 +239,7 @@ static const FerryMigrationRow *watch_until_end(Watch *watch, FerryMigrationRow 
             ferry_migration_rows_free(rows);
             return NULL;
         }
-        if (row && (row->state == FERRY_MIGRATION_ENDED || is_over(watch) || is_in_long_doubt(watch, row))) {
+        if (row && (has_ended(watch, row) || is_over(watch) || is_in_long_doubt(watch, row))) {
             *ret_rows = rows;
             return row;
         }

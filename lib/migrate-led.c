@@ -227,8 +227,12 @@ static gboolean again(Migration *migration, const Params *params, GError **error
     if (!has_hung_up(migration))
         return FALSE;
     line = phase_error_line(*error);
-    if (!await_destination(migration))
-        return migration_add_cause(error, "Its daemon, which had ended the attempt, was not back within %d s", BACK_MS / 1000);
+    if (!await_destination(migration)) {
+        migration->is_cut = migration->domain->conn->lost != NULL;
+        return migration->is_cut || migration->is_abort_asked
+                   ? FALSE
+                   : migration_add_cause(error, "The destination's daemon, which had ended the attempt, was not back within %d s", BACK_MS / 1000);
+    }
     migration->is_relayed = migration->is_abort_told = FALSE;
     while (!lead(migration, params, &why) && !by_another_way(migration, params, &why, &notice)) {
         if (!error_is(why, ERROR_OPERATION_INVALID) || clock_now_ms() >= deadline_ms || !pause_a_moment(migration))

@@ -278,6 +278,7 @@ static void fill_result(const Migration *migration, FerryMigrationResult *result
     gboolean is_complete = migration->has_stats && stats->type == JOB_TYPE_COMPLETED;
 
     result->outcome = (FerryOutcome)migration->run.outcome;
+    result->is_cut = migration->is_cut;
     result->total_ms = (uint64_t)(clock_now_ms() - migration->started_ms);
     result->downtime_ms =
         is_complete && (stats->has & STATS_HAS_DOWNTIME) ? (int64_t)stats->downtime_ms : -1;

@@ -27,6 +27,7 @@ typedef struct {
     char *address, *notice; /* as the source told at the end; NULL: not told */
     gboolean is_listening;
     char attempt[COOKIE_ATTEMPT_SIZE]; /* its id; "": the source is no ferryd */
+    gboolean is_cut; /* it was to be begun again when the source's daemon went, too */
     gboolean is_settled; /* the source knows how it has ended: nothing is to be confirmed */
     gboolean is_relayed; /* the memory goes through here */
     Relay relay;

@@ -432,6 +432,7 @@ typedef struct {
     int64_t transferred_bytes;
     char *address; /* where the memory went; NULL: not known, or tunnelled */
     char *notice;  /* what was done beyond what was asked, one line; NULL: nothing */
+    bool is_cut;   /* the destination's daemon was restarted under it, and then the source's as well: nobody begins it again */
 } FerryMigrationResult;
 FERRY_API void ferry_migration_result_clear(FerryMigrationResult *result);
 

@@ -84,10 +84,10 @@ static Domain *restore_domain(StoredStatus *status)
 }
 
 /* Waits until QEMU answers.  A silent one is no dead one: it is asked for as long as its process
- * and its monitor are there; only the end that an earlier daemon began does not wait for it. */
+ * and its monitor are there; only the end that an earlier daemon began, or whose time has come, does not wait for it. */
 static AWAITS gboolean meet(Domain *domain, const StoredStatus *status, GError **error)
 {
-    const gboolean is_ending = domain->planned_end >= 0;
+    const gboolean is_ending = domain->planned_end >= 0 || (owner_hooks()->is_expendable && owner_hooks()->is_expendable(domain));
     g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
     g_autofree char *word =
         qemu_guest_meet(guest, domain->live, is_ending ? PATIENCE_MS : -1, error);

@@ -57,6 +57,8 @@ typedef struct {
     /* after a restart of the daemon: domain loaded, its guest attached again (domain->guest) or
      * gone; on a task */
     AWAITS void (*recover)(Domain *domain);
+    /* before that: its QEMU is worth nothing any more, so that a silent one need not be waited for */
+    gboolean (*is_expendable)(Domain *domain);
     /* job statistics; ret_type and params as job-stats.md says */
     AWAITS gboolean (*job_stats)(Domain *domain, unsigned flags, int *ret_type, Params *params,
                                  GError **error);

@@ -167,6 +167,17 @@ static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
     }
 }
 
+/* What passed through the old daemon has ended with it.  A QEMU that takes it over several connections may wait for the rest of it for
+ * ever, and answer nobody. */
+static gboolean is_expendable(Domain *domain)
+{
+    const Migration *migration = recover_attach(domain);
+    OwnerWord word = migration ? migration_word(migration) : WORD_NONE;
+
+    return (word == WORD_PREPARED || word == WORD_REFUSED || word == WORD_LOST) && migration->is_carried &&
+           owner_record_is_this_boot(migration->record);
+}
+
 static void forget(Domain *domain)
 {
     Migration *migration = domain->migration;
@@ -188,6 +199,7 @@ static const OwnerHooks hooks = {
     .guest_ended = guest_ended,
     .user_wish = user_wish,
     .recover = recover_domain,
+    .is_expendable = is_expendable,
     .job_stats = migrate_job_stats,
     .job_abort = migrate_abort,
     .forget = forget,

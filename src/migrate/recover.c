@@ -340,8 +340,10 @@ AWAITS void recover_domain(Domain *domain)
         sync_word(migration);
         ask_resume_ended(migration);
         migrate_lease_settle(migration); /* the old daemon may have ended before the lease knew */
-        if (!rival_resume(migration))
+        if (!rival_resume(migration)) {
             again_resume_found(domain);
+            repeat_resume(migration);
+        }
     } else if (migration) {
         recover_open(domain, migration);
     }

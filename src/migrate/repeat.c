@@ -141,6 +141,27 @@ AWAITS static gboolean begin_again(Repeat *repeat, const Params *params, GError 
     }
 }
 
+/* No restart comes back to it. */
+static void note_failure(const Repeat *repeat, const GError *error)
+{
+    Journal *journal = repeat->ended->journal;
+    g_autofree char *cause = journal->cause;
+
+    journal->cause = g_strdup_printf("%s, which failed: %s", cause, error->message);
+    migration_save_for_sure(repeat->ended);
+}
+
+AWAITS static gboolean run(Repeat *repeat, const Params *params, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+
+    if (await_destination(repeat, &why) && begin_again(repeat, params, &why))
+        return TRUE;
+    note_failure(repeat, why);
+    g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
+}
+
 AWAITS static void repeat_task(void *data)
 {
     Repeat *repeat = data;
@@ -148,18 +169,36 @@ AWAITS static void repeat_task(void *data)
     g_autoptr(Params) params = migrate_params_recall(journal->params);
     g_autoptr(GError) error = NULL;
 
-    if (!params)
-        error_set(&error, ERROR_INTERNAL_ERROR, "internal error: its parameters cannot be read");
-    if (error || !await_destination(repeat, &error) || !begin_again(repeat, params, &error))
-        log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", journal->name, "MIGRATION", journal->id),
-                  "domain '%s' was to go to %s, which the restart had cut short; begun again, it failed: %s", journal->name,
-                  journal->peer_uri, error->message);
+    if (!params) {
+        error_set(&error, ERROR_OPERATION_FAILED, "the XML that was given for the other host is not kept");
+        note_failure(repeat, error);
+    } else if (run(repeat, params, &error)) {
+        return;
+    }
+    log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", journal->name, "MIGRATION", journal->id),
+              "domain '%s' was to go to %s, which the restart had cut short; begun again, it failed: %s", journal->name,
+              journal->peer_uri, error->message);
+}
+
+static gboolean has_cause(const Migration *ended, const char *cause)
+{
+    return migration_word(ended) == WORD_KEPT && g_strcmp0(ended->journal->cause, cause) == 0;
 }
 
 void repeat_start(Migration *migration)
 {
-    if (migration_word(migration) == WORD_KEPT && g_strcmp0(migration->journal->cause, PHASE_CAUSE_REPEATED) == 0)
+    if (has_cause(migration, PHASE_CAUSE_REPEATED))
         task_spawn("migration-repeat", repeat_task, repeat_new(migration, SIDE_SOURCE), repeat_free);
+}
+
+void repeat_resume(Migration *ended)
+{
+    if (!ended->domain->guest || ended->journal->is_unwanted || !owner_record_is_this_boot(ended->record))
+        return;
+    if (has_cause(ended, PHASE_CAUSE_HUNG_UP))
+        task_spawn("migration-repeat", repeat_task, repeat_new(ended, SIDE_DESTINATION), repeat_free);
+    else
+        repeat_start(ended);
 }
 
 gboolean repeat_is_due(const Migration *ended)
@@ -175,7 +214,7 @@ AWAITS gboolean repeat_now(Migration *ended, const Params *params, GError **erro
     g_free(ended->journal->cause);
     ended->journal->cause = g_strdup(PHASE_CAUSE_HUNG_UP);
     migration_save_for_sure(ended);
-    return await_destination(repeat, error) && begin_again(repeat, params, error);
+    return run(repeat, params, error);
 }
 
 static Repeat *find(const Domain *domain)
@@ -196,6 +235,7 @@ gboolean repeat_give_up(const Domain *domain)
 
     if (!repeat || repeat->is_given_up)
         return FALSE;
-    repeat->is_given_up = TRUE;
+    repeat->is_given_up = repeat->ended->journal->is_unwanted = TRUE;
+    migration_save_for_sure(repeat->ended);
     return TRUE;
 }

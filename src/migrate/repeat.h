@@ -17,6 +17,8 @@ typedef struct Migration Migration;
 const char *repeat_cause(const Migration *migration);
 /* It has ended in KEPT, by that cause: begins it again, on a task of its own, unless it is not to be. */
 void repeat_start(Migration *migration);
+/* After a restart: it has ended, and was to be begun again when the daemon ended as well. */
+void repeat_resume(Migration *ended);
 /* Has it ended in KEPT since the destination's daemon hung up, and is it to be begun again? */
 gboolean repeat_is_due(const Migration *ended);
 /* Does so: waits until that daemon is back, and AWAITS the end of the new attempt. */

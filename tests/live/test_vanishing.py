@@ -282,7 +282,7 @@ THERE = "its migration to fedora2 ended with the other daemon and is begun again
 @pytest.mark.limit(150)
 @pytest.mark.parametrize("moving", ["p2p", "tunnelled"], indirect=True)
 @pytest.mark.parametrize("is_wanted", [True, False], ids=["wanted", "given up"])
-def test_the_destinations_daemon_is_waited_for_until_the_user_gives_up(lab, moving, is_wanted):
+def test_the_destinations_daemon_is_waited_for_until_its_user_gives_up(lab, moving, is_wanted):
     """What a client waits for is begun again under it, aloud, as soon as the other daemon is back."""
     running, process = moving
     one, two = lab.hosts
@@ -304,6 +304,23 @@ def test_the_destinations_daemon_is_waited_for_until_the_user_gives_up(lab, movi
     assert THERE not in one.virsh("dominfo", "qemu", check=False).stdout
     assert_arrived(lab, running) if is_wanted else assert_at_home(lab, running)
     can_move(lab, running, back=is_wanted)
+
+
+@pytest.mark.limit(150)
+@pytest.mark.parametrize("moving", ["p2p", "tunnelled"], indirect=True)
+def test_it_is_waited_for_over_a_restart_of_the_sources_daemon_too(lab, moving):
+    running, process = moving
+    one, two = lab.hosts
+    two.kill_daemon()
+    wait_until(lambda: THERE in one.virsh("dominfo", "qemu").stdout, "the message", 30)
+    one.restart_ferryd()
+    wait_until(lambda: THERE in one.virsh("dominfo", "qemu").stdout, "the message again", 10)
+    two.restart_ferryd()
+    process.communicate(timeout=60)
+    assert_arrived(lab, running)
+    one.restart_ferryd()
+    assert THERE not in one.virsh("dominfo", "qemu", check=False).stdout
+    can_move(lab, running, back=True)
 
 
 @pytest.mark.limit(150)
