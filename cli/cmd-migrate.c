@@ -67,6 +67,8 @@ static bool on_progress(const FerryProgress *numbers, void *data)
     Watcher *watcher = data;
 
     watcher->has_begun = TRUE;
+    if (g_strcmp0(numbers->phase, "begin") == 0)
+        g_clear_pointer(&watcher->attempt, g_free); /* another one */
     if (g_strcmp0(numbers->phase, "perform") == 0)
         note_attempt(watcher);
     if (interrupt_came())
