@@ -6,8 +6,7 @@
 #include "migrate.h"
 #include "phase/uri.h"
 
-#define BACK_MS (20 * 1000)    /* until the destination's daemon is back, */
-#define REFUSED_MS (10 * 1000) /* while it has the old attempt */
+#define REFUSED_MS (10 * 1000) /* while the destination's new daemon has the old attempt */
 #define PAUSE_MS 250
 
 static gboolean check_features(Migration *migration, GError **error)
@@ -187,11 +186,11 @@ static void meet(Migration *migration, FerryConnection *dest)
         ferry_connection_close(old);
 }
 
-/* The destination's daemon has hung up, as one that is restarted does; the network was not silent, and the source has its guest. */
-static gboolean has_hung_up(const Migration *migration)
+/* The destination's daemon was restarted, and the source has its guest. */
+static gboolean is_worth_another(const Migration *migration)
 {
-    return migration->is_source_ferry && migration->run.outcome == PHASE_STAYED && !migration->is_abort_asked &&
-           error_is(migration->dest->lost, ERROR_SYSTEM_ERROR) && !migration->domain->conn->lost;
+    return migration->is_source_ferry && migration->is_dest_ferry && migration->run.outcome == PHASE_STAYED && !migration->is_abort_asked &&
+           migration_is_missed(migration) && !migration_is_left(migration) && !migration->domain->conn->lost;
 }
 
 /* FALSE: the source has gone, or the user wants no more of it. */
@@ -207,7 +206,7 @@ static gboolean pause_a_moment(Migration *migration)
 
 static gboolean await_destination(Migration *migration)
 {
-    const int64_t deadline_ms = clock_now_ms() + BACK_MS;
+    const int64_t deadline_ms = clock_now_ms() + MIGRATION_BACK_MS;
     FerryConnection *dest = NULL;
 
     meet(migration, NULL);
@@ -219,21 +218,22 @@ static gboolean await_destination(Migration *migration)
 
 static gboolean again(Migration *migration, const Params *params, GError **error, char **ret_notice)
 {
-    const int64_t deadline_ms = clock_now_ms() + BACK_MS + REFUSED_MS;
+    const int64_t deadline_ms = clock_now_ms() + MIGRATION_BACK_MS + REFUSED_MS;
     g_autofree char *line = NULL;
     g_autofree char *notice = NULL;
     g_autoptr(GError) why = NULL;
 
-    if (!has_hung_up(migration))
+    if (!is_worth_another(migration))
         return FALSE;
     line = phase_error_line(*error);
     if (!await_destination(migration)) {
         migration->is_cut = migration->domain->conn->lost != NULL;
         return migration->is_cut || migration->is_abort_asked
                    ? FALSE
-                   : migration_add_cause(error, "The destination's daemon, which had ended the attempt, was not back within %d s", BACK_MS / 1000);
+                   : migration_add_cause(error, "The destination's daemon, which had ended the attempt, was not back within %d s", MIGRATION_BACK_MS / 1000);
     }
-    migration->is_relayed = migration->is_abort_told = FALSE;
+    migration->is_relayed = migration->is_abort_told = migration->is_dest_back = FALSE;
+    migration->missed_ms = migration->looked_ms = 0;
     while (!lead(migration, params, &why) && !by_another_way(migration, params, &why, &notice)) {
         if (!error_is(why, ERROR_OPERATION_INVALID) || clock_now_ms() >= deadline_ms || !pause_a_moment(migration))
             return migration_add_cause(error, "The destination's daemon was restarted and it was begun again, but: %s", why->message);
@@ -256,6 +256,7 @@ gboolean migrate_led(Migration *migration, const Params *params, char **ret_addr
     if (!dest)
         return FALSE;
     migration->dest_literal = dest_literal(dest, migration->domain->conn);
+    migration->is_dest_ferry = ferry_connection_has_feature(dest, FEATURE_FERRY); /* before Prepare says so */
     meet(migration, dest);
     ok = lead(migration, params, &cause) || by_another_way(migration, params, &cause, ret_notice) ||
          again(migration, params, &cause, ret_notice);

@@ -13,6 +13,7 @@
 #define PAUSED_MIGRATING    2   /* reason of "paused" */
 #define EVENT_WAIT_MS       100 /* for the job-completed event, when the reply overtook it */
 #define POLL_MS             500
+#define LOOK_MS             1000 /* between two looks whether the destination's daemon is back */
 
 /* ---- progress ---- */
 
@@ -50,13 +51,42 @@ void migration_report(Migration *migration)
         migration->is_abort_asked = TRUE;
 }
 
-/* Between two ferryds it goes on without its caller.  Else a destination whose caller is gone ends its guest, so what is still being
- * copied is for nothing. */
+gboolean migration_is_missed(const Migration *migration)
+{
+    return migration->dest && error_is(migration->dest->lost, ERROR_SYSTEM_ERROR);
+}
+
+gboolean migration_is_left(const Migration *migration)
+{
+    return migration->missed_ms && !migration->is_dest_back && clock_now_ms() - migration->missed_ms > MIGRATION_BACK_MS;
+}
+
+/* Two ferryds go on without us while one of them is restarted. */
+static gboolean goes_alone(const Migration *migration)
+{
+    return migration->is_source_ferry && migration->is_dest_ferry && !migration->is_relayed && migration_is_missed(migration) &&
+           !migration_is_left(migration);
+}
+
+static void look_for_destination(Migration *migration)
+{
+    const int64_t now_ms = clock_now_ms();
+    FerryConnection *conn;
+
+    if (!goes_alone(migration) || migration->is_dest_back || now_ms - migration->looked_ms < LOOK_MS)
+        return;
+    migration->missed_ms = migration->missed_ms ?: now_ms;
+    migration->looked_ms = now_ms;
+    conn = ferry_connection_open(migration->wanted->dest_uri, 0, NULL);
+    migration->is_dest_back = conn != NULL;
+    ferry_connection_close(conn);
+}
+
+/* A destination whose caller is gone ends its guest, and one without a daemon takes none, so what is still being copied is for
+ * nothing. */
 static gboolean is_pointless(const Migration *migration)
 {
-    const gboolean goes_alone = migration->is_source_ferry && migration->is_dest_ferry && !migration->is_relayed;
-
-    return migration->is_abort_asked || (migration->dest && migration->dest->lost && !goes_alone) ||
+    return migration->is_abort_asked || (migration->dest && migration->dest->lost && !goes_alone(migration)) ||
            migration->relay.lost;
 }
 
@@ -76,6 +106,7 @@ void migration_idle(void *data)
     FerryJobType type = FERRY_JOB_NONE;
     FerryParams *params = NULL;
 
+    look_for_destination(migration);
     pass_abort(migration);
     if (migration->wanted->progress &&
         ferry_domain_job_stats(migration->domain, 0, &type, &params, NULL)) {

@@ -27,6 +27,8 @@ typedef struct {
     char *address, *notice; /* as the source told at the end; NULL: not told */
     gboolean is_listening;
     char attempt[COOKIE_ATTEMPT_SIZE]; /* its id; "": the source is no ferryd */
+    int64_t missed_ms, looked_ms; /* since when the destination's daemon is missed, and when it was last looked for; 0: it is not */
+    gboolean is_dest_back;        /* it was found again, and needs us for nothing before Finish */
     gboolean is_cut; /* it was to be begun again when the source's daemon went, too */
     gboolean is_settled; /* the source knows how it has ended: nothing is to be confirmed */
     gboolean is_relayed; /* the memory goes through here */
@@ -52,6 +54,13 @@ void migration_endpoints(Migration *migration, PhaseEndpoints *ret_endpoints);
 /* The source's daemon, a stock one, is asked to carry the memory through its connection to the destination's.  *error is
  * the cause so far; FALSE: it says more now. */
 gboolean migrate_tunnelled(Migration *migration, const Params *params, GError **error, char **ret_notice);
+
+#define MIGRATION_BACK_MS (20 * 1000) /* until a destination's daemon that hung up is back */
+
+/* The destination's daemon has hung up, as one that is restarted does: the network was not silent. */
+gboolean migration_is_missed(const Migration *migration);
+/* It was waited for in vain. */
+gboolean migration_is_left(const Migration *migration);
 
 /* lib/migrate-led.c */
 gboolean migrate_led(Migration *migration, const Params *params, char **ret_address,
