@@ -19,6 +19,7 @@
 #include "migrate/source.h"
 #include "phase/flags.h"
 
+#define BREAK_PATIENCE_MS 1000 /* a QEMU held to a bandwidth writes every 100 ms */
 #define CANCEL_PATIENCE_MS 50
 #define CANCEL_LOOK_MS 10000
 #define CONT_PATIENCE_MS 5000
@@ -84,35 +85,60 @@ gboolean handover_is_over(const Migration *migration)
            qemu != OWNER_QEMU_SWITCHING && qemu != OWNER_QEMU_HALF && qemu != OWNER_QEMU_RUNS_HALF;
 }
 
-static void shut_lane(void *data)
+/* The stream ends for QEMU as if the network had.  FALSE: it has the only hold of it. */
+static gboolean break_lanes(Migration *migration)
+{
+    const gboolean has_lanes = migration->route.duplicates->len > 0 || migration->bundle;
+
+    route_shut_lanes(&migration->route);
+    if (migration->bundle)
+        bundle_stop(migration->bundle);
+    return has_lanes;
+}
+
+static void free_blocked(void *data)
 {
     Migration *migration = data;
 
     if (postcopy_is_status(migration->status))
         return; /* no write stops its monitor there, and a stream that breaks before QEMU has let go leads nowhere back */
-    route_shut_lanes(&migration->route);
-    if (migration->bundle)
-        bundle_stop(migration->bundle);
+    break_lanes(migration);
     if (migration->cut_stream)
         migration->cut_stream(migration->cut_data);
 }
 
-/* QEMU gives up its migration.  A write that blocks keeps it from doing so, and the last one freezes its monitor too: after
- * a moment the lane (or the pipe's other end) is taken away under it, which frees both.  What the destination has got by
- * then is worth nothing any more. */
+static gboolean is_under_way(const Migration *migration)
+{
+    const OwnerQemu qemu = handover_qemu(migration);
+
+    return is_migrating(migration->status) && qemu != OWNER_QEMU_DEAD && qemu != OWNER_QEMU_FELL;
+}
+
+AWAITS static void wait_for_end(Migration *migration, int64_t look_ms)
+{
+    while (is_under_way(migration) && migration_wait(migration, look_ms, NULL))
+        ;
+}
+
+/* QEMU gives up its migration.  Its lanes are broken: a `migrate_cancel` that reaches QEMU 7.2 while it stops the vCPUs for
+ * the last phase lets the guest run on with its images closed, and the next write ends it; a stream that fails never does.
+ * Where that cannot be, or may come too late for the switch to postcopy, it is told so, and `cont` opens the images again.
+ * A write that blocks keeps it from giving up, and the last one freezes its monitor too: after a moment the pipe's other end
+ * (or the lane) is taken away under it, which frees both.  What the destination has got by then is worth nothing any more. */
 AWAITS static void cancel_stream(Migration *migration)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Timer) stuck = NULL;
 
-    if (!is_migrating(migration->status) || handover_qemu(migration) == OWNER_QEMU_DEAD)
+    if (is_under_way(migration) && !postcopy_is_asked(migration) && break_lanes(migration))
+        wait_for_end(migration, BREAK_PATIENCE_MS);
+    if (!is_under_way(migration))
         return;
-    stuck = timer_new(CANCEL_PATIENCE_MS, shut_lane, migration);
+    stuck = timer_new(CANCEL_PATIENCE_MS, free_blocked, migration);
+    migration->is_cancelled = TRUE;
     if (!qemu_migrate_cancel(migration->domain->guest, &error))
         log_warning("cannot cancel the migration of domain '%s': %s", migration->journal->name, error->message);
-    while (is_migrating(migration->status) && !migration->is_qemu_dead &&
-           migration_wait(migration, CANCEL_LOOK_MS, NULL))
-        ;
+    wait_for_end(migration, CANCEL_LOOK_MS);
 }
 
 /* As its user left it.  The other side may hold an image's lock for a moment longer. */
@@ -125,7 +151,7 @@ AWAITS static gboolean resume(Migration *migration, RunningReason reason, GError
     while (!migration->is_qemu_dead && domain->guest) {
         g_autoptr(GError) why = NULL;
 
-        if (qemu_guest_is_running(domain->guest) || domain_run(domain, reason, &why))
+        if ((qemu_guest_is_running(domain->guest) && !migration->is_cancelled) || domain_run(domain, reason, &why))
             return TRUE;
         if (error_is(why, ERROR_OPERATION_TIMEOUT)) /* only a refusal proves that it did not run */
             migration->is_cont_unanswered = TRUE;

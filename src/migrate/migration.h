@@ -61,6 +61,7 @@ typedef struct Migration {
     OwnerHeard said;          /* destination: what the source says, until that is obeyed */
     gboolean is_deciding;     /* on a task of its own, which obeys one of these */
     gboolean is_wanted_back;  /* source, after GO: asked for again, by its user or since it cannot run there */
+    gboolean is_cancelled;    /* source: QEMU was told to give up its stream, and may run the guest with its images closed */
     gboolean is_cont_refused; /* destination: this daemon has seen `cont` fail, and goes on trying */
     gboolean is_led_here;     /* source: a task of this daemon walks its phases */
     gboolean is_finish_lost;  /* source, peer-to-peer: the call of Finish brought no answer, and none is waited for */

@@ -11,6 +11,8 @@ from lab.lab import end, wait_until
 from lab.moves import traces
 
 PREPARE3_PARAMS = 303
+TRIES = 16
+SOME_S = 0.1          # from the first sign of it to its end, and more
 AT_ONCE_S = 4.0     # some 30 ms on an idle machine; what this replaces took 10 s and more
 MODES = {"direct": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"]}
 LISTEN = "import socket, time; s = socket.create_server(('', 16600)); print(flush=True); time.sleep(1000)"
@@ -23,9 +25,9 @@ lab = lab_of(["ferryd", "ferryd"])
 def migrate(lab):
     processes = []
 
-    def run(mode, uri, *words):
-        processes.append(lab.hosts[0].popen(["virsh", "-c", lab.hosts[0].socket_uri, "migrate", "--live", *MODES[mode], *words, "qemu", uri],
-                                            stdout=-1, stderr=-2, text=True))
+    def run(mode, uri, *words, here=lab.hosts[0]):
+        processes.append(here.popen(["virsh", "-c", here.socket_uri, "migrate", "--live", *MODES[mode], *words, "qemu", uri],
+                                    stdout=-1, stderr=-2, text=True))
         return processes[-1]
 
     yield run
@@ -133,3 +135,26 @@ def test_a_receiver_that_is_frozen(lab, started, migrate, mode, frozen, phase):
         with contextlib.suppress(ProcessLookupError):  # and who entered the namespace for a daemon; QEMU may have been ended
             os.killpg(os.getpgid(pid), signal.SIGCONT)
     wait_until(lambda: not two.qemus() and traces(two, running.guest) == [], "nothing is left over there")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_images_stay_open(lab, started, migrate, mode):
+    """QEMU that is told to give up while it stops the vCPUs runs on with its images closed; the guest's next write ends it."""
+    one, two = lab.hosts
+    image = lab.shared / f"{mode}.raw"
+    image.write_bytes(bytes(1 << 20))
+    image.chmod(0o666)
+    running = started(one, append="set=4 dirty=200", devices="<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/>"
+                                            f"<source file='{image}'/><target dev='vda' bus='virtio'/></disk>")
+    for number in range(TRIES):
+        process = migrate(mode, two.tcp_uri, here=one)
+        wait_until(lambda: two.qemus() or process.poll() is not None, "QEMU over there")
+        time.sleep(number / TRIES * SOME_S)      # it must be any moment
+        one.virsh("domjobabort", "qemu", check=False)
+        process.communicate(timeout=60)
+        if not process.returncode:
+            one, two = two, one
+        one.virsh("qemu-monitor-command", "qemu", "--hmp", 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write 0 512"')
+        assert one.virsh("domstate", "qemu").stdout.strip() == "running"
+        wait_until(lambda: not two.qemus(), "one QEMU")
+    running.ticks.wait(one.name, more=3)
