@@ -5,7 +5,7 @@ PYTHON = /usr/bin/python3
 MESON_FLAGS ?=
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all build demo check address-matrix faults faults-stock many soak fuzz bench install clean deps
+.PHONY: all build demo check address-matrix faults faults-stock many upgrade soak fuzz bench install clean deps
 .DEFAULT_GOAL := all
 
 all:
@@ -40,6 +40,13 @@ many:
 	@scripts/install-deps --tests
 	@$(MAKE) build
 	@$(PYTHON) tests/many/run.py --build $(BUILD) $(MANY)
+
+# Both hosts get a new ferryd, and their daemons a restart, while guests move between them in every way: all arrive.
+# UPGRADE="--rounds 40 --seed x" and the like: see tests/upgrade/run.py.
+upgrade:
+	@scripts/install-deps --tests
+	@$(MAKE) build
+	@$(PYTHON) tests/upgrade/run.py --build $(BUILD) $(UPGRADE)
 
 # Every step and every row of the hand-over's tables, and everything that may happen there, by daemons that fail on order.
 # An interrupted run goes on where it was.  FAULTS="--again" and the like: see tests/faults/run.py.

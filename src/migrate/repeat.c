@@ -14,7 +14,7 @@
 
 #define PATIENCE_MS (60 * 1000) /* until the other daemon is back, */
 #define WATCHED_PATIENCE_MS (20 * 1000) /* while a client waits too */
-#define REFUSED_PATIENCE_MS 10000 /* while it has the old attempt */
+#define REFUSED_PATIENCE_MS 10000 /* while it has the old attempt, or is away again */
 #define PAUSE_MS 500
 
 typedef struct {
@@ -122,7 +122,13 @@ AWAITS static gboolean await_destination(Repeat *repeat, GError **error)
     }
 }
 
-/* Prepare is refused as long as the destination has the old attempt. */
+/* Prepare is refused as long as the destination has the old attempt; and a daemon that was found may have been the one that is about to
+ * be restarted. */
+static gboolean will_pass(const GError *error)
+{
+    return error_is(error, ERROR_OPERATION_INVALID) || (error_is(error, ERROR_SYSTEM_ERROR) && error_domain(error) == FROM_RPC);
+}
+
 AWAITS static gboolean begin_again(Repeat *repeat, const Params *params, GError **error)
 {
     const int64_t deadline = clock_now_ms() + REFUSED_PATIENCE_MS;
@@ -132,7 +138,7 @@ AWAITS static gboolean begin_again(Repeat *repeat, const Params *params, GError 
 
         if (source_migrate_again(repeat->ended, repeat->restarted, params, &why))
             return TRUE;
-        if (!error_is(why, ERROR_OPERATION_INVALID) || clock_now_ms() >= deadline || !check_wanted(repeat, NULL)) {
+        if (!will_pass(why) || clock_now_ms() >= deadline || !check_wanted(repeat, NULL)) {
             g_propagate_error(error, g_steal_pointer(&why));
             return FALSE;
         }
