@@ -111,7 +111,8 @@ static gboolean is_under_way(const Migration *migration)
 {
     const OwnerQemu qemu = handover_qemu(migration);
 
-    return is_migrating(migration->status) && qemu != OWNER_QEMU_DEAD && qemu != OWNER_QEMU_FELL;
+    return is_migrating(migration->status) && qemu != OWNER_QEMU_DEAD && qemu != OWNER_QEMU_FELL &&
+           qemu != OWNER_QEMU_CUT; /* that takes another stream */
 }
 
 AWAITS static void wait_for_end(Migration *migration, int64_t look_ms)
@@ -265,7 +266,7 @@ AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char
         if (postcopy_is_out(migration)) /* until it hears that, the destination's QEMU keeps the images locked */
             ask_start(migration);
     }
-    if (verdict.actions & OWNER_CONT)
+    if (verdict.actions & OWNER_CONT && handover_qemu(migration) != OWNER_QEMU_CUT)
         cont(migration);
     if (verdict.actions & OWNER_DESTROY)
         migration->side == SIDE_SOURCE ? source_end_guest(migration) : dest_end_guest(migration);

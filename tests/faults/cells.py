@@ -497,8 +497,6 @@ OPEN = (                    # (what a cell's id matches, why it is not right yet
                                                  "nothing tells why"),
     ("postcopy:plain:source/GO.S-gone.2.actions:after:blink", "a vCPU that waits for a page with QEMU's big lock keeps the destination's monitor from "
                                                               "answering, and `getfd` cannot be sent out of band: no other stream"),
-    ("postcopy:half-breaks-abort:source/OFFERED.S-abort.3:after:blink", "QEMU pauses again when it is told to cancel just after a recovery, and who waits for "
-                                                                        "the end of the cancelled stream waits for ever"),
     *((f"postcopy:half-dies-here-taken:destination/TAKEN.D-doomed:before:{fault}", "for the same reason the guest's QEMU is silent to a restarted daemon, "
        "which decides nothing until it answers: it never does, and OUT is not heard; `destroy` ends it") for fault in ("kill-this", "kill-daemons")),
 )
