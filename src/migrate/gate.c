@@ -54,7 +54,7 @@ static OwnerStanding standing(Domain *domain)
         return OWNER_HERE;
     case WORD_KEPT:
     case WORD_TAKEN:
-        if (rival_is_open(migration))
+        if (handover_is_in_doubt(migration) || rival_is_open(migration))
             return OWNER_IN_DOUBT;
         return migration->journal->has_yielded && !migration->journal->has_left ? OWNER_GIVEN : OWNER_HERE;
     }

@@ -320,6 +320,8 @@ gboolean handover_is_in_doubt(const Migration *migration)
         return !migration->has_job;
     if (word == WORD_PREPARED)
         return !migration->has_job && handover_is_loaded(migration);
+    if (word == WORD_KEPT)
+        return !migration->is_ended && handover_qemu(migration) == OWNER_QEMU_CUT;
     return word == WORD_OFFERED && (migration->has_fallen || !owner_record_is_this_boot(migration->record));
 }
 
@@ -381,14 +383,19 @@ char *handover_sentence(const Migration *migration)
                                "`ferry migration watch %s` shows how it ends", host, name);
     since = asking(migration);
     if (migration->side == SIDE_DESTINATION)
-        return g_strdup_printf("outcome not yet known: paused here with all its memory, until %s says whether it may run; %s; it "
+        return g_strdup_printf("outcome not yet known: paused here with %s of its memory, until %s says whether it may run; %s; it "
                                "settles by itself once that host answers; only if it never will: `ferry migration resolve %s "
                                "--here|--there`",
-                               host, since, name);
+                               handover_qemu(migration) == OWNER_QEMU_HALF ? "a part" : "all", host, since, name);
     if (migration->ask.is_for_a_person)
         return g_strdup_printf("outcome not yet known: paused here, granted to %s; %s; only a person can say: look there, then `ferry "
                                "migration resolve %s --there` if it has run there, `--here` if it never has",
                                host, since, name);
+    if (postcopy_is_split(migration))
+        return g_strdup_printf("outcome not yet known: paused here with a part of its memory, %s %s; %s; it settles by itself once "
+                               "that host answers; only if it never will: `ferry migration resolve %s %s`",
+                               migration_word(migration) == WORD_GO ? "granted to" : "to go on here with the part that is on", host, since,
+                               name, migration_word(migration) == WORD_GO ? "--there|--crashed" : "--crashed");
     return g_strdup_printf("outcome not yet known: %s, granted to %s; %s; it settles by itself once that host answers; only if it "
                            "never will: `ferry migration resolve %s --there|--here`",
                            migration->is_qemu_dead || migration_is_offline(migration) ? "shut off here" : "paused here", host, since, name);

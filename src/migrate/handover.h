@@ -19,8 +19,8 @@ gboolean handover_is_loaded(const Migration *migration);
 /* The word is final, and no part of the memory is on its way any more. */
 gboolean handover_is_over(const Migration *migration);
 
-/* GO without an answer, OFFERED of an older boot, an answer that may not have arrived (TOLD), or a guest that is on both hosts
- * by a person's word: nobody here may decide. */
+/* GO without an answer, OFFERED of an older boot, an answer that may not have arrived (TOLD), a guest that was kept without a part
+ * of its memory, or one that is on both hosts by a person's word: nobody here may decide. */
 gboolean handover_is_in_doubt(const Migration *migration);
 /* Marks it: the job ends, so that verbs get the sentence at once instead of waiting for the job. */
 void handover_enter_doubt(Migration *migration, const char *why);

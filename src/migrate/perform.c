@@ -265,10 +265,32 @@ AWAITS static gboolean perform_start(Migration *migration, GError **error)
     return is_started && (!migration->wants_switch || qemu_migrate_start_postcopy(guest, error));
 }
 
+/* For a change.  Once the switched guest stands still for longer than a client is left without an answer, it is kept: it goes on
+ * here, or as soon as its other half can be had back. */
+AWAITS static gboolean await_stream(Migration *migration, int64_t *torn_ms, GError **error)
+{
+    const int64_t now = clock_now_ms();
+    g_autofree char *sentence = NULL;
+    g_autoptr(GError) why = NULL;
+
+    *torn_ms = !postcopy_is_torn(migration) ? 0 : *torn_ms ?: now;
+    if (*torn_ms && now - *torn_ms >= ASK_PATIENCE_MS) {
+        sentence = handover_sentence(migration);
+        migration->journal->cause = migration->journal->cause ?: g_strdup("its stream was broken before the destination could run it");
+        return error_set(error, ERROR_OPERATION_TIMEOUT, "Timed out during operation: domain '%s': %s", migration->domain->name, sentence);
+    }
+    if (migration_wait(migration, *torn_ms ? *torn_ms + ASK_PATIENCE_MS - now : -1, &why) || error_is(why, ERROR_OPERATION_TIMEOUT))
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
+}
+
 /* Waits until QEMU says completed; nothing else counts, least of all its run state.  In postcopy: until each side has what it
  * needs to run, and neither all. */
 AWAITS static gboolean perform_memory(Migration *migration, GError **error)
 {
+    int64_t torn_ms = 0;
+
     for (;;) {
         if (is_given_up(migration))
             return describe_failure(migration, error);
@@ -286,7 +308,7 @@ AWAITS static gboolean perform_memory(Migration *migration, GError **error)
         default:
             if (postcopy_is_arrived(migration))
                 return TRUE;
-            if (!migration_wait(migration, -1, error))
+            if (!await_stream(migration, &torn_ms, error))
                 return FALSE;
         }
     }

@@ -37,6 +37,18 @@ gboolean postcopy_may_switch(const Migration *migration)
     return postcopy_is_asked(migration) && migration->is_stream_attached && migration_goes_alone(migration);
 }
 
+gboolean postcopy_is_split(const Migration *migration)
+{
+    OwnerQemu qemu = handover_qemu(migration);
+
+    return qemu == OWNER_QEMU_SWITCHED || qemu == OWNER_QEMU_CUT;
+}
+
+gboolean postcopy_is_torn(const Migration *migration)
+{
+    return handover_qemu(migration) == OWNER_QEMU_CUT || (postcopy_is_split(migration) && pact_is_lost(migration->route.pact));
+}
+
 gboolean postcopy_is_arrived(const Migration *migration)
 {
     return migration->status == QEMU_MIGRATION_POSTCOPY_ACTIVE && migration->ask.is_peer_loaded;
@@ -165,7 +177,8 @@ AWAITS static void settle_destination(Migration *migration, OwnerHeard heard, co
 
 AWAITS void postcopy_await_end(Migration *migration)
 {
-    while (!migration->is_ended && owner_word_is_final(migration_word(migration)) && migration_wait(migration, -1, NULL))
+    while (!migration->is_ended && owner_word_is_final(migration_word(migration)) && !handover_is_in_doubt(migration) &&
+           migration_wait(migration, -1, NULL))
         ;
 }
 
@@ -228,9 +241,11 @@ AWAITS static void look_at_source(Migration *migration)
 {
     OwnerQemu qemu = handover_qemu(migration);
     OwnerWord word = migration_word(migration);
-    gboolean is_half = qemu == OWNER_QEMU_SWITCHED || qemu == OWNER_QEMU_CUT;
+    gboolean is_half = postcopy_is_split(migration);
     g_autoptr(GError) error = NULL;
 
+    if (word == WORD_KEPT && qemu == OWNER_QEMU_CUT && migration->has_job && !migration->task)
+        handover_enter_doubt(migration, NULL);
     if (word == WORD_GONE || word == WORD_KEPT || word == WORD_CRASHED) {
         if (is_half && migration->ask.has_ended)
             settle_source(migration, HEARD_ENDED, "the destination's QEMU has ended, and a part of the memory with it");
@@ -239,7 +254,8 @@ AWAITS static void look_at_source(Migration *migration)
             settle_source(migration, HEARD_NOTHING, NULL);
         }
     }
-    if (migration->is_ended || qemu != OWNER_QEMU_CUT || migration->status != QEMU_MIGRATION_POSTCOPY_PAUSED || migration->is_held)
+    if (migration->is_ended || qemu != OWNER_QEMU_CUT || migration->status != QEMU_MIGRATION_POSTCOPY_PAUSED ||
+        (migration->is_held && word != WORD_KEPT))
         return;
     ask_start(migration);
     if (!pact_is_lost(migration->route.pact) && !recover(migration, &error))

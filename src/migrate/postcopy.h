@@ -16,6 +16,10 @@ gboolean postcopy_is_asked(const Migration *migration);
 gboolean postcopy_is_status(QemuMigrationStatus status);
 /* Destination: the source may switch at any moment, if it has not done so. */
 gboolean postcopy_may_switch(const Migration *migration);
+/* Source: each QEMU has a part of the memory that the other lacks. */
+gboolean postcopy_is_split(const Migration *migration);
+/* Source: that, and nothing of it is on its way. */
+gboolean postcopy_is_torn(const Migration *migration);
 /* Source: switched, and the destination's QEMU could run the guest: GO may be said. */
 gboolean postcopy_is_arrived(const Migration *migration);
 uint64_t postcopy_bandwidth(const Migration *migration);
@@ -27,7 +31,7 @@ gboolean postcopy_has_news(const Migration *migration);
 
 /* From the switch on a task of its own looks after it, until the migration has ended. */
 void postcopy_lead(Migration *migration);
-/* AWAITS the end of a migration whose word is final, however long its memory takes. */
+/* AWAITS the end of a migration whose word is final, however long its memory takes; or the doubt whether it can be had back. */
 AWAITS void postcopy_await_end(Migration *migration);
 
 /* migrate-postcopy, domjobabort --postcopy. */

@@ -488,10 +488,11 @@ const EnumName resolve_outcome_names[] = {
 static const EnumName outcome_texts[] = {
     {"it is here", RESOLVE_HERE}, {"it is there", RESOLVE_THERE}, {"its memory is lost", RESOLVE_CRASHED}, {NULL}};
 
-/* Postcopy: it runs there, if it does, with a part of its memory here. */
-static gboolean is_half_gone(const Migration *migration)
+/* Postcopy: its owner is known, and runs it only with the part of its memory that the other host has. */
+static gboolean is_half_settled(const Migration *migration)
 {
-    return migration_word(migration) == WORD_GONE && !migration->is_ended && !handover_is_over(migration);
+    return migration->side == SIDE_SOURCE && !migration->is_ended && owner_word_is_final(migration_word(migration)) &&
+           !handover_is_over(migration);
 }
 
 static gboolean check_resolvable(Domain *domain, gboolean *ret_is_given, GError **error)
@@ -500,7 +501,7 @@ static gboolean check_resolvable(Domain *domain, gboolean *ret_is_given, GError 
 
     *ret_is_given = owner_standing(domain) == OWNER_GIVEN; /* also looks the migration up */
     migration = domain->migration;
-    return (migration && !migration->task && (handover_is_in_doubt(migration) || is_half_gone(migration) || *ret_is_given)) ||
+    return (migration && !migration->task && (handover_is_in_doubt(migration) || is_half_settled(migration) || *ret_is_given)) ||
            error_set(error, ERROR_OPERATION_INVALID,
                      "Requested operation is not valid: nothing is to be resolved: domain '%s' waits for no other host",
                      domain->name);
@@ -540,10 +541,10 @@ AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const ch
                          "has ended there and may start here", domain->name, host);
     if (rival_is_open(migration) && !is_here)
         return rival_yield(migration, error);
-    if (is_half_gone(migration) && outcome != RESOLVE_CRASHED)
+    if (is_half_settled(migration) ? outcome != RESOLVE_CRASHED : is_here && postcopy_is_split(migration))
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: a part of the memory of domain '%s' is here and a part on %s, so it can run "
-                         "there alone, and only with both; --crashed gives it up, if that host never comes back",
+                         "only with both; --crashed gives it up, if that host never comes back",
                          domain->name, host ?: "the other host");
     if (is_here && (!migrate_lease_take(domain, error) || !check_resolvable(domain, &is_given, error)))
         return FALSE;
@@ -560,7 +561,7 @@ AWAITS gboolean migrate_resolve(Domain *domain, ResolveOutcome outcome, const ch
         return migration_save_durable(migration, error);
     }
     return settle_in_doubt(migration, migration->side == SIDE_DESTINATION ? heard_by_destination(migration, outcome)
-                                      : is_half_gone(migration)           ? HEARD_ENDED
+                                      : is_half_settled(migration)        ? HEARD_ENDED
                                                                           : heard_by_source(outcome, is_given), cause, error);
 }
 
@@ -572,5 +573,5 @@ AWAITS gboolean migrate_resolve_bereft(Migration *migration, GError **error)
     log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", journal->name, "MIGRATION", journal->id), "domain '%s': %s", journal->name, cause);
     return bump_epoch(migration, error) &&
            (handover_is_in_doubt(migration) || error_set(error, ERROR_OPERATION_FAILED, "its answer has come meanwhile")) &&
-           settle_in_doubt(migration, HEARD_LOST, cause, error);
+           settle_in_doubt(migration, is_half_settled(migration) ? HEARD_ENDED : HEARD_LOST, cause, error);
 }

@@ -493,8 +493,6 @@ POSTCOPY_SAMPLE = (         # few: each takes some seconds, as the memory must n
     "source/GO.S-gone.2.actions:after:stop",
 )
 OPEN = (                    # (what a cell's id matches, why it is not right yet)
-    ("postcopy:plain:perform/memory:before:cut", "cut before the destination has loaded: the client waits for as long as the link is down, and "
-                                                 "nothing tells why"),
     ("postcopy:plain:source/GO.S-gone.2.actions:after:blink", "a vCPU that waits for a page with QEMU's big lock keeps the destination's monitor from "
                                                               "answering, and `getfd` cannot be sent out of band: no other stream"),
     *((f"postcopy:half-dies-here-taken:destination/TAKEN.D-doomed:before:{fault}", "for the same reason the guest's QEMU is silent to a restarted daemon, "
