@@ -201,15 +201,17 @@ static gboolean hear(Migration *migration, const void *bytes, size_t len, gboole
     ask->has_heard = TRUE;
     ask->heard_wall_ms = clock_wall_ms();
     g_clear_pointer(&ask->obstacle, g_free);
-    if (!is_final(ask->peer_word)) /* words may come out of order; a final one stands */
+    if (!is_final(ask->peer_word)) { /* words may come out of order; a final one stands */
         ask->peer_word = told.word;
+        ask->peer_epoch = told.epoch;
+    }
     ask->is_peer_over |= !!(told.flags & TOLD_OVER);
     ask->is_peer_loaded = migration->side == SIDE_SOURCE && (told.flags & TOLD_LOADED);
     ask->has_ended |= migration->side == SIDE_SOURCE && (told.flags & TOLD_ENDED);
     ask->is_out |= migration->side == SIDE_DESTINATION && (told.flags & TOLD_OUT);
     *ret_wants_answer = !(told.flags & TOLD_ANSWER);
     if (migration->is_ended)
-        rival_hear(migration, &told);
+        rival_hear(migration, told.word, told.epoch);
     else
         migration->side == SIDE_SOURCE ? hear_destination(migration, &told) : hear_source(migration, &told);
     condition_signal(migration->changed);

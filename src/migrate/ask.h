@@ -34,6 +34,7 @@ typedef struct {
     int64_t heard_wall_ms;   /* of the last word; 0: none */
     unsigned asked;
     OwnerWord peer_word;     /* newest; WORD_NONE: none heard */
+    uint64_t peer_epoch;     /* and its generation */
     gboolean is_peer_over;
     gboolean is_peer_loaded; /* the destination has said LOADED, and nothing else since */
     gboolean has_ended;      /* postcopy: the destination has said ENDED */

@@ -13,6 +13,7 @@
 #include "domain/state.h"
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
+#include "migrate/rival.h"
 #include "migrate/source.h"
 #include "phase/flags.h"
 
@@ -165,8 +166,10 @@ AWAITS static void settle_destination(Migration *migration, OwnerHeard heard, co
     if (!handover_hear(migration, heard, cause, &error))
         log_error("domain '%s': %s", migration->journal->name, error->message);
     migration->task = NULL;
-    if (handover_is_over(migration))
+    if (handover_is_over(migration)) {
         migration_end(migration, cause);
+        rival_hear(migration, migration->ask.peer_word, migration->ask.peer_epoch);
+    }
     if (migration->is_ended && migration_word(migration) == WORD_TAKEN && migration->is_caller_lost)
         migration_forget_incoming(migration);
     if (!domain->persistent && !domain_is_active(domain) && owner_standing(domain) != OWNER_IN_DOUBT)

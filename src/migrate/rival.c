@@ -110,18 +110,19 @@ static gboolean is_claimed_by_both(const Migration *migration, OwnerWord theirs)
 {
     const OwnerWord ours = migration_word(migration);
 
-    return (ours == WORD_KEPT && theirs == WORD_TAKEN) || (ours == WORD_TAKEN && theirs == WORD_KEPT);
+    return (ours == WORD_KEPT && theirs == WORD_TAKEN) || (ours == WORD_TAKEN && theirs == WORD_KEPT) ||
+           (ours == WORD_TAKEN && theirs == WORD_CRASHED && migration->ask.is_out && !migration->domain->guest); /* its half is lost here, and given up there */
 }
 
-void rival_hear(Migration *migration, const Told *told)
+void rival_hear(Migration *migration, OwnerWord theirs, uint64_t epoch)
 {
     Journal *journal = migration->journal;
     Domain *domain = migration->domain;
-    const gboolean is_lower = told->epoch > journal->epoch || (told->epoch == journal->epoch && migration->side == SIDE_DESTINATION);
+    const gboolean is_lower = epoch > journal->epoch || (epoch == journal->epoch && migration->side == SIDE_DESTINATION);
     g_autofree char *sentence = NULL;
     g_autoptr(GError) error = NULL;
 
-    if (!is_claimed_by_both(migration, told->word) || domain->migration != migration || migration->has_rival)
+    if (!is_claimed_by_both(migration, theirs) || domain->migration != migration || migration->has_rival)
         return;
     migration->has_rival = TRUE;
     if (!is_lower) {
@@ -132,7 +133,7 @@ void rival_hear(Migration *migration, const Told *told)
     }
     if (journal->rival_epoch)
         return;
-    journal->rival_epoch = told->epoch;
+    journal->rival_epoch = epoch;
     journal->has_yielded = !domain->guest; /* nothing of it is left here to choose */
     if (!migration_save(migration, &error))
         log_error("%s, continuing: after a restart the guest counts as this host's", error->message);

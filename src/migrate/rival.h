@@ -4,10 +4,9 @@
 #pragma once
 
 #include "migrate/migration.h"
-#include "migrate/told.h"
 
-/* What the other side of an ended migration says; from the loop thread. */
-void rival_hear(Migration *migration, const Told *told);
+/* What the other side of an ended migration has said last, and in which generation. */
+void rival_hear(Migration *migration, OwnerWord theirs, uint64_t epoch);
 /* A new daemon has found it: if it stands back, or a person has left it to the other host, the old one may have ended before
  * it had obeyed.  FALSE: neither. */
 gboolean rival_resume(Migration *migration);

@@ -32,6 +32,7 @@ WAITS = r"outcome (unknown|not yet known)|waiting for its answer|granted to"
 PASSED = re.compile(r"fault point (\S+)")
 WAYS = {"virsh": [], "ferry": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"],
         "postcopy": ["--postcopy", "--bandwidth", "2", "--postcopy-bandwidth", "2"]}       # the rest of its memory takes some seconds
+PART = "with a part of its memory"
 TORN = ("paused (post-copy failed)", "running (post-copy failed)")
 
 
@@ -520,6 +521,10 @@ class Court:
         for host, text in told.items():
             if text:
                 self.witness.check_explained(host, text)
+        if PART in told[self.source]:
+            if told[self.destination] and PART not in told[self.destination]:
+                raise Harm(f"half of the guest is on each side, but {self.destination.name} says: {told[self.destination]}")
+            return self._give_up_halves(since)
         self.witness.resolve(told, self.destination)
         self.place.mend(self.cut_for_good)
         self.witness.wait_for_one(since, bool(cells.window(cell)))
@@ -531,9 +536,12 @@ class Court:
 
     def _give_up_halves(self, since):
         """A person knows that the link will never be back."""
-        done = self.source.ferry("migration", "resolve", self.guest.name, "--crashed", "--confirm", self.destination.name, check=False)
-        if done.returncode:
-            raise Harm(f"resolve --crashed: {done.stderr.strip()}")
+        here, crashed = (self.source.ferry("migration", "resolve", self.guest.name, word, "--confirm", self.destination.name, check=False)
+                         for word in ("--here", "--crashed"))
+        if not here.returncode or "a part on" not in here.stderr:
+            raise Harm(f"half of the guest is on each side, but resolve --here says: {here.stdout}{here.stderr}")
+        if crashed.returncode:
+            raise Harm(f"resolve --crashed: {crashed.stderr.strip()}")
         self.place.mend(self.cut_for_good)
         if self.witness.wait_for_one(since, True) != "crashed":
             raise Harm("given up, and not crashed")
