@@ -198,9 +198,11 @@ static void name_the_silent(void)
         Domain *domain = all->pdata[i];
         g_autoptr(GError) silence = NULL;
 
-        if (domain->guest && !qemu_guest_check_met(domain->guest, &silence))
-            log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", domain->name), "%s",
-                      silence->message);
+        if (!domain->guest || qemu_guest_check_met(domain->guest, &silence))
+            continue;
+        log_write(LOG_LEVEL_WARNING, LOG_FIELDS("DOMAIN", domain->name), "%s", silence->message);
+        if (owner_hooks()->silent)
+            owner_hooks()->silent(domain);
     }
 }
 

@@ -59,6 +59,8 @@ typedef struct {
     AWAITS void (*recover)(Domain *domain);
     /* before that: its QEMU is worth nothing any more, so that a silent one need not be waited for */
     gboolean (*is_expendable)(Domain *domain);
+    /* before that: its QEMU is there and has not answered yet; must not await */
+    void (*silent)(Domain *domain);
     /* job statistics; ret_type and params as job-stats.md says */
     AWAITS gboolean (*job_stats)(Domain *domain, unsigned flags, int *ret_type, Params *params,
                                  GError **error);

@@ -200,6 +200,7 @@ static const OwnerHooks hooks = {
     .user_wish = user_wish,
     .recover = recover_domain,
     .is_expendable = is_expendable,
+    .silent = recover_silent,
     .job_stats = migrate_job_stats,
     .job_abort = migrate_abort,
     .forget = forget,

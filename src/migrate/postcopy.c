@@ -348,6 +348,13 @@ AWAITS static gboolean look_whether_it_could_run(Migration *migration)
     return TRUE;
 }
 
+/* A source whose daemon was restarted does not know whether all had gone. */
+static gboolean is_still_half(const Migration *migration, OwnerQemu qemu)
+{
+    return qemu != OWNER_QEMU_RUNS && qemu != OWNER_QEMU_DEAD &&
+           (qemu_guest_check_met(migration->domain->guest, NULL) || qemu_guest_awaits_pages(migration->domain->guest));
+}
+
 AWAITS static void look_at_destination(Migration *migration)
 {
     OwnerWord word = migration_word(migration);
@@ -361,7 +368,7 @@ AWAITS static void look_at_destination(Migration *migration)
     }
     if ((word != WORD_TAKEN && word != WORD_REFUSED) || migration->is_deciding || migration->task)
         return;
-    if (migration->ask.is_out && qemu != OWNER_QEMU_RUNS && qemu != OWNER_QEMU_DEAD)
+    if (migration->ask.is_out && is_still_half(migration, qemu))
         settle_destination(migration, HEARD_OUT, word == WORD_TAKEN ? "the source's QEMU has ended, and a part of the memory with it" : NULL);
     else if (handover_is_over(migration) || qemu == OWNER_QEMU_LOADED)
         settle_destination(migration, HEARD_NOTHING, NULL);

@@ -177,9 +177,10 @@ AWAITS static void ask_qemu(Migration *migration)
     if (migration->is_qemu_dead)
         return;
     migration_watch(migration);
-    if (qemu_query_migrate(domain->guest, &migration->info, &error))
+    if (qemu_query_migrate(domain->guest, &migration->info, &error)) {
         migration->status = migration->info.status;
-    else
+        migration->is_cont_unanswered = FALSE;
+    } else
         log_warning("domain '%s': %s", domain->name, error->message);
     if (migration->side == SIDE_SOURCE && migration->status == QEMU_MIGRATION_COMPLETED && qemu_guest_is_running(domain->guest))
         migration->status = QEMU_MIGRATION_NONE; /* that was how it once came here: who has sent it all stands still */
@@ -287,7 +288,8 @@ AWAITS static void settle(Migration *migration)
     if (handover_is_over(migration)) {
         migration_end(migration, cause);
     } else if (owner_word_is_final(migration_word(migration))) { /* postcopy: the rest of its memory is on its way */
-        migration_begin_job(migration, NULL);
+        if (!migration->has_job)
+            migration_begin_job(migration, NULL);
         ask_start(migration);
     }
     if (migration->is_ended && migration_word(migration) == WORD_CRASHED)
@@ -306,14 +308,38 @@ static void clear_lanes(Domain *domain)
     qemu_socket_clear_place(domain->guest);
 }
 
+AWAITS static void settle_open(Migration *migration)
+{
+    settle(migration);
+    if (postcopy_is_status(migration->status))
+        postcopy_lead(migration);
+}
+
 AWAITS static void recover_open(Domain *domain, Migration *migration)
 {
     log_info("domain '%s': found migration %s open, %s", domain->name, migration->journal->id,
              enum_name(owner_word_names, migration_word(migration)));
     ask_qemu(migration);
-    settle(migration);
-    if (postcopy_is_status(migration->status))
-        postcopy_lead(migration);
+    settle_open(migration);
+}
+
+AWAITS static void settle_open_task(void *data)
+{
+    settle_open(data);
+}
+
+/* A vCPU that waits for a page with QEMU's lock keeps it silent, and for ever if its source's QEMU has ended: that is heard even so. */
+void recover_silent(Domain *domain)
+{
+    Migration *migration = recover_attach(domain);
+
+    if (!migration || migration->is_ended || migration_word(migration) != WORD_TAKEN || !owner_record_is_this_boot(migration->record) ||
+        !postcopy_is_asked(migration) || !qemu_guest_awaits_pages(domain->guest))
+        return;
+    migration_watch(migration);
+    migration->is_cont_unanswered = TRUE; /* it runs, or waits for what it needs to run */
+    migration->status = QEMU_MIGRATION_POSTCOPY_ACTIVE;
+    task_spawn("migration-settle-silent", settle_open_task, migration_ref(migration), (GDestroyNotify)migration_unref);
 }
 
 /* The old daemon may have synced it, but nobody knows: and what is not durable is not told to who asks. */

@@ -16,6 +16,8 @@ gboolean recover_word(const Journal *journal, OwnerRecord *record, GError **erro
 
 /* The hook of domain/owner: settles a migration that was found open, by its record alone. */
 AWAITS void recover_domain(Domain *domain);
+/* The same of domain/owner, before that: its QEMU does not answer. */
+void recover_silent(Domain *domain);
 /* Then: migrations that are open, or not known to the other side, of guests that no definition and no status speaks of.  Forgets
  * old history on the way. */
 AWAITS void recover_orphans(void);

@@ -111,6 +111,21 @@ void qemu_guest_signal_end(QemuGuest *guest, gboolean is_hard)
         process_kill(guest->process, is_hard ? SIGKILL : SIGTERM);
 }
 
+gboolean qemu_guest_awaits_pages(const QemuGuest *guest)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)guest->pid);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    gboolean is_found = FALSE;
+
+    for (const char *name; dir && !is_found && (name = g_dir_read_name(dir));) {
+        g_autofree char *link = g_build_filename(path, name, NULL);
+        g_autofree char *target = g_file_read_link(link, NULL);
+
+        is_found = g_strcmp0(target, "anon_inode:[userfaultfd]") == 0;
+    }
+    return is_found;
+}
+
 AWAITS static gboolean wait_for_end(QemuGuest *guest, int64_t timeout_ms)
 {
     int64_t deadline = clock_now_ms() + timeout_ms;

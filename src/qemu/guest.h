@@ -84,6 +84,9 @@ const Probe *qemu_guest_probe(const QemuGuest *guest);
 
 /* Run state as events keep it; no question to QEMU. */
 gboolean qemu_guest_is_running(const QemuGuest *guest);
+/* Postcopy: it waits for pages, or will when it touches one that has not come.  Not asked but seen, so that a vCPU that waits with
+ * QEMU's lock, and keeps its monitor from answering, can be told from any other silence. */
+gboolean qemu_guest_awaits_pages(const QemuGuest *guest);
 /* query-status: "running", "paused", "inmigrate", "postmigrate" … The caller frees. */
 AWAITS char *qemu_guest_query_status(QemuGuest *guest, GError **error);
 

@@ -495,8 +495,6 @@ POSTCOPY_SAMPLE = (         # few: each takes some seconds, as the memory must n
 OPEN = (                    # (what a cell's id matches, why it is not right yet)
     ("postcopy:plain:source/GO.S-gone.2.actions:after:blink", "a vCPU that waits for a page with QEMU's big lock keeps the destination's monitor from "
                                                               "answering, and `getfd` cannot be sent out of band: no other stream"),
-    *((f"postcopy:half-dies-here-taken:destination/TAKEN.D-doomed:before:{fault}", "for the same reason the guest's QEMU is silent to a restarted daemon, "
-       "which decides nothing until it answers: it never does, and OUT is not heard; `destroy` ends it") for fault in ("kill-this", "kill-daemons")),
 )
 
 
