@@ -133,6 +133,8 @@ AWAITS static void cancel_stream(Migration *migration)
 
     if (is_under_way(migration) && !postcopy_is_asked(migration) && break_lanes(migration))
         wait_for_end(migration, BREAK_PATIENCE_MS);
+    if (handover_qemu(migration) == OWNER_QEMU_SWITCHED)
+        postcopy_calm(migration);
     if (!is_under_way(migration))
         return;
     stuck = timer_new(CANCEL_PATIENCE_MS, free_blocked, migration);

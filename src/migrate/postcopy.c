@@ -19,6 +19,8 @@
 
 #define LOOK_MS 2          /* QEMU reports by no event that it could run */
 #define TURN_MS 1000
+#define CALM_PATIENCE_MS 1000 /* of a stream that stands still anyway */
+#define CALM_BYTES_PER_S 4096 /* QEMU counts in tenths of a second, and takes 0 of them for no limit */
 #define RECOVER_PATIENCE_MS 5000
 #define LEADER_PATIENCE_MS 3000
 
@@ -58,6 +60,33 @@ gboolean postcopy_is_arrived(const Migration *migration)
 uint64_t postcopy_bandwidth(const Migration *migration)
 {
     return migration->postcopy_mib << 20; /* 0 means unlimited to QEMU, too */
+}
+
+AWAITS static uint64_t sent_bytes(QemuGuest *guest)
+{
+    g_auto(QemuMigrationInfo) info = {0};
+
+    return qemu_query_migrate(guest, &info, NULL) ? info.ram.transferred : 0;
+}
+
+/* QEMU (7.2) shuts its stream down and is cancelling only then.  What sends, if it sees the one before the other, pauses it, and mostly
+ * nothing leads out of that any more.  So it is to sleep, as it does for a tenth of a second after each page once so few are allowed. */
+AWAITS void postcopy_calm(Migration *migration)
+{
+    const int64_t deadline = clock_now_ms() + CALM_PATIENCE_MS;
+    g_autoptr(QemuGuest) guest = qemu_guest_ref(migration->domain->guest);
+    g_autoptr(Params) params = params_new();
+    g_autoptr(GError) error = NULL;
+    uint64_t before;
+
+    params_add_ullong(params, "max-postcopy-bandwidth", CALM_BYTES_PER_S);
+    if (!qemu_migrate_set_parameters(guest, params, &error)) {
+        log_warning("domain '%s': %s, continuing", migration->journal->name, error->message);
+        return;
+    }
+    before = sent_bytes(guest);
+    while (handover_qemu(migration) == OWNER_QEMU_SWITCHED && sent_bytes(guest) == before && clock_now_ms() < deadline)
+        await_sleep(LOOK_MS, NULL);
 }
 
 /* --- what is told --------------------------------------------------------------------------------------------------- */

@@ -24,6 +24,9 @@ gboolean postcopy_is_torn(const Migration *migration);
 gboolean postcopy_is_arrived(const Migration *migration);
 uint64_t postcopy_bandwidth(const Migration *migration);
 
+/* Source, before QEMU is told to cancel: it has just sent a page, and sends the next one later. */
+AWAITS void postcopy_calm(Migration *migration);
+
 /* What the other side is told: ENDED, OUT; and whether it has not confirmed that yet. */
 gboolean postcopy_has_ended(const Migration *migration);
 gboolean postcopy_is_out(const Migration *migration);
