@@ -19,6 +19,7 @@
 #include "migrate/queue.h"
 #include "migrate/step.h"
 #include "model/guest-def.h"
+#include "qemu/socket.h"
 
 #define CALL_BACK_PATIENCE_MS 3000
 
@@ -53,7 +54,8 @@ AWAITS static gboolean arrive_capabilities(Migration *migration, GError **error)
     QemuGuest *guest = migration->domain->guest;
     g_autoptr(Params) params = params_new();
 
-    if (!qemu_migrate_set_capabilities(guest, migration->is_carried ? carried : direct, error))
+    if (!qemu_migrate_set_capabilities(guest, migration->is_carried ? carried : direct, error) ||
+        (postcopy_is_asked(migration) && !qemu_socket_prepare(guest, error)))
         return FALSE;
     if (!migration->channels)
         return TRUE;

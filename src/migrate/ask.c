@@ -480,6 +480,7 @@ static void let_go(Migration *migration)
 {
     ask_clear(&migration->ask);
     route_close(&migration->route);
+    g_clear_pointer(&migration->bundle, bundle_free);
     if (g_queue_remove(&lingering, migration))
         migration_unref(migration);
 }

@@ -281,7 +281,8 @@ void migration_end(Migration *migration, const char *cause)
     queue_leave(migration);
     g_clear_pointer(&migration->silence, timer_free);
     ask_end(migration);
-    g_clear_pointer(&migration->bundle, bundle_free);
+    if (!postcopy_is_asked(migration)) /* there its end may still be on its way to the source */
+        g_clear_pointer(&migration->bundle, bundle_free);
     g_clear_pointer(&migration->subscription, qemu_guest_unsubscribe);
     g_clear_pointer(&migration->scene, check_scene_unref);
     reserve_drop(migration);
@@ -386,10 +387,15 @@ static void on_bundle(void *data)
     condition_signal(((Migration *)data)->changed);
 }
 
+Bundle *migration_new_bundle(Migration *migration)
+{
+    return bundle_new(migration->side, migration->journal->name, on_bundle, migration);
+}
+
 void migration_make_bundle(Migration *migration)
 {
     if (!migration->is_carried && lane_any_is_joined(migration->side, migration->flags) && !migration->bundle)
-        migration->bundle = bundle_new(migration->side, migration->journal->name, on_bundle, migration);
+        migration->bundle = migration_new_bundle(migration);
 }
 
 AWAITS gboolean migration_wait(Migration *migration, int64_t timeout_ms, GError **error)

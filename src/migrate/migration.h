@@ -201,6 +201,7 @@ void migration_interrupt(Migration *migration);
 /* Around such a wait.  end is FALSE with an error if it was interrupted, however is_ok the wait was. */
 void migration_interruptible_begin(Migration *migration);
 gboolean migration_interruptible_end(Migration *migration, gboolean is_ok, GError **error);
+Bundle *migration_new_bundle(Migration *migration);
 /* If one of its lanes is joined on this side. */
 void migration_make_bundle(Migration *migration);
 

@@ -328,6 +328,22 @@ AWAITS static gboolean break_stream(Migration *migration, GError **error)
     return TRUE;
 }
 
+/* Its vCPU waits for a page with QEMU's lock, and no descriptor can be given to it.  So it listens itself, and the lane is joined to
+ * what it accepts. */
+AWAITS static gboolean recover_beside(Migration *migration, QemuGuest *guest, Lane *lane, GError **error)
+{
+    const LaneName name = {LANE_MEMORY, LANE_NUMBER_AGAIN};
+    g_autofree char *uri = NULL;
+
+    g_clear_pointer(&migration->bundle, bundle_free);
+    migration->bundle = migration_new_bundle(migration);
+    bundle_add(migration->bundle, name, fd_steal(&lane->fd));
+    if (!bundle_serve(migration->bundle, guest, &uri, error) || !qemu_migrate_recover(guest, uri, error))
+        return FALSE;
+    bundle_go(migration->bundle);
+    return TRUE;
+}
+
 AWAITS static void lane_task(void *data)
 {
     Lane *lane = data;
@@ -340,7 +356,8 @@ AWAITS static void lane_task(void *data)
     if (break_stream(migration, &error)) {
         g_array_set_size(migration->route.duplicates, 0);
         route_keep_duplicate(&migration->route, lane->fd);
-        if (qemu_migrate_recover_fd(guest, lane->fd, &error)) {
+        if (!qemu_guest_has_oob(guest) || qemu_guest_answers(guest) ? qemu_migrate_recover_fd(guest, lane->fd, &error)
+                                                                   : recover_beside(migration, guest, lane, &error)) {
             pact_say(migration->route.pact, PACT_READY, NULL, 0);
             return;
         }

@@ -29,6 +29,7 @@ struct QemuGuest {
 
     Monitor *monitor;
     MonitorSubscription *reports;
+    MonitorCommand *question; /* whether it answers; not answered yet */
     Timer *lost_timer;
     gboolean is_monitor_lost;
     gboolean is_lost; /* both, and told */

@@ -13,6 +13,7 @@
 #include "qemu/guest-part.h"
 
 #define QUIT_MS 1000
+#define ANSWER_MS 1000
 
 /* --- the object --- */
 
@@ -54,6 +55,7 @@ void qemu_guest_unref(QemuGuest *guest)
         return;
     guest_drop_subscriptions(guest);
     g_ptr_array_unref(guest->subscriptions);
+    g_clear_pointer(&guest->question, monitor_command_unref);
     g_clear_pointer(&guest->lost_timer, timer_free);
     g_clear_pointer(&guest->log_timer, timer_free);
     g_clear_pointer(&guest->reports, monitor_unsubscribe);
@@ -109,6 +111,30 @@ void qemu_guest_signal_end(QemuGuest *guest, gboolean is_hard)
 {
     if (guest->process && !guest->has_ended)
         process_kill(guest->process, is_hard ? SIGKILL : SIGTERM);
+}
+
+gboolean qemu_guest_has_oob(const QemuGuest *guest)
+{
+    return guest->monitor && !guest->is_monitor_lost && monitor_has_oob(guest->monitor);
+}
+
+/* One question at a time, so that a QEMU that is silent for long is not asked without end. */
+AWAITS gboolean qemu_guest_answers(QemuGuest *guest)
+{
+    g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
+    g_autoptr(MonitorCommand) question = NULL;
+    g_autoptr(GError) error = NULL;
+    gboolean is_answered;
+
+    if (!guest->monitor || guest->is_monitor_lost || guest->is_unmet)
+        return FALSE;
+    if (!guest->question)
+        guest->question = monitor_send(guest->monitor, "query-name", NULL, -1);
+    question = monitor_command_ref(guest->question);
+    is_answered = monitor_command_wait(question, ANSWER_MS, NULL, &error);
+    if ((is_answered || !error_is(error, ERROR_OPERATION_TIMEOUT)) && guest->question == question)
+        g_clear_pointer(&guest->question, monitor_command_unref);
+    return is_answered;
 }
 
 gboolean qemu_guest_awaits_pages(const QemuGuest *guest)

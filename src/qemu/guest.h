@@ -84,6 +84,10 @@ const Probe *qemu_guest_probe(const QemuGuest *guest);
 
 /* Run state as events keep it; no question to QEMU. */
 gboolean qemu_guest_is_running(const QemuGuest *guest);
+/* Some commands pass by what keeps others from being answered (qemu/migration.h). */
+gboolean qemu_guest_has_oob(const QemuGuest *guest);
+/* Ordinary commands are answered now. */
+AWAITS gboolean qemu_guest_answers(QemuGuest *guest);
 /* Postcopy: it waits for pages, or will when it touches one that has not come.  Not asked but seen, so that a vCPU that waits with
  * QEMU's lock, and keeps its monitor from answering, can be told from any other silence. */
 gboolean qemu_guest_awaits_pages(const QemuGuest *guest);

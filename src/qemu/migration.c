@@ -407,9 +407,28 @@ AWAITS gboolean qemu_migrate_start_postcopy(QemuGuest *guest, GError **error)
     return guest_command(guest, "migrate-start-postcopy", NULL, NULL, error);
 }
 
+/* Out of band, if that was agreed upon: a vCPU that waits for a page with QEMU's lock keeps all
+ * others waiting. */
+AWAITS static gboolean urgent_command(QemuGuest *guest, const char *command, json_object *args,
+                                      GError **error)
+{
+    g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
+    g_autoptr(MonitorCommand) sent = NULL;
+
+    if (!qemu_guest_has_oob(guest))
+        return guest_command(guest, command, args, NULL, error);
+    sent = monitor_send_oob(guest->monitor, command, args);
+    return monitor_command_wait(sent, GUEST_COMMAND_MS, NULL, error);
+}
+
 AWAITS gboolean qemu_migrate_pause(QemuGuest *guest, GError **error)
 {
-    return guest_command(guest, "migrate-pause", NULL, NULL, error);
+    return urgent_command(guest, "migrate-pause", NULL, error);
+}
+
+AWAITS gboolean qemu_migrate_recover(QemuGuest *guest, const char *uri, GError **error)
+{
+    return urgent_command(guest, "migrate-recover", incoming_args(uri), error);
 }
 
 AWAITS gboolean qemu_migrate_continue(QemuGuest *guest, GError **error)

@@ -82,6 +82,8 @@ AWAITS gboolean qemu_migrate_cancel(QemuGuest *guest, GError **error);
 AWAITS gboolean qemu_migrate_start_postcopy(QemuGuest *guest, GError **error);
 AWAITS gboolean qemu_migrate_pause(QemuGuest *guest, GError **error);
 AWAITS gboolean qemu_migrate_recover_fd(QemuGuest *guest, int fd, GError **error);
+/* The same at a place of qemu/socket.h, out of band. */
+AWAITS gboolean qemu_migrate_recover(QemuGuest *guest, const char *uri, GError **error);
 AWAITS gboolean qemu_migrate_continue(QemuGuest *guest, GError **error); /* from pre-switchover */
 
 /* Lets QEMU measure for that long how much memory the guest writes; it samples pages and disturbs

@@ -22,7 +22,7 @@
 
 /* QEMU gets the run folder as a descriptor, once: a socket's name has room for 107 characters only,
  * and the folder may lie anywhere. */
-AWAITS static gboolean give_run_dir(QemuGuest *guest, GError **error)
+AWAITS gboolean qemu_socket_prepare(QemuGuest *guest, GError **error)
 {
     g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
     g_autoptr(json_object) value = NULL;
@@ -44,7 +44,7 @@ AWAITS static gboolean give_run_dir(QemuGuest *guest, GError **error)
 
 AWAITS static char *uri_of(QemuGuest *guest, const char *name, GError **error)
 {
-    return give_run_dir(guest, error)
+    return qemu_socket_prepare(guest, error)
                ? g_strdup_printf("unix:/proc/self/fd/%d/%s", guest->run_dir_fd, name)
                : NULL;
 }

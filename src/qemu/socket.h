@@ -9,6 +9,9 @@
 
 typedef struct QemuGuest QemuGuest;
 
+/* Lets QEMU find these places, once; when it is asked for the URI of one it may not answer any more. */
+AWAITS gboolean qemu_socket_prepare(QemuGuest *guest, GError **error);
+
 /* Listens where QEMU may connect.  Returns the descriptor, -1 with an error; *ret_uri is
  * "unix:PATH" for QEMU. */
 AWAITS int qemu_socket_listen(QemuGuest *guest, char **ret_uri, GError **error);

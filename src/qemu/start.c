@@ -213,6 +213,8 @@ AWAITS static gboolean converse(QemuGuest *guest, const QemuStartSpec *spec, GEr
     g_autoptr(GPtrArray) commands =
         g_ptr_array_new_with_free_func((GDestroyNotify)monitor_command_unref);
 
+    if (spec->is_incoming)
+        monitor_want_oob(guest->monitor);
     if (!monitor_greet(guest->monitor, GREET_MS, error))
         return FALSE;
     queue(commands, guest, "migrate-set-capabilities", make_capabilities(spec->is_incoming));

@@ -23,11 +23,16 @@
 #define READ_SIZE   (64 * 1024)
 #define PENDING_MAX 1024
 #define LOGGED_MAX  2000
+/* With out-of-band commands QEMU reads ahead.  It stops reading once eight others wait, and a
+ * descriptor pushes out one that is still unclaimed: so no more are on their way than it has room
+ * for, and one with a descriptor at a time. */
+#define IN_BAND_MAX 7
 
 struct MonitorCommand {
     unsigned refs;
     char *name;
     gboolean wants_text; /* the whole reply, errors too, as QEMU wrote it */
+    gboolean is_oob, has_fd;
     Await *reply;
     json_object *value;
     char *error_class;
@@ -52,6 +57,10 @@ struct Monitor {
     Watch *watch;
     QmpLines *lines;
     GQueue output;       /* of Output */
+    GQueue held;         /* of Output: until others are answered */
+    unsigned in_band;    /* on their way, not answered */
+    unsigned with_fd;    /* of these */
+    gboolean wants_oob, offers_oob, has_oob;
     GHashTable *pending; /* id → MonitorCommand */
     uint64_t last_id;
     uint64_t command_count;
@@ -166,6 +175,7 @@ static void drop_connection(Monitor *monitor)
     g_clear_pointer(&monitor->watch, watch_free);
     fd_clear(&monitor->fd);
     g_queue_clear_full(&monitor->output, output_free);
+    g_queue_clear_full(&monitor->held, output_free);
 }
 
 static void fail_pending(Monitor *monitor, const GError *reason)
@@ -285,29 +295,60 @@ static gboolean may_log_args(const char *command)
     return !g_str_equal(command, "object-add") && !strstr(command, "password");
 }
 
-static void enqueue(Monitor *monitor, json_object *message, int fd, gboolean may_log)
+static void put_out(Monitor *monitor, Output *output)
+{
+    gboolean was_empty = monitor->output.head == NULL;
+
+    g_queue_push_tail(&monitor->output, output);
+    if (was_empty)
+        monitor_flush(monitor);
+}
+
+static gboolean has_room(const Monitor *monitor, const Output *output)
+{
+    return !monitor->has_oob || (monitor->in_band < IN_BAND_MAX && (output->fd < 0 || !monitor->with_fd));
+}
+
+static void put_out_in_band(Monitor *monitor, Output *output)
+{
+    monitor->in_band++;
+    monitor->with_fd += output->fd >= 0;
+    put_out(monitor, output);
+}
+
+static void release_held(Monitor *monitor)
+{
+    while (monitor->held.head && has_room(monitor, monitor->held.head->data))
+        put_out_in_band(monitor, g_queue_pop_head(&monitor->held));
+}
+
+static void enqueue(Monitor *monitor, json_object *message, int fd, gboolean is_oob, gboolean may_log)
 {
     Output *output = g_new0(Output, 1);
     const char *text = json_object_to_json_string_ext(message, JSON_C_TO_STRING_PLAIN);
-    gboolean was_empty = monitor->output.head == NULL;
 
     output->text = g_strconcat(text, "\r\n", NULL);
     output->len = strlen(output->text);
     output->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
     if (may_log)
         log_debug("monitor %p: -> %.*s", (void *)monitor, LOGGED_MAX, text);
-    g_queue_push_tail(&monitor->output, output);
-    if (was_empty)
-        monitor_flush(monitor);
+    if (is_oob)
+        put_out(monitor, output);
+    else if (monitor->held.head || !has_room(monitor, output))
+        g_queue_push_tail(&monitor->held, output);
+    else
+        put_out_in_band(monitor, output);
 }
 
 /* Takes message, which gets an id of ours. */
 static MonitorCommand *send_message(Monitor *monitor, const char *name, json_object *message,
-                                    int fd, gboolean may_log)
+                                    int fd, gboolean is_oob, gboolean may_log)
 {
     g_autoptr(MonitorCommand) command = command_new(name);
     uint64_t *id;
 
+    command->is_oob = is_oob;
+    command->has_fd = fd >= 0;
     monitor->command_count++;
     if (monitor->is_lost) {
         command_fail(command, ERROR_OPERATION_INVALID, "the monitor of the guest is gone");
@@ -319,22 +360,34 @@ static MonitorCommand *send_message(Monitor *monitor, const char *name, json_obj
         json_object_object_add(message, "id", json_object_new_string(text));
         id = g_memdup2(&monitor->last_id, sizeof monitor->last_id);
         g_hash_table_insert(monitor->pending, id, monitor_command_ref(command));
-        enqueue(monitor, message, fd, may_log);
+        enqueue(monitor, message, fd, is_oob, may_log);
     }
     json_object_put(message);
     return g_steal_pointer(&command);
 }
 
-MonitorCommand *monitor_send(Monitor *monitor, const char *name, json_object *args, int fd)
+static json_object *message_new(const char *how, const char *name, json_object *args)
 {
     json_object *message = json_object_new_object();
 
-    json_object_object_add(message, "execute", json_object_new_string(name));
+    json_object_object_add(message, how, json_object_new_string(name));
     if (args)
         json_object_object_add(message, "arguments", args);
+    return message;
+}
+
+MonitorCommand *monitor_send_oob(Monitor *monitor, const char *name, json_object *args)
+{
+    return send_message(monitor, name, message_new("exec-oob", name, args), -1, TRUE, TRUE);
+}
+
+MonitorCommand *monitor_send(Monitor *monitor, const char *name, json_object *args, int fd)
+{
+    json_object *message = message_new("execute", name, args);
+
     if (!may_log_args(name))
         log_debug("monitor %p: -> %s with arguments that are not logged", (void *)monitor, name);
-    return send_message(monitor, name, message, fd, may_log_args(name));
+    return send_message(monitor, name, message, fd, FALSE, may_log_args(name));
 }
 
 AWAITS gboolean monitor_execute(Monitor *monitor, const char *name, json_object *args, int fd,
@@ -365,7 +418,7 @@ AWAITS char *monitor_execute_text(Monitor *monitor, const char *json_text, int64
     if (json_object_object_get_ex(message, "id", &member))
         own_id = json_object_get(member);
     log_debug("monitor %p: -> %s, as a user wrote it", (void *)monitor, name);
-    command = send_message(monitor, name, g_steal_pointer(&message), -1, FALSE);
+    command = send_message(monitor, name, g_steal_pointer(&message), -1, FALSE, FALSE);
     command->wants_text = TRUE;
     if (!monitor_command_wait(command, timeout_ms, &reply, error))
         return NULL;
@@ -427,6 +480,7 @@ static void deliver_event(Monitor *monitor, json_object *message)
 static void deliver_reply(Monitor *monitor, json_object *message)
 {
     const char *text = string_member(message, "id");
+    MonitorCommand *command;
     uint64_t id;
     void *value;
 
@@ -436,10 +490,15 @@ static void deliver_reply(Monitor *monitor, json_object *message)
         log_warning("QEMU answered a command that was not sent");
         return;
     }
-    monitor_command_ref(value);
+    command = monitor_command_ref(value);
     g_hash_table_remove(monitor->pending, &id);
-    command_answered(value, message);
-    monitor_command_unref(value);
+    if (!command->is_oob) {
+        monitor->in_band--;
+        monitor->with_fd -= command->has_fd;
+        release_held(monitor);
+    }
+    command_answered(command, message);
+    monitor_command_unref(command);
 }
 
 static int version_member(json_object *version, const char *name)
@@ -451,9 +510,24 @@ static int version_member(json_object *version, const char *name)
                : 0;
 }
 
+static gboolean offers_oob(json_object *greeting)
+{
+    json_object *list;
+
+    if (!json_object_object_get_ex(greeting, "capabilities", &list) ||
+        !json_object_is_type(list, json_type_array))
+        return FALSE;
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        if (g_strcmp0(json_object_get_string(json_object_array_get_idx(list, i)), "oob") == 0)
+            return TRUE;
+    return FALSE;
+}
+
 static void deliver_greeting(Monitor *monitor, json_object *greeting)
 {
     json_object *version;
+
+    monitor->offers_oob = json_object_is_type(greeting, json_type_object) && offers_oob(greeting);
 
     if (json_object_is_type(greeting, json_type_object) &&
         json_object_object_get_ex(greeting, "version", &version) &&
@@ -554,10 +628,30 @@ void monitor_unref(Monitor *monitor)
     g_free(monitor);
 }
 
+void monitor_want_oob(Monitor *monitor)
+{
+    monitor->wants_oob = TRUE;
+}
+
+gboolean monitor_has_oob(const Monitor *monitor)
+{
+    return monitor->has_oob;
+}
+
 AWAITS gboolean monitor_greet(Monitor *monitor, int64_t timeout_ms, GError **error)
 {
-    return await(monitor->greeting, timeout_ms, error) &&
-           monitor_execute(monitor, "qmp_capabilities", NULL, -1, timeout_ms, NULL, error);
+    json_object *args = NULL, *list;
+
+    if (!await(monitor->greeting, timeout_ms, error))
+        return FALSE;
+    if (monitor->wants_oob && monitor->offers_oob) {
+        list = json_object_new_array();
+        json_object_array_add(list, json_object_new_string("oob"));
+        args = json_object_new_object();
+        json_object_object_add(args, "enable", list);
+    }
+    monitor->has_oob = args != NULL;
+    return monitor_execute(monitor, "qmp_capabilities", args, -1, timeout_ms, NULL, error);
 }
 
 AWAITS Monitor *monitor_open(int fd, int64_t timeout_ms, GError **error)

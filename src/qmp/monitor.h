@@ -23,6 +23,10 @@ typedef struct MonitorSubscription MonitorSubscription;
 Monitor *monitor_new(int fd);
 /* Waits for QEMU's greeting and answers it.  Only then commands may be sent. */
 AWAITS gboolean monitor_greet(Monitor *monitor, int64_t timeout_ms, GError **error);
+/* Before that: some commands are to be answered at once, whatever QEMU is at. */
+void monitor_want_oob(Monitor *monitor);
+/* QEMU has agreed. */
+gboolean monitor_has_oob(const Monitor *monitor);
 /* Both; for those who need no event from the first moment on. */
 AWAITS Monitor *monitor_open(int fd, int64_t timeout_ms, GError **error);
 Monitor *monitor_ref(Monitor *monitor);
@@ -48,6 +52,9 @@ AWAITS gboolean monitor_execute(Monitor *monitor, const char *command, json_obje
 /* The same in two steps; the first does not await: the command is on its way when it returns (or
  * has failed, which the second tells).  Never NULL; forget the answer by monitor_command_unref. */
 MonitorCommand *monitor_send(Monitor *monitor, const char *command, json_object *args, int fd);
+/* Out of band: past all that waits for QEMU's lock.  Only where monitor_has_oob, and few commands may
+ * be sent so (migrate-pause, migrate-recover, yank). */
+MonitorCommand *monitor_send_oob(Monitor *monitor, const char *command, json_object *args);
 AWAITS gboolean monitor_command_wait(MonitorCommand *command, int64_t timeout_ms,
                                      json_object **ret_value, GError **error);
 /* QEMU's error class ("CommandNotFound", "DeviceNotFound", "GenericError"), or NULL. */

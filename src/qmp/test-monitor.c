@@ -71,6 +71,108 @@ static Monitor *open_fake(int *ret_peer)
     return monitor;
 }
 
+static void agree(int peer, unsigned events, void *data)
+{
+    g_autofree char *text = hear(peer, NULL);
+
+    g_assert_cmpstr(text, ==,
+                    "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[\"oob\"]},"
+                    "\"id\":\"ferry-1\"}\r\n");
+    say(peer, "{\"return\": {}, \"id\": \"ferry-1\"}\r\n");
+}
+
+static Monitor *open_agreed(int *ret_peer)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Watch) watch = NULL;
+    Monitor *monitor;
+    int pair[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+    say(pair[1], greeting);
+    watch = watch_new(pair[1], EPOLLIN, agree, NULL);
+    monitor = monitor_new(pair[0]);
+    monitor_want_oob(monitor);
+    g_assert_true(monitor_greet(monitor, 5000, &error));
+    g_assert_true(monitor_has_oob(monitor));
+    *ret_peer = pair[1];
+    return monitor;
+}
+
+static unsigned count_lines(const char *text)
+{
+    unsigned lines = 0;
+
+    for (; *text; text++)
+        lines += *text == '\n';
+    return lines;
+}
+
+/* QEMU reads ahead then: no more than it has room for is on its way, so that it always reads on. */
+static void out_of_band_body(void *data)
+{
+    g_autoptr(GPtrArray) commands =
+        g_ptr_array_new_with_free_func((GDestroyNotify)monitor_command_unref);
+    g_autofree char *first = NULL, *passes = NULL, *next = NULL;
+    g_autoptr(MonitorCommand) urgent = NULL;
+    g_autoptr(Monitor) monitor = NULL;
+    g_autoptr(GError) error = NULL;
+    int peer;
+
+    monitor = open_agreed(&peer);
+    for (unsigned i = 0; i < 9; i++) /* ferry-2 to ferry-10 */
+        g_ptr_array_add(commands, monitor_send(monitor, "query-status", NULL, -1));
+    urgent = monitor_send_oob(monitor, "migrate-pause", NULL); /* ferry-11 */
+    first = hear(peer, NULL);
+    g_assert_cmpuint(count_lines(first), ==, 8);
+    g_assert_true(g_str_has_suffix(first, "{\"exec-oob\":\"migrate-pause\",\"id\":\"ferry-11\"}\r\n"));
+    say(peer, "{\"return\": {}, \"id\": \"ferry-11\"}\r\n");
+    g_assert_true(monitor_command_wait(urgent, 5000, NULL, &error));
+    passes = hear(peer, NULL);
+    g_assert_cmpstr(passes, ==, "");
+    say(peer, "{\"return\": {}, \"id\": \"ferry-2\"}\r\n");
+    g_assert_true(monitor_command_wait(commands->pdata[0], 5000, NULL, &error));
+    next = hear(peer, NULL);
+    g_assert_cmpstr(next, ==, "{\"execute\":\"query-status\",\"id\":\"ferry-9\"}\r\n");
+    close(peer);
+}
+
+static void out_of_band_commands_pass(void)
+{
+    loop_test_run(out_of_band_body, NULL);
+}
+
+static void one_descriptor_body(void *data)
+{
+    auto_fd int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    g_autoptr(MonitorCommand) one = NULL, two = NULL, behind = NULL;
+    g_autofree char *first = NULL, *second = NULL;
+    g_autoptr(Monitor) monitor = NULL;
+    g_autoptr(GError) error = NULL;
+    int peer, came;
+
+    monitor = open_agreed(&peer);
+    one = monitor_send(monitor, "getfd", NULL, fd);
+    two = monitor_send(monitor, "getfd", NULL, fd);
+    behind = monitor_send(monitor, "cont", NULL, -1);
+    first = hear(peer, &came);
+    g_assert_cmpstr(first, ==, "{\"execute\":\"getfd\",\"id\":\"ferry-2\"}\r\n");
+    g_assert_cmpint(came, >=, 0);
+    fd_clear(&came);
+    say(peer, "{\"return\": {}, \"id\": \"ferry-2\"}\r\n");
+    g_assert_true(monitor_command_wait(one, 5000, NULL, &error));
+    second = hear(peer, &came);
+    g_assert_true(g_str_has_prefix(second, "{\"execute\":\"getfd\",\"id\":\"ferry-3\"}\r\n"));
+    g_assert_cmpint(came, >=, 0);
+    fd_clear(&came);
+    close(peer);
+}
+
+static void descriptors_go_one_by_one(void)
+{
+    loop_test_run(one_descriptor_body, NULL);
+}
+
 static void on_event(Monitor *monitor, const MonitorEvent *event, void *data)
 {
     g_string_append_printf(
@@ -382,6 +484,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     child_set_helper(g_getenv("FERRY_EXEC"));
+    g_test_add_func("/qmp/monitor/out-of-band-commands-pass", out_of_band_commands_pass);
+    g_test_add_func("/qmp/monitor/descriptors-go-one-by-one", descriptors_go_one_by_one);
     g_test_add_func("/qmp/monitor/several-commands-are-answered-by-id",
                     several_commands_are_answered_by_id);
     g_test_add_func("/qmp/monitor/a-refusal-speaks-as-people-know-it",

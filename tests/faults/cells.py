@@ -492,10 +492,7 @@ POSTCOPY_SAMPLE = (         # few: each takes some seconds, as the memory must n
     "source/GO.S-gone.2.actions:after:kill-source",
     "source/GO.S-gone.2.actions:after:stop",
 )
-OPEN = (                    # (what a cell's id matches, why it is not right yet)
-    ("postcopy:plain:source/GO.S-gone.2.actions:after:blink", "a vCPU that waits for a page with QEMU's big lock keeps the destination's monitor from "
-                                                              "answering, and `getfd` cannot be sent out of band: no other stream"),
-)
+OPEN = ()                   # (what a cell's id matches, why it is not right yet)
 
 
 def sample(points):
