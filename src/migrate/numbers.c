@@ -157,6 +157,7 @@ AWAITS gboolean migrate_abort(Domain *domain, unsigned flags, GError **error)
                          "part of its memory is still here",
                          domain->name, migration->journal->peer);
     if (migration_word(migration) == WORD_GO && ask_is_possible(migration) && migration->answer != HEARD_TAKEN) {
+        note_unwanted(migration);
         log_info("domain '%s': %s is asked to give it back", domain->name, migration->journal->peer);
         return handover_hear(migration, HEARD_ABORT, NULL, error);
     }
