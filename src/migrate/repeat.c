@@ -19,13 +19,14 @@
 
 typedef struct {
     Migration *ended; /* a reference */
+    Domain *domain;   /* a reference; ended->domain is another one when a guest of the same UUID has come meanwhile */
     OwnerSide restarted;
     int64_t patience_ms;
     gboolean is_given_up;
     char *message;
 } Repeat;
 
-static GHashTable *repeats; /* Domain * (the migration's) to Repeat * (the task's) */
+static GHashTable *repeats; /* Domain * to Repeat *, both the task's */
 
 static gboolean has_used_up(const Journal *journal, OwnerSide restarted)
 {
@@ -59,6 +60,7 @@ static Repeat *repeat_new(Migration *ended, OwnerSide restarted)
     Repeat *repeat = g_new0(Repeat, 1);
 
     repeat->ended = migration_ref(ended);
+    repeat->domain = domain_ref(ended->domain);
     repeat->restarted = restarted;
     repeat->patience_ms = restarted == SIDE_SOURCE ? PATIENCE_MS : WATCHED_PATIENCE_MS;
     repeat->message = g_strdup_printf("its migration to %s ended with the %s daemon and is begun again", journal->peer ?: journal->peer_uri,
@@ -75,9 +77,10 @@ static void repeat_free(void *data)
 {
     Repeat *repeat = data;
 
-    if (g_hash_table_lookup(repeats, repeat->ended->domain) == repeat) /* else the attempt that it began is begun again itself */
-        g_hash_table_remove(repeats, repeat->ended->domain);
-    domain_drop_message(repeat->ended->domain, repeat->message);
+    if (g_hash_table_lookup(repeats, repeat->domain) == repeat) /* else the attempt that it began is begun again itself */
+        g_hash_table_remove(repeats, repeat->domain);
+    domain_drop_message(repeat->domain, repeat->message);
+    domain_unref(repeat->domain);
     migration_unref(repeat->ended);
     g_free(repeat->message);
     g_free(repeat);
@@ -86,10 +89,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Repeat, repeat_free)
 
 static gboolean check_wanted(const Repeat *repeat, GError **error)
 {
-    const Domain *domain = repeat->ended->domain;
+    const Domain *domain = repeat->domain;
 
     if (repeat->is_given_up)
         return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' canceled by client");
+    if (repeat->ended->domain != domain)
+        return error_set(error, ERROR_OPERATION_INVALID, "it has ended, and was created anew");
     if (migration_of(domain))
         return error_set(error, ERROR_OPERATION_INVALID, "another migration of it has been begun meanwhile");
     return domain->guest || error_set(error, ERROR_OPERATION_INVALID, "it does not run any more");
@@ -136,9 +141,11 @@ AWAITS static gboolean begin_again(Repeat *repeat, const Params *params, GError 
     for (;;) {
         g_autoptr(GError) why = NULL;
 
+        if (!check_wanted(repeat, error))
+            return FALSE;
         if (source_migrate_again(repeat->ended, repeat->restarted, params, &why))
             return TRUE;
-        if (!will_pass(why) || clock_now_ms() >= deadline || !check_wanted(repeat, NULL)) {
+        if (!will_pass(why) || clock_now_ms() >= deadline) {
             g_propagate_error(error, g_steal_pointer(&why));
             return FALSE;
         }
