@@ -55,14 +55,14 @@ class Place(Lab):
             raise
         return self
 
-    def start(self, host):
+    def start(self, host, **more):
         config = dict(self.times, shared_dirs=str(self.shared))
         shim = self.build / "tests/faults/durable.so"
         environment = {"LD_PRELOAD": str(shim), "FERRY_DURABLE": str(host.folder / "durable")} if shim.exists() else None
         if self.is_postcopy:
             postcopy.start(self, host, environment=environment, **config)
         else:
-            host.start_ferryd(config, environment=environment)
+            host.start_ferryd(config, environment=environment, **more)
 
     def restart(self, host):
         if host.daemon_pid("ferryd"):
@@ -168,7 +168,8 @@ class Place(Lab):
         self.new_boot(host)
         for point, word in orders:
             self.order(host, point, word)
-        self.start(host)
+        held = host.folder / "run/ferry/faults"     # it decides before it serves, and may be told to stand still there
+        self.start(host, **({} if self.is_postcopy else {"is_held": lambda: any(held.rglob("*.hit"))}))
         self.mend(host)
 
     def fill(self, host):

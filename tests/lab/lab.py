@@ -207,8 +207,9 @@ class Host(Node):
 
     # Daemons
 
-    def start_ferryd(self, config=None, arguments=(), wrapper=(), environment=None):
-        """ferryd with TCP open and without authentication, as the lab writes it; config adds or replaces rows."""
+    def start_ferryd(self, config=None, arguments=(), wrapper=(), environment=None, is_held=lambda: False):
+        """ferryd with TCP open and without authentication, as the lab writes it; config adds or replaces rows.  is_held: true once it
+        stands still before it serves, as it was ordered."""
         rows = {"host_uuid": self.uuid, "listen_tcp": "yes", "auth_tcp": "none", "log_level": "debug"}
         rows.update(config or {})
         folder = self.folder / "etc/ferry"
@@ -217,7 +218,7 @@ class Host(Node):
         self._last_start = (config, arguments, wrapper, environment)
         self._commands["ferryd"] = [*wrapper, self.lab.ferryd, *arguments], environment
         self.spawn_daemon("ferryd")
-        self._wait_daemon("ferryd", self.folder / "run/ferry/ferry-sock", STOCK_PORT if rows["listen_tcp"] == "yes" else None)
+        self._wait_daemon("ferryd", self.folder / "run/ferry/ferry-sock", STOCK_PORT if rows["listen_tcp"] == "yes" else None, is_held)
 
     def start_libvirtd(self, libvirtd_conf="", qemu_conf="", listen="0.0.0.0"):
         """Stock's daemon, dressed for a machine without systemd."""
@@ -266,14 +267,14 @@ class Host(Node):
         finally:
             log.close()
 
-    def _wait_daemon(self, name, path, port):
+    def _wait_daemon(self, name, path, port, is_held=lambda: False):
         process = self.daemons[name]
 
         def answers():
             if process.poll() is not None:
                 raise RuntimeError(f"{self.name}: {name} ended with {process.returncode}:\n{self.log(name)[-4000:]}")
             with socket.socket(socket.AF_UNIX) as probe:
-                return probe.connect_ex(str(path)) == 0 and (port is None or self.listens(port))
+                return is_held() or probe.connect_ex(str(path)) == 0 and (port is None or self.listens(port))
 
         wait_until(answers, f"{name} on {self.name}", 30)
 
