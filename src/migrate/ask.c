@@ -485,14 +485,6 @@ static void let_go(Migration *migration)
         migration_unref(migration);
 }
 
-/* The source's daemon has ended between its proof and its note of the way: the next one knows of none, and will not come. */
-static gboolean is_forgotten(const Migration *migration)
-{
-    const Route *route = &migration->route;
-
-    return migration->side == SIDE_DESTINATION && route->is_met && !route->is_mutual && pact_is_lost(route->pact);
-}
-
 /* Whoever listens may go as soon as it knows; whoever dials must also have been understood. */
 static gboolean knows_the_end(const Migration *migration)
 {
@@ -504,7 +496,7 @@ static gboolean knows_the_end(const Migration *migration)
 static void close_when_over(Migration *migration)
 {
     if (!migration->is_ended || !is_final(migration_word(migration)) || !owner_record_is_durable(migration->record) ||
-        migration->journal->is_over || !(knows_the_end(migration) || is_forgotten(migration)))
+        migration->journal->is_over || !(knows_the_end(migration) || migration_is_forgotten(migration)))
         return;
     migration->journal->is_over = TRUE;
     migration_save_for_sure(migration);

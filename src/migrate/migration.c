@@ -150,9 +150,16 @@ Migration *migration_find(const char *id)
     return g_hash_table_lookup(all, id);
 }
 
+gboolean migration_is_forgotten(const Migration *migration)
+{
+    const Route *route = &migration->route;
+
+    return migration->side == SIDE_DESTINATION && route->is_met && !route->is_mutual && pact_is_lost(route->pact);
+}
+
 gboolean migration_goes_alone(const Migration *migration)
 {
-    return migration->is_peer_ferry && migration->route.is_met && !migration->is_carried;
+    return migration->is_peer_ferry && migration->route.is_met && !migration->is_carried && !migration_is_forgotten(migration);
 }
 
 OwnerWord migration_word(const Migration *migration)

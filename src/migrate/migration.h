@@ -171,6 +171,8 @@ void migration_forget_incoming(Migration *migration);
 void migration_expect_finish(Migration *migration);
 /* Any attempt that is in memory, open or ended; NULL: none.  Borrowed. */
 Migration *migration_find(const char *id);
+/* The source's daemon has ended between its proof and its note of the way: the next one knows of none, and will not come. */
+gboolean migration_is_forgotten(const Migration *migration);
 /* The daemons settle it between themselves, whoever led it: they have met, and no part of the memory depends on him. */
 gboolean migration_goes_alone(const Migration *migration);
 /* Only the definition of a guest that is shut off moves. */
