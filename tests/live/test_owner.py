@@ -358,7 +358,8 @@ def test_a_destination_daemon_killed_while_memory_flows_loses_nothing(lab, start
     process = one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", "--p2p", "--bandwidth", "4", "qemu", two.tcp_uri], stdout=-1, stderr=-2, text=True)
     wait_until(lambda: "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout, "the job", 20)
     two.kill_daemon()
-    output, _ = process.communicate(timeout=30)
+    one.virsh("migrate-setspeed", "qemu", "1000")
+    output, _ = process.communicate(timeout=60)     # it waits for that daemon for 20 s
     assert process.returncode == 1, output
     runs_on(running, one)
     two.start_ferryd()
