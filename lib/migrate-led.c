@@ -186,11 +186,12 @@ static void meet(Migration *migration, FerryConnection *dest)
         ferry_connection_close(old);
 }
 
-/* The destination's daemon was restarted, and the source has its guest. */
+/* The destination's daemon hung up, as one that is restarted does, and the source has its guest.  Where the memory was relayed the daemons
+ * cannot meet: how that attempt ends is carried through this client, and no other is begun beside it. */
 static gboolean is_worth_another(const Migration *migration)
 {
     return migration->is_source_ferry && migration->is_dest_ferry && migration->run.outcome == PHASE_STAYED && !migration->is_abort_asked &&
-           migration_is_missed(migration) && !migration_is_left(migration) && !migration->domain->conn->lost;
+           !migration->is_relayed && migration_is_missed(migration) && !migration_is_left(migration) && !migration->domain->conn->lost;
 }
 
 /* FALSE: the source has gone, or the user wants no more of it. */
@@ -236,11 +237,11 @@ static gboolean again(Migration *migration, const Params *params, GError **error
     migration->missed_ms = migration->looked_ms = 0;
     while (!lead(migration, params, &why) && !by_another_way(migration, params, &why, &notice)) {
         if (!error_is(why, ERROR_OPERATION_INVALID) || clock_now_ms() >= deadline_ms || !pause_a_moment(migration))
-            return migration_add_cause(error, "The destination's daemon was restarted and it was begun again, but: %s", why->message);
+            return migration_add_cause(error, "The destination's daemon hung up and it was begun again, but: %s", why->message);
         g_clear_error(&why);
     }
     g_free(*ret_notice);
-    *ret_notice = g_strdup_printf("the destination's daemon was restarted, which ended the first attempt (%s); it was begun again%s%s", line,
+    *ret_notice = g_strdup_printf("the destination's daemon hung up, which ended the first attempt (%s); it was begun again%s%s", line,
                                   notice ? "; " : "", notice ?: "");
     g_clear_error(error);
     return TRUE;

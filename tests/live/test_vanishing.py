@@ -239,7 +239,7 @@ def test_ferry_sees_it_through_a_restart_of_the_sources_daemon(lab, started, way
     can_move(lab, running, back=True)
 
 
-AFTER_A_HANG_UP = {"led": None, "led, several connections": "the destination's daemon was restarted, which ended the first attempt",
+AFTER_A_HANG_UP = {"led": None, "led, several connections": "the destination's daemon hung up, which ended the first attempt",
                    "p2p": None, "tunnelled": "the destination's daemon ended the first attempt"}
 
 
