@@ -54,20 +54,27 @@ static void answer_capabilities(int peer, unsigned events, void *data)
     say(peer, "{\"return\": {}, \"id\": \"ferry-1\"}\r\n");
 }
 
-static Monitor *open_fake(int *ret_peer)
+/* The monitor's end; the other has greeted, and the watch answers what it is sent. */
+static int start_fake(WatchFunc answer, int *ret_peer, Watch **ret_watch)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Watch) watch = NULL;
-    Monitor *monitor;
     int pair[2];
 
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
     say(pair[1], greeting);
-    watch = watch_new(pair[1], EPOLLIN, answer_capabilities, NULL);
-    monitor = monitor_open(pair[0], 5000, &error);
+    *ret_watch = watch_new(pair[1], EPOLLIN, answer, NULL);
+    *ret_peer = pair[1];
+    return pair[0];
+}
+
+static Monitor *open_fake(int *ret_peer)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Watch) watch = NULL;
+    const int fd = start_fake(answer_capabilities, ret_peer, &watch);
+    Monitor *monitor = monitor_open(fd, 5000, &error);
+
     g_assert_no_error(error);
     g_assert_cmpuint(monitor_qemu_version(monitor), ==, 7002022);
-    *ret_peer = pair[1];
     return monitor;
 }
 
@@ -85,17 +92,11 @@ static Monitor *open_agreed(int *ret_peer)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Watch) watch = NULL;
-    Monitor *monitor;
-    int pair[2];
+    Monitor *monitor = monitor_new(start_fake(agree, ret_peer, &watch));
 
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
-    say(pair[1], greeting);
-    watch = watch_new(pair[1], EPOLLIN, agree, NULL);
-    monitor = monitor_new(pair[0]);
     monitor_want_oob(monitor);
     g_assert_true(monitor_greet(monitor, 5000, &error));
     g_assert_true(monitor_has_oob(monitor));
-    *ret_peer = pair[1];
     return monitor;
 }
 
