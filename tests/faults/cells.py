@@ -5,7 +5,7 @@ Pure.  A point is a step of a step table or a row of the owner's tables, as `fer
 leads there: an ordinary migration, or one to which something has happened already; which points a course passes is seen
 once for each build (the survey).  So a row that is added to a table is tried as soon as some course leads to it.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MODES = {
     "virsh": "direct, virsh leads",
@@ -104,6 +104,10 @@ ON_COURSES_ONLY = {
     "break-abort": "the link breaks, the user gives up, and it is back",
 }
 
+# The time constants: what waits for a connection's end would take long with the real ones, so one row is tried with them.
+SHORT, REAL = "", "real"
+REAL_ROW = "source/OFFERED.S-go"
+
 # Rows of halves: the others know of none.
 POSTCOPY_ROWS = (
     "source/OFFERED.S-go.2",
@@ -160,10 +164,11 @@ class Cell:
     point: str
     place: str      # before or after
     fault: str
+    times: str = SHORT
 
     @property
     def id(self):
-        return f"{self.mode}:{self.course}:{self.point}:{self.place}:{self.fault}"
+        return ":".join(filter(None, (self.mode, self.course, self.point, self.place, self.fault, self.times)))
 
     @property
     def strikes(self):
@@ -385,6 +390,10 @@ RULES = (
 )
 
 
+def real_row(mode):
+    return f"{REAL_ROW}.2" if mode == "postcopy" else REAL_ROW
+
+
 def merge(cell, points):
     """The cell that is run in its place (itself, if it is run); None: nothing is run."""
     while True:
@@ -397,8 +406,10 @@ def merge(cell, points):
 
 
 def cells_to_run(points, survey):
-    """Also what stands for a cell of another mode whose own course did not lead there."""
-    return [cell for cell in dict.fromkeys(merge(cell, points) for cell in all_cells(points, survey)) if cell]
+    """Also what stands for a cell of another mode whose own course did not lead there; and one row of each mode once more."""
+    chosen = [cell for cell in dict.fromkeys(merge(cell, points) for cell in all_cells(points, survey)) if cell]
+    return chosen + [replace(cell, times=REAL) for cell in chosen
+                     if cell.course == "plain" and cell.point.removesuffix(".actions") == real_row(cell.mode)]
 
 
 # ---- how it may end ----

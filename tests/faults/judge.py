@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from faults import cells
-from faults.places import BLINK_S, CONNECTION_S, LOCK_S, PORTS, Place, end, held, leading, strike
+from faults.places import BLINK_S, LOCK_S, PORTS, REAL, SHORT, Place, end, held, leading, strike
 from faults.replay import OldAttempt
 from lab import postcopy
 from lab.lab import wait_until
@@ -217,7 +217,7 @@ class Court:
 
     def __init__(self, build, **more):
         self.build, self.more = build, more
-        self.place = self.witness = None
+        self.place = self.witness = self.own = None
 
     guest = property(lambda self: self.witness.guest)
     ticks = property(lambda self: self.witness.ticks)
@@ -237,12 +237,13 @@ class Court:
                 self.place.close()
         self.place = self.witness = None
 
-    def enter(self, mode):
-        is_postcopy = mode == "postcopy"
-        if self.place and self.place.is_postcopy == is_postcopy:
+    def enter(self, mode, times=cells.SHORT):
+        own = {"is_postcopy": mode == "postcopy", "times": REAL if times == cells.REAL else SHORT}
+        if self.place and self.own == own:
             return
         self.leave()
-        place = Place(self.build, is_postcopy=is_postcopy, **self.more)
+        self.own = own
+        place = Place(self.build, **own, **self.more)
         place.__enter__()
         try:
             image = place.shared / "disk.raw"
@@ -251,7 +252,7 @@ class Court:
             self.image = image
             self.witness = Witness(place, "qemu", devices=(
                 f"<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/><source file='{image}'/>"
-                "<target dev='vda' bus='virtio'/></disk>"), **({"emulator": postcopy.emulator(place)} if is_postcopy else {}))
+                "<target dev='vda' bus='virtio'/></disk>"), **({"emulator": postcopy.emulator(place)} if place.is_postcopy else {}))
             place.witnesses.append(self.witness)
             self.witness.begin()
             self.place = place
@@ -272,7 +273,7 @@ class Court:
         result = Result(cell.id)
         began = time.monotonic()
         try:
-            self.enter(cell.mode)
+            self.enter(cell.mode, cell.times)
             self._play(cell, result)
         except Missed as problem:
             result.outcome, result.complaint = "missed", str(problem)
@@ -291,7 +292,7 @@ class Court:
         words = ["migrate", "--live", "--persistent", "--undefinesource", *WAYS[mode], self.guest.name, destination.tcp_uri]
         if mode == "ferry":
             return [self.place.ferry, "-c", source.socket_uri, *words]
-        return ["virsh", "-k", "1", "-K", "2", "-c", source.socket_uri, *words]
+        return ["virsh", *self.place.times.virsh, "-c", source.socket_uri, *words]
 
     def _play(self, cell, result):
         source, destination = self.source, self.destination = self.here, self.place.other(self.here)
@@ -374,7 +375,7 @@ class Court:
             pid = host.daemon_pid("ferryd")
             os.kill(pid, signal.SIGSTOP)
             self._release(path)
-            time.sleep(CONNECTION_S)
+            time.sleep(place.times.connection_s)
             os.kill(pid, signal.SIGCONT)
             os.kill(host.daemons["ferryd"].pid, signal.SIGCONT)     # nsenter stops with its child
         elif fault == "cut":

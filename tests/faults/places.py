@@ -8,14 +8,23 @@ import shutil
 import signal
 import subprocess
 import uuid
+from dataclasses import dataclass
 
 from lab import postcopy
 from lab.lab import Lab, end, wait_until
 
-# Short, so that what waits for a connection's end does not wait long; the real ones are ferryd.conf's defaults.
-SHORT = {"keepalive_interval": 1, "keepalive_count": 2, "incoming_timeout": 5}
-REAL = {}
-CONNECTION_S = 3.5      # longer than a silent connection lives
+
+
+@dataclass(frozen=True)
+class Times:
+    config: dict            # of the daemons
+    virsh: tuple
+    connection_s: float     # longer than a silent connection lives
+
+
+# Short, so that what waits for a connection's end does not wait long.
+SHORT = Times({"keepalive_interval": 1, "keepalive_count": 2, "incoming_timeout": 5}, ("-k", "1", "-K", "2"), 3.5)
+REAL = Times({}, (), 40)    # the defaults of ferryd.conf and of virsh
 BLINK_S = 0.3
 LOCK_S = 1.0
 STATE_KIB = 4096
@@ -36,6 +45,7 @@ class Place(Lab):
         super().__init__(hosts=2, build=build, **more)
         self.build, self.times, self.patience = pathlib.Path(build).resolve(), times, patience
         self.is_postcopy = is_postcopy
+        self.config = {}
         self.baseline, self.witnesses = {}, []
 
     def __enter__(self):
@@ -56,7 +66,7 @@ class Place(Lab):
         return self
 
     def start(self, host, **more):
-        config = dict(self.times, shared_dirs=str(self.shared))
+        config = self.times.config | self.config | {"shared_dirs": str(self.shared)}
         shim = self.build / "tests/faults/durable.so"
         environment = {"LD_PRELOAD": str(shim), "FERRY_DURABLE": str(host.folder / "durable")} if shim.exists() else None
         if self.is_postcopy:
@@ -68,8 +78,11 @@ class Place(Lab):
         if host.daemon_pid("ferryd"):
             return
         host.daemons.pop("ferryd", None)
+        self._start_under_orders(host)
+
+    def _start_under_orders(self, host, **more):
         try:
-            self.start(host)
+            self.start(host, **more)
         except RuntimeError as problem:     # an order may end it while it starts: that is the next strike's matter
             if "ended with -9" not in str(problem) and "ended with 137" not in str(problem):
                 raise
@@ -169,7 +182,7 @@ class Place(Lab):
         for point, word in orders:
             self.order(host, point, word)
         held = host.folder / "run/ferry/faults"     # it decides before it serves, and may be told to stand still there
-        self.start(host, **({} if self.is_postcopy else {"is_held": lambda: any(held.rglob("*.hit"))}))
+        self._start_under_orders(host, **({} if self.is_postcopy else {"is_held": lambda: any(held.rglob("*.hit"))}))
         self.mend(host)
 
     def fill(self, host):
@@ -223,4 +236,4 @@ def leading(host, argv):
             client.stdout.close()
 
 
-__all__ = ["BLINK_S", "CONNECTION_S", "LOCK_S", "PORTS", "Place", "REAL", "SHORT", "end", "held", "leading", "strike"]
+__all__ = ["BLINK_S", "LOCK_S", "PORTS", "Place", "REAL", "SHORT", "end", "held", "leading", "strike"]

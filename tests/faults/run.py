@@ -7,7 +7,7 @@ run.py [--build DIR] [--jobs N] [--shard I/N] [--fresh] [--again] [--only PATTER
 DIR is a build with -Dfault_injection=true; it is made if it is not there.  First a survey: which points each course passes.  Then the cells; results are
 appended to FILE (DIR/faults.jsonl) as they come, so that an interrupted run goes on where it was; results of another build of
 the daemon, or by another judge, do not count.  --again runs the cells anew that were not as they must be, --fresh all.  --only
-picks cells by a pattern on MODE:COURSE:POINT:PLACE:FAULT, --shard every Nth of them, for several machines.
+picks cells by a pattern on MODE:COURSE:POINT:PLACE:FAULT[:real], --shard every Nth of them, for several machines.
 """
 import collections
 import json
@@ -23,7 +23,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 TOP = TESTS.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "guest")]
 
-from faults import cells, judge, places
+from faults import cells, judge
 from lab import trials
 from lab.lab import Unavailable, require
 
@@ -107,7 +107,9 @@ def print_rules(points, found, say=print):
     say("Merged, because they cannot differ or nothing would happen:")
     for rule, text in cells.RULES:
         say(f"  {sum(1 for cell in every if rule(cell, points) is not None):5} {text}")
-    say(f"Of {len(every)} cells {len(cells.cells_to_run(points, found))} are run.")
+    run = cells.cells_to_run(points, found)
+    say(f"Of {len(every)} cells {sum(1 for cell in run if cell.times == cells.SHORT)} are run, and {sum(1 for cell in run if cell.times == cells.REAL)} "
+        f"at {cells.REAL_ROW} once more, with the real time constants.")
     for what in cells.NOT_THERE_YET.values():
         say(f"  not there yet: {what}")
     for text, why in cells.OPEN:
@@ -128,16 +130,16 @@ def print_table(rows, points, say=print):
         for row in rows:
             cell = cells.parse(row["cell"])
             if cell.mode == mode:
-                lines[cell.course, cell.point, cell.place][cell.fault] = SIGNS[row["outcome"]]
+                lines[cell.course, cell.point, cell.place, cell.times][cell.fault] = SIGNS[row["outcome"]]
         if not lines:
             continue
         say(f"\n{mode}: {what}")
         for depth in range(max(map(len, faults))):
             say(" " * 72 + "".join(f"{fault[depth] if depth < len(fault) else ' '} " for fault in faults).rstrip())
         order = {point: number for number, point in enumerate(points)}
-        for (course, point, place), signs in sorted(lines.items(), key=lambda item: (list(cells.COURSES).index(item[0][0]),
-                                                                                      order.get(item[0][1], 0), item[0][2] == "after")):
-            name = f"{'' if course == 'plain' else course + ': '}{point}{' (after)' if place == 'after' else ''}"
+        for (course, point, place, times), signs in sorted(lines.items(), key=lambda item: (list(cells.COURSES).index(item[0][0]),
+                                                                                      order.get(item[0][1], 0), item[0][2] == "after", item[0][3])):
+            name = f"{'' if course == 'plain' else course + ': '}{point}{' (after)' if place == 'after' else ''}{f' ({times})' if times else ''}"
             say(f"{name:72}" + "".join(f"{signs.get(fault, ' ')} " for fault in faults).rstrip())
 
 
@@ -154,8 +156,8 @@ def cause(row):
 
 
 def place(row):
-    _, _, point, _, fault = row["cell"].split(":")
-    return f"{point}: {fault}"
+    cell = cells.parse(row["cell"])
+    return f"{cell.point}: {cell.fault}"
 
 
 def summary(rows):
@@ -174,7 +176,6 @@ def main():
     parser.add_argument("--no-make", action="store_true", help="take the programs as they are")
     parser.add_argument("--make-only", action="store_true", help="only build the programs")
     parser.add_argument("--shard", default="1/1")
-    parser.add_argument("--real-times", action="store_true", help="with the time constants of the default configuration")
     parser.add_argument("--patience", type=float, default=1, help="how many times longer than usual things may take")
     arguments = parser.parse_args()
     build = (TOP / arguments.build).resolve()
@@ -208,7 +209,7 @@ def main():
         return 0
     names = [cell.id for cell in chosen]
     redo = record.wrong_of(names) if arguments.again else ()
-    how = {"times": places.REAL if arguments.real_times else places.SHORT, "patience": arguments.patience}
+    how = {"patience": arguments.patience}
     rows = list((record.rows_of(names) if arguments.show else
                  trials.try_all(names, redo, record, arguments.jobs, work, pieces, trials.judged_line, build, how)).values())
     line, wrong = summary(rows)

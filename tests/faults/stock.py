@@ -25,7 +25,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 TOP = TESTS.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "guest")]
 
-from faults.places import BLINK_S, CONNECTION_S, PORTS, Place, end, leading, strike
+from faults.places import BLINK_S, PORTS, SHORT, Place, end, leading, strike
 from lab import trials
 from lab.lab import Unavailable, require, wait_until
 from lab.moves import Guest
@@ -82,7 +82,7 @@ REACH_S = 12
 CLIENT_S = 25
 RUNS_S = 0.5            # a tick within it: it runs
 CALM_S = 1.0            # so long must it stand as it is
-LONG_S = CONNECTION_S + 1.5     # so long where a connection has to be missed first
+LONG_S = SHORT.connection_s + 1.5     # so long where a connection has to be missed first
 SETTLE_S = 8.0
 PIECE = 8           # cells that a worker takes at once
 STOCK_TIMES = "keepalive_interval = 1\nkeepalive_count = 2\n"
@@ -129,7 +129,7 @@ class StockPlace(Place):
     def __init__(self, build, kinds, **more):
         super().__init__(build, **more)
         self.kinds = dict(zip(self.hosts, kinds))
-        self.times = dict(self.times, emulator_dirs=f"/usr/bin {self.shared}")
+        self.config = {"emulator_dirs": f"/usr/bin {self.shared}"}
 
     def __enter__(self):
         super().__enter__()
@@ -234,7 +234,7 @@ class Court:
             source.virsh("start", self.guest.name)
             self.ticks.wait(source.name, more=3)
             self._get_ready(cell.moment)
-            argv = ["virsh", "-k", "1", "-K", "2", "-c", source.socket_uri, "migrate", "--live", "--persistent", "--undefinesource",
+            argv = ["virsh", *SHORT.virsh, "-c", source.socket_uri, "migrate", "--live", "--persistent", "--undefinesource",
                     *MODES[cell.mode], self.guest.name, destination.tcp_uri]
             self.is_cut = False
             with leading(source, argv) as self.client:
@@ -312,7 +312,7 @@ class Court:
             pid, process = host.daemon_pid(place.kinds[host]), host.daemons[place.kinds[host]]
             os.kill(pid, signal.SIGSTOP)
             self._release()
-            time.sleep(CONNECTION_S)
+            time.sleep(place.times.connection_s)
             os.kill(pid, signal.SIGCONT)
             os.kill(process.pid, signal.SIGCONT)        # nsenter stops with its child
         else:

@@ -34,7 +34,8 @@ def test_steps_and_rows_are_listed_once(points):
 
 
 def test_a_cell_is_found_again_by_its_id(points, survey):
-    assert all(cells.parse(cell.id) == cell for cell in cells.all_cells(points, survey))
+    every = cells.all_cells(points, survey) + cells.cells_to_run(points, survey)
+    assert all(cells.parse(cell.id) == cell for cell in every)
 
 
 def test_every_point_is_tried_with_every_fault(points, survey):
@@ -79,6 +80,12 @@ def test_every_fault_is_run_in_every_mode(points, survey):
         missing = set(cells.FAULTS) - {cell.fault for cell in run if cell.mode == mode}
         may_miss = {"tunnelled": {"return-path"}, "postcopy": set(cells.ONCE), "ferry": set(cells.FAULTS)}
         assert missing <= may_miss.get(mode, set()), (mode, missing)
+
+
+def test_one_row_of_every_mode_is_run_with_the_real_times(points, survey):
+    real = [cell for cell in cells.cells_to_run(points, survey) if cell.times == cells.REAL]
+    assert {cell.mode for cell in real} == set(cells.MODES)
+    assert {cell.fault for cell in real} >= {"cut", "stop", "blink", "kill-this", "reboot-other"}
 
 
 def test_only_a_qemu_or_a_host_that_dies_may_take_a_guest_with_it(points, survey):
