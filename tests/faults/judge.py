@@ -402,6 +402,8 @@ class Court:
             self.source.virsh("migrate-postcopy", self.guest.name)
         elif fault in ("client", "ctrl-c"):
             self._end_client(fault)
+        elif fault == "slow-disk":
+            place.slow_down(host)
         elif fault == "disk-full":
             place.fill(host)
         elif fault == "lock":
@@ -490,6 +492,7 @@ class Court:
                 if own is host:
                     self._release(path)
             self.place.empty(host)
+            self.place.speed_up(host)
             self.place.restart(host)
             if host is not self.cut_for_good:
                 self.place.mend(host)

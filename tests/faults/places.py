@@ -178,12 +178,22 @@ class Place(Lab):
                 shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink()
         for entry in (host.folder / "run/consoles").iterdir():
             entry.unlink()
+        self.speed_up(host)
         self.new_boot(host)
         for point, word in orders:
             self.order(host, point, word)
         held = host.folder / "run/ferry/faults"     # it decides before it serves, and may be told to stand still there
         self._start_under_orders(host, **({} if self.is_postcopy else {"is_held": lambda: any(held.rglob("*.hit"))}))
         self.mend(host)
+
+    @staticmethod
+    def slow_down(host):
+        """Until there is power again, or the end of the cell."""
+        (host.folder / "durable/slow").touch()
+
+    @staticmethod
+    def speed_up(host):
+        (host.folder / "durable/slow").unlink(missing_ok=True)
 
     def fill(self, host):
         path = pathlib.Path(f"/proc/{host.pid}/root/{STATE}/filler")
