@@ -66,7 +66,7 @@ Migration *migration_new(Domain *domain, Journal *journal, unsigned flags)
     migration->journal = journal;
     migration->flags = flags;
     route_init(&migration->route);
-    migration->relay_fd = -1;
+    migration->relay_fd = migration->newest_stream = -1;
     migration->changed = condition_new("the migration");
     migration->started_ms = clock_now_ms();
     journal->flags = flags;
@@ -107,6 +107,7 @@ void migration_unref(Migration *migration)
     reserve_drop(migration);
     check_scene_unref(migration->scene);
     fd_clear(&migration->relay_fd);
+    fd_clear(&migration->newest_stream);
     qemu_migration_info_clear(&migration->info);
     owner_record_free(migration->record);
     journal_free(migration->journal);

@@ -73,6 +73,8 @@ typedef struct Migration {
     gboolean is_held;         /* source: its user has broken the stream on purpose, and goes on when he wants */
     gboolean is_recovering;   /* source: another stream is being made */
     gboolean is_confirmed;    /* source: who leads it has come to fetch the outcome */
+    int newest_stream;        /* destination: its source has made it again, and QEMU has not heard of it yet; -1: none */
+    gboolean is_taking_streams; /* and a task tells it so */
     uint64_t postcopy_mib;    /* source: its speed after the switch; 0: unlimited */
     Route route;              /* between the two daemons, unless a stream is carried over the calling connection */
 

@@ -297,20 +297,6 @@ AWAITS static void look_at_source(Migration *migration)
 
 /* --- another stream, destination ------------------------------------------------------------------------------------ */
 
-typedef struct {
-    Migration *migration;
-    int fd;
-} Lane;
-
-static void lane_free(void *data)
-{
-    Lane *lane = data;
-
-    fd_clear(&lane->fd);
-    migration_unref(lane->migration);
-    g_free(lane);
-}
-
 /* The source has lost its stream; here that may not have been noticed yet. */
 AWAITS static gboolean break_stream(Migration *migration, GError **error)
 {
@@ -330,53 +316,64 @@ AWAITS static gboolean break_stream(Migration *migration, GError **error)
 
 /* Its vCPU waits for a page with QEMU's lock, and no descriptor can be given to it.  So it listens itself, and the lane is joined to
  * what it accepts. */
-AWAITS static gboolean recover_beside(Migration *migration, QemuGuest *guest, Lane *lane, GError **error)
+AWAITS static gboolean recover_beside(Migration *migration, QemuGuest *guest, int *lane, GError **error)
 {
     const LaneName name = {LANE_MEMORY, LANE_NUMBER_AGAIN};
     g_autofree char *uri = NULL;
 
     g_clear_pointer(&migration->bundle, bundle_free);
     migration->bundle = migration_new_bundle(migration);
-    bundle_add(migration->bundle, name, fd_steal(&lane->fd));
+    bundle_add(migration->bundle, name, fd_steal(lane));
     if (!bundle_serve(migration->bundle, guest, &uri, error) || !qemu_migrate_recover(guest, uri, error))
         return FALSE;
+    if (!migration->bundle)
+        return error_set(error, ERROR_OPERATION_FAILED, "it has ended meanwhile");
     bundle_go(migration->bundle);
     return TRUE;
 }
 
-AWAITS static void lane_task(void *data)
+AWAITS static gboolean take_stream(Migration *migration, QemuGuest *guest, int *lane, GError **error)
 {
-    Lane *lane = data;
-    Migration *migration = lane->migration;
-    g_autoptr(QemuGuest) guest = migration->domain->guest ? qemu_guest_ref(migration->domain->guest) : NULL;
-    g_autoptr(GError) error = NULL;
+    if (!break_stream(migration, error))
+        return FALSE;
+    g_array_set_size(migration->route.duplicates, 0);
+    route_keep_duplicate(&migration->route, *lane);
+    return !qemu_guest_has_oob(guest) || qemu_guest_answers(guest) ? qemu_migrate_recover_fd(guest, *lane, error)
+                                                                  : recover_beside(migration, guest, lane, error);
+}
 
-    if (!guest)
-        return;
-    if (break_stream(migration, &error)) {
-        g_array_set_size(migration->route.duplicates, 0);
-        route_keep_duplicate(&migration->route, lane->fd);
-        if (!qemu_guest_has_oob(guest) || qemu_guest_answers(guest) ? qemu_migrate_recover_fd(guest, lane->fd, &error)
-                                                                   : recover_beside(migration, guest, lane, &error)) {
+/* One after the other, however long QEMU takes.  A source that has lost patience with one makes another, and waits for the READY of
+ * that one. */
+AWAITS static void streams_task(void *data)
+{
+    Migration *migration = data;
+
+    while (!migration->is_ended && migration->domain->guest && migration->newest_stream >= 0) {
+        auto_fd int lane = fd_steal(&migration->newest_stream);
+        g_autoptr(QemuGuest) guest = qemu_guest_ref(migration->domain->guest);
+        g_autoptr(GError) error = NULL;
+
+        if (!take_stream(migration, guest, &lane, &error))
+            log_warning("domain '%s': the stream with the rest of its memory is not made again yet: %s", migration->journal->name,
+                        error->message);
+        else if (migration->newest_stream < 0)
             pact_say(migration->route.pact, PACT_READY, NULL, 0);
-            return;
-        }
     }
-    log_warning("domain '%s': the stream with the rest of its memory is not made again yet: %s", migration->journal->name,
-                error->message);
+    fd_clear(&migration->newest_stream);
+    migration->is_taking_streams = FALSE;
 }
 
 gboolean postcopy_takes_lane(Migration *migration, LaneName name, int fd, const char *peer)
 {
-    Lane *lane;
-
     if (name.purpose != LANE_MEMORY || name.number != LANE_NUMBER_AGAIN || migration->side != SIDE_DESTINATION || !postcopy_is_status(migration->status))
         return FALSE;
     log_info("domain '%s': another stream with the rest of its memory comes from %s", migration->journal->name, peer);
-    lane = g_new0(Lane, 1);
-    lane->migration = migration_ref(migration);
-    lane->fd = fd;
-    task_spawn("migration-recover", lane_task, lane, lane_free);
+    fd_clear(&migration->newest_stream);
+    migration->newest_stream = fd;
+    if (!migration->is_taking_streams) {
+        migration->is_taking_streams = TRUE;
+        task_spawn("migration-recover", streams_task, migration_ref(migration), (GDestroyNotify)migration_unref);
+    }
     return TRUE;
 }
 

@@ -299,3 +299,20 @@ def test_a_qemu_that_dies(lab, journey, who):
     assert traces(it.one, it.guest) == []
     it.process.communicate(timeout=30)
     wait_until(lambda: not any(host.listening(*PORTS) for host in lab.hosts), "released ports", 10)
+
+
+def test_a_qemu_that_takes_another_stream_late(lab, journey):
+    """So late that the source has tried it several times: the newest stream counts, and what was tried before it does no harm."""
+    it = journey().switch()
+    it.cut()
+    it.wait("paused (post-copy failed)", "running (post-copy failed)")
+    daemon, seen = it.two.daemon_pid("ferryd"), len(it.two.log())
+    qemu = it.two.qemus()[0][0]
+    os.kill(qemu, signal.SIGSTOP)
+    try:
+        it.mend()
+        wait_until(lambda: it.two.log()[seen:].count("another stream with the rest of its memory comes") > 2, "the third stream", 60)
+    finally:
+        os.kill(qemu, signal.SIGCONT)
+    it.has_arrived()
+    assert it.two.daemon_pid("ferryd") == daemon, it.logs()
