@@ -36,6 +36,7 @@ typedef struct {
     unsigned flags;
     gboolean is_cancelled;
     gboolean (*has_hung_up)(void *leader); /* looked at right before the guest runs: who waits for the answer? */
+    gboolean (*is_replaced)(const Migration *migration, void *leader); /* another one leads it by now, and will ask too */
     void *leader;
 } DestFinish;
 

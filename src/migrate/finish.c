@@ -427,13 +427,18 @@ void dest_hear(Migration *migration, OwnerHeard heard, const char *reason)
 
 /* --- the call ------------------------------------------------------------------------------------------------------ */
 
+static gboolean is_being_settled(const Migration *migration)
+{
+    return migration->is_deciding || (migration->task && owner_word_is_final(migration_word(migration)));
+}
+
 /* Where it is just being settled without us, that is the answer, as soon as it is durable. */
 AWAITS static void await_decision(const char *name)
 {
     g_autoptr(Migration) migration = migration_find_incoming(name) ? migration_ref(migration_find_incoming(name)) : NULL;
     int64_t deadline = clock_now_ms() + ASK_PATIENCE_MS;
 
-    while (migration && migration->is_deciding && clock_now_ms() < deadline) {
+    while (migration && is_being_settled(migration) && clock_now_ms() < deadline) {
         g_autoptr(GError) why = NULL;
 
         if (!migration_wait(migration, deadline - clock_now_ms(), &why) && !error_is(why, ERROR_OPERATION_TIMEOUT))
@@ -482,7 +487,8 @@ AWAITS static gboolean find(const DestFinish *request, Migration **ret_migration
 /* The outcome, whoever has settled it. */
 static gboolean answer(Migration *migration, const DestFinish *request, const MigrationCookie *third, GBytes **ret_cookie, GError **error)
 {
-    migration_forget_incoming(migration);
+    if (!request->is_replaced(migration, request->leader))
+        migration_forget_incoming(migration);
     if (migration_word(migration) == WORD_TAKEN) {
         *ret_cookie = fourth_cookie(migration, third, error);
         return *ret_cookie != NULL;

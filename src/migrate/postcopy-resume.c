@@ -77,6 +77,7 @@ AWAITS gboolean postcopy_prepare_again(const DestPrepare *request, const Migrati
     *ret_cookie = cookie_format(answer, error);
     if (!*ret_cookie)
         return FALSE;
+    migration->is_caller_lost = FALSE; /* another one leads it now, and fetches its end */
     migration_expect_finish(migration);
     *ret_uri = g_steal_pointer(&uri);
     *ret_migration = migration_ref(migration);

@@ -392,6 +392,13 @@ gboolean service_migration_open_relay(Call *call, const FerryMigrationOpenRelayA
 
 /* --- Finish ------------------------------------------------------------------------------------------------------- */
 
+static gboolean is_replaced(const Migration *migration, void *leader)
+{
+    const Lead *lead = migration->lead;
+
+    return lead && lead->caller != leader;
+}
+
 static gboolean has_hung_up(void *leader)
 {
     return caller_has_hung_up(leader);
@@ -419,6 +426,7 @@ AWAITS static gboolean finish(Call *call, const char *name, const guint8 *cookie
         .flags = (unsigned)flags,
         .is_cancelled = is_cancelled,
         .has_hung_up = has_hung_up,
+        .is_replaced = is_replaced,
         .leader = call_caller(call),
     };
     g_autoptr(Migration) migration = NULL;
@@ -434,7 +442,7 @@ AWAITS static gboolean finish(Call *call, const char *name, const guint8 *cookie
     if (migration && !migration->is_ended && !migration->task)
         lead_take(migration, call); /* who asks is who must hear the answer */
     is_taken = dest_finish(&request, &domain, &cookie, error);
-    if (migration && (migration->is_ended || migration_word(migration) == WORD_TOLD))
+    if (migration && (migration->is_ended || migration_word(migration) == WORD_TOLD) && !is_replaced(migration, request.leader))
         lead_drop(migration);
     if (!is_taken)
         return FALSE;

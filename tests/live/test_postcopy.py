@@ -9,10 +9,12 @@ import pytest
 from lab import postcopy
 from lab.lab import Lab, Unavailable, end, wait_until
 from lab.moves import PORTS, Guest, traces
+from test_owner import LIVE, Leader
 
 CELLS = {"direct": [], "p2p": ["--p2p"]}
 MIB = 96            # of the guest that it writes and checks
 SLOW = ["--postcopy-bandwidth", "6"]
+POSTCOPY, POSTCOPY_RESUME = 1 << 15, 1 << 19
 
 
 @pytest.fixture(scope="module")
@@ -316,3 +318,19 @@ def test_a_qemu_that_takes_another_stream_late(lab, journey):
         os.kill(qemu, signal.SIGCONT)
     it.has_arrived()
     assert it.two.daemon_pid("ferryd") == daemon, it.logs()
+
+
+def test_a_leader_that_is_replaced(lab, journey):
+    """Who lets it go on fetches its end, however late, though the one who had begun it has gone."""
+    it = journey().switch()
+    seen = len(it.two.log())
+    it.one.virsh("domjobabort", "--postcopy", "qemu")
+    it.wait("paused (post-copy failed)", "running (post-copy failed)")
+    end(it.process, signal.SIGKILL)
+    wait_until(lambda: "goes on without the connection that led it" in it.two.log()[seen:], "the destination misses its leader")
+    leader = Leader(lab, flags=LIVE | POSTCOPY | POSTCOPY_RESUME)
+    leader.begin(), leader.prepare(), leader.perform()
+    it.wait(None, "running (migrated)", 60)
+    leader.finish()
+    leader.confirm()
+    it.has_arrived()
