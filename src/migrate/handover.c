@@ -299,6 +299,8 @@ void handover_qemu_died(Migration *migration)
                             !postcopy_is_status(migration->status) /* there the destination has not all of it */ &&
                             ask_is_possible(migration);
     migration->is_qemu_dead = TRUE;
+    if (migration->side == SIDE_SOURCE)
+        route_end_lanes(&migration->route);
     migration_interrupt(migration);
     if (migration->side != SIDE_SOURCE || !migration->record)
         return; /* a destination's REFUSED waits for a sync: its task does that */

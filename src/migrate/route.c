@@ -117,10 +117,20 @@ void route_keep_duplicate(Route *route, int fd)
         g_array_append_val(route->duplicates, copy);
 }
 
-void route_shut_lanes(Route *route)
+static void shut(Route *route, int how)
 {
     for (unsigned i = 0; i < route->duplicates->len; i++)
-        shutdown(g_array_index(route->duplicates, int, i), SHUT_RDWR);
+        shutdown(g_array_index(route->duplicates, int, i), how);
+}
+
+void route_shut_lanes(Route *route)
+{
+    shut(route, SHUT_RDWR);
+}
+
+void route_end_lanes(Route *route)
+{
+    shut(route, SHUT_WR);
 }
 
 int64_t route_silence_ms(const Route *route)

@@ -68,5 +68,7 @@ AWAITS gboolean route_open_lane(Migration *migration, LaneName name, int *ret_fd
 void route_keep_duplicate(Route *route, int fd);
 /* Frees a QEMU that is blocked on them. */
 void route_shut_lanes(Route *route);
+/* Ends the stream of a QEMU that has died, so that its other half does not wait for more; what it had written still arrives. */
+void route_end_lanes(Route *route);
 /* How long nothing came over any of them or the pact lane, in ms; -1: there is none. */
 int64_t route_silence_ms(const Route *route);

@@ -64,6 +64,11 @@ def wait_job(one, process):
     wait_until(has_begun, "the job has begun")
 
 
+def begin_last_phase(one):
+    one.virsh("migrate-setmaxdowntime", "qemu", "200000")
+    wait_until(lambda: "paused" in one.virsh("domstate", "qemu").stdout, "the guest is stopped")
+
+
 def test_a_peer_that_accepts_and_is_silent(lab, started, migrate):
     one, two = lab.hosts
     running = started(one)
@@ -123,8 +128,7 @@ def test_a_receiver_that_is_frozen(lab, started, migrate, mode, frozen, phase):
     os.kill(pid, signal.SIGSTOP)
     try:
         if phase == "last":
-            one.virsh("migrate-setmaxdowntime", "qemu", "200000")
-            wait_until(lambda: "paused" in one.virsh("domstate", "qemu").stdout, "the guest is stopped")
+            begin_last_phase(one)
         else:
             one.virsh("migrate-setspeed", "qemu", "10000")
             seen = []
@@ -135,6 +139,26 @@ def test_a_receiver_that_is_frozen(lab, started, migrate, mode, frozen, phase):
         with contextlib.suppress(ProcessLookupError):  # and who entered the namespace for a daemon; QEMU may have been ended
             os.killpg(os.getpgid(pid), signal.SIGCONT)
     wait_until(lambda: not two.qemus() and traces(two, running.guest) == [], "nothing is left over there")
+
+
+@pytest.mark.parametrize("words", [[], ["--parallel"]], ids=["one-lane", "parallel"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_guest_that_dies_in_the_last_phase(lab, started, migrate, mode, words):
+    """Its other half waits for the rest, and whoever asks it learns nothing until the stream has ended there too."""
+    one, two = lab.hosts
+    if words and mode == "tunnelled":
+        pytest.skip("a tunnel is one stream")
+    running = started(one, append="set=24 touch=24 check=500", memory_mib=64)
+    process = migrate(mode, two.tcp_uri, "--bandwidth", "1", *words)
+    wait_job(one, process)
+    wait_until(lambda: "Memory processed" in one.virsh("domjobinfo", "qemu").stdout, "memory is moving")
+    begin_last_phase(one)
+    os.kill(one.qemus()[0][0], signal.SIGKILL)
+    output, _ = process.communicate(timeout=15)
+    assert process.returncode and "domain is not running" in output, output
+    wait_until(lambda: one.virsh("domstate", "--reason", "qemu").stdout.strip() == "shut off (crashed)", "it is shut off here")
+    wait_until(lambda: traces(two, running.guest) == [], "nothing is left over there")
+    assert one.virsh("start", "qemu").returncode == 0
 
 
 @pytest.mark.parametrize("mode", MODES)
