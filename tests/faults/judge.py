@@ -19,8 +19,10 @@ from lab.trials import tried_again_if_harmed
 
 CLIENT_S = 60           # ferry's own patience with a silent link is 35 s, that of the lane between the daemons 30 s
 REACH_S = 6
-NOTICE_S = 0.05         # until a daemon has noticed that somebody has died
+NOTICE_S = 0.05         # until a daemon has noticed that a client has died
+QEMU_NOTICE_S = 1.0     # that QEMU has, of which it says so
 ABORT = "domain_abort_job"
+QEMU_ENDED = "has ended by itself"
 SETTLE_S = 12
 PERSON_S = 3            # after which "outcome unknown" is a question to a person
 ABORT_S = 10
@@ -342,7 +344,8 @@ class Court:
             if self.client.poll() is not None:
                 ended = ended or now
             if now > deadline or ended and now > ended + REACH_S / 2:
-                raise Missed(f"'{point}' was not reached on {host.name}")
+                said = self.client.communicate()[0].strip() if ended else "waits"
+                raise Missed(f"'{point}' was not reached on {host.name}; the client: {said}")
             time.sleep(0.005)
 
     def _release(self, path):
@@ -437,9 +440,12 @@ class Court:
             wait_until(lambda: self.client.poll() is not None or ABORT in self._log(self.source, before), "the abort", 1.5)
 
     def _kill_qemu(self, host):
+        before = self._log_size(host)
         for pid, _ in host.qemus():
             os.kill(pid, signal.SIGKILL)
-        time.sleep(NOTICE_S)
+        if host.daemon_pid("ferryd"):
+            with contextlib.suppress(TimeoutError):     # of one that stands still
+                wait_until(lambda: QEMU_ENDED in self._log(host, before), "the daemon has noticed", QEMU_NOTICE_S)
 
     def _reboot(self, host, path):
         self.place.power_off(host)
