@@ -33,6 +33,11 @@ AWAITS gboolean owner_gate_check(Domain *domain, OwnerVerb verb, GError **error)
            qemu_guest_check_met(domain->guest, error);
 }
 
+AWAITS gboolean owner_check_active(Domain *domain, OwnerVerb verb, GError **error)
+{
+    return domain_is_active(domain) || (owner_gate_check(domain, verb, error) && domain_check_active(domain, error));
+}
+
 OwnerStanding owner_standing(Domain *domain)
 {
     return hooks->standing ? hooks->standing(domain) : OWNER_HERE;

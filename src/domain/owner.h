@@ -74,4 +74,6 @@ const OwnerHooks *owner_hooks(void);           /* never NULL */
 
 /* Call it with the job held, right before acting. */
 AWAITS gboolean owner_gate_check(Domain *domain, OwnerVerb verb, GError **error);
+/* For a verb that needs it active, before the gate: what does not run here may run elsewhere, and only the gate says where. */
+AWAITS gboolean owner_check_active(Domain *domain, OwnerVerb verb, GError **error);
 OwnerStanding owner_standing(Domain *domain);

@@ -120,9 +120,9 @@ AWAITS gboolean domain_suspend(Domain *domain, GError **error)
 {
     g_auto(JobGuard) guard = {NULL};
 
-    if (!domain_check_active(domain, error) ||
+    if (!owner_check_active(domain, OWNER_VERB_SUSPEND, error) ||
         !job_guard_begin(&guard, domain, JOB_SUSPEND, "domain_suspend", error) ||
-        !domain_check_active(domain, error) || !owner_gate_check(domain, OWNER_VERB_SUSPEND, error))
+        !owner_gate_check(domain, OWNER_VERB_SUSPEND, error) || !domain_check_active(domain, error))
         return FALSE;
     if (domain->state == DOMAIN_PMSUSPENDED)
         return error_set(error, ERROR_OPERATION_INVALID,
@@ -137,9 +137,9 @@ AWAITS gboolean domain_resume(Domain *domain, GError **error)
 {
     g_auto(JobGuard) guard = {NULL};
 
-    if (!domain_check_active(domain, error) ||
+    if (!owner_check_active(domain, OWNER_VERB_RESUME, error) ||
         !job_guard_begin(&guard, domain, JOB_MODIFY, "domain_resume", error) ||
-        !domain_check_active(domain, error))
+        !owner_check_active(domain, OWNER_VERB_RESUME, error))
         return FALSE;
     if (domain->state == DOMAIN_RUNNING)
         return error_set(error, ERROR_OPERATION_INVALID,
@@ -179,7 +179,7 @@ AWAITS gboolean domain_shutdown(Domain *domain, unsigned flags, GError **error)
 {
     g_auto(JobGuard) guard = {NULL};
 
-    return domain_check_active(domain, error) &&
+    return owner_check_active(domain, OWNER_VERB_SHUTDOWN, error) &&
            job_guard_begin(&guard, domain, JOB_MODIFY, "domain_shutdown", error) &&
            owner_gate_check(domain, OWNER_VERB_SHUTDOWN, error) && check_running(domain, error) &&
            press_power_button(domain, domain->live->on_poweroff == GUEST_ACTION_RESTART, error);
@@ -189,7 +189,7 @@ AWAITS gboolean domain_reboot(Domain *domain, unsigned flags, GError **error)
 {
     g_auto(JobGuard) guard = {NULL};
 
-    return domain_check_active(domain, error) &&
+    return owner_check_active(domain, OWNER_VERB_REBOOT, error) &&
            job_guard_begin(&guard, domain, JOB_MODIFY, "domain_reboot", error) &&
            owner_gate_check(domain, OWNER_VERB_REBOOT, error) && check_running(domain, error) &&
            press_power_button(domain, domain->live->on_reboot != GUEST_ACTION_DESTROY, error);
@@ -199,9 +199,9 @@ AWAITS gboolean domain_reset(Domain *domain, GError **error)
 {
     g_auto(JobGuard) guard = {NULL};
 
-    if (!domain_check_active(domain, error) ||
+    if (!owner_check_active(domain, OWNER_VERB_RESET, error) ||
         !job_guard_begin(&guard, domain, JOB_MODIFY, "domain_reset", error) ||
-        !domain_check_active(domain, error) || !owner_gate_check(domain, OWNER_VERB_RESET, error))
+        !owner_gate_check(domain, OWNER_VERB_RESET, error) || !domain_check_active(domain, error))
         return FALSE;
     g_autoptr(QemuGuest) guest = qemu_guest_ref(domain->guest);
     return qemu_guest_reset(guest, error);
@@ -220,14 +220,14 @@ static AWAITS gboolean wait_for_guest(Domain *domain, GError **error)
         return TRUE;
     g_auto(JobGuard) guard = {NULL};
     return job_guard_begin(&guard, domain, JOB_DESTROY, "domain_destroy", error) &&
-           domain_check_active(domain, error);
+           owner_check_active(domain, OWNER_VERB_DESTROY, error);
 }
 
 /* Asks QEMU first in either case (SIGTERM lets it flush its images), so the graceful flag changes
  * nothing but intent. */
 AWAITS gboolean domain_destroy(Domain *domain, unsigned flags, GError **error)
 {
-    return domain_check_active(domain, error) && wait_for_guest(domain, error) &&
+    return owner_check_active(domain, OWNER_VERB_DESTROY, error) && wait_for_guest(domain, error) &&
            owner_gate_check(domain, OWNER_VERB_DESTROY, error) &&
            domain_kill(domain, SHUTOFF_DESTROYED, FALSE, error);
 }

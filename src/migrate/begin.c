@@ -82,7 +82,7 @@ AWAITS static gboolean begin_check(Migration *migration, GError **error)
 {
     Domain *domain = migration->domain;
 
-    if (!domain_check_active(domain, error))
+    if (!owner_check_active(domain, OWNER_VERB_MIGRATE, error))
         return FALSE;
     migration->scene = check_scene_new(SIDE_SOURCE, domain, domain->live, migration->flags);
     return check_pass(check_source, migration->scene, error);
@@ -289,7 +289,8 @@ AWAITS gboolean source_begin(Domain *domain, const Params *params, unsigned flag
     if ((flags & MIGRATE_POSTCOPY_RESUME) && migrate_flags_check(flags, "domain_migrate_begin3", error))
         return postcopy_begin_again(domain, flags, ret_cookie, ret_xml, error);
     if (!migrate_flags_check(flags, "domain_migrate_begin3", error) || !migrate_params_check(params, flags, error) ||
-        !(candidates = candidates_gather(NULL, 0, error)) || (!(flags & MIGRATE_OFFLINE) && !domain_check_active(domain, error)))
+        !(candidates = candidates_gather(NULL, 0, error)) ||
+        (!(flags & MIGRATE_OFFLINE) && !owner_check_active(domain, OWNER_VERB_MIGRATE, error)))
         return FALSE;
     xml = source_definition(domain, params_get_string(params, MIGRATE_PARAM_DEST_XML), error);
     if (!xml)

@@ -49,7 +49,7 @@ AWAITS static void check_state(CheckScene *scene, GPtrArray *rows)
     GError *why = NULL;
 
     if (is_offline ? !check_is_at_rest(domain, &why)
-                   : !domain_check_active(domain, &why) || !owner_gate_check(domain, OWNER_VERB_MIGRATE, &why)) {
+                   : !owner_check_active(domain, OWNER_VERB_MIGRATE, &why) || !owner_gate_check(domain, OWNER_VERB_MIGRATE, &why)) {
         check_rows_add_error(rows, "guest", "state", CHECK_BLOCKER, why);
         return;
     }

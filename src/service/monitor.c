@@ -56,9 +56,8 @@ AWAITS gboolean service_qemu_domain_monitor_command(Call *call,
     g_autoptr(Domain) domain = service_find(&args->dom, error);
 
     if (!domain || !service_check_flags(args->flags, HMP, "domain_monitor_command", error) ||
+        (is_gated(args->cmd) && !owner_gate_check(domain, OWNER_VERB_MONITOR, error)) ||
         !domain_check_active(domain, error))
-        return FALSE;
-    if (is_gated(args->cmd) && !owner_gate_check(domain, OWNER_VERB_MONITOR, error))
         return FALSE;
     if (!domain->guest)
         return domain_check_active(domain, error)
