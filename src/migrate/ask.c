@@ -150,7 +150,7 @@ static void hear_source(Migration *migration, const Told *told)
 {
     if (told->flags & TOLD_DROP)
         dest_hear(migration, HEARD_DROP, told->reason);
-    else if (told->word == WORD_GO) {
+    else if (told->word == WORD_GO || told->word == WORD_GONE) { /* a person has said for us that it is here */
         if (told->flags & TOLD_PAUSED)
             migration->journal->is_paused = TRUE;
         dest_hear(migration, HEARD_GO, NULL);
