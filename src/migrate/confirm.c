@@ -201,12 +201,12 @@ void source_hear(Migration *migration, OwnerHeard heard, const char *reason)
 {
     OwnerWord word = migration_word(migration);
     gboolean is_answer = heard == HEARD_TAKEN || heard == HEARD_REFUSED || heard == HEARD_LOST;
-    gboolean has_fallen = word == WORD_OFFERED && (migration->has_fallen || !owner_record_is_this_boot(migration->record));
+    gboolean has_fallen = word == WORD_OFFERED && (migration->journal->has_fallen || !owner_record_is_this_boot(migration->record));
 
     if (is_answer && heard != HEARD_TAKEN && !migration->refusal)
         migration->refusal = g_strdup(reason && *reason ? reason : "it gave no reason");
     if (!(is_answer && (word == WORD_GO || has_fallen)) && !(heard == HEARD_CANNOT && word == WORD_GO && !migration->is_wanted_back) &&
-        !(heard == HEARD_LOADED && word == WORD_OFFERED && migration->has_fallen)) {
+        !(heard == HEARD_LOADED && word == WORD_OFFERED && migration->journal->has_fallen)) {
         condition_signal(migration->changed); /* Perform gives up by itself */
         return;
     }

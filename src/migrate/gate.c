@@ -147,10 +147,10 @@ static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
     }
     handover_qemu_died(migration);
     if (migration->side == SIDE_SOURCE) {
-        end->keep = end->keep || migration_word(migration) == WORD_GO || migration->has_fallen;
+        end->keep = end->keep || migration_word(migration) == WORD_GO || migration->journal->has_fallen;
         if (migration_word(migration) == WORD_GONE && !migration->is_ended)
             end->shutoff_reason = SHUTOFF_MIGRATED; /* postcopy: what has been lost shows there */
-        if (migration_word(migration) == WORD_GO || migration_word(migration) == WORD_GONE || migration->has_fallen)
+        if (migration_word(migration) == WORD_GO || migration_word(migration) == WORD_GONE || migration->journal->has_fallen)
             domain->has_images = FALSE; /* the other host may be using them */
         /* GONE: its definition is still to go, which is for who wrote it or, at start-up, for recovery */
         if (!migration->task && owner_word_is_final(migration_word(migration)) && migration_word(migration) != WORD_GONE)

@@ -46,7 +46,7 @@ OwnerQemu handover_qemu(const Migration *migration)
     if (migration->is_guest_awaited)
         return OWNER_QEMU_INCOMING; /* or about to be */
     if (migration->is_qemu_dead || !domain->guest || qemu_guest_is_lost(domain->guest))
-        return migration->side == SIDE_SOURCE && migration->has_fallen ? OWNER_QEMU_FELL : OWNER_QEMU_DEAD;
+        return migration->journal->has_fallen ? OWNER_QEMU_FELL : OWNER_QEMU_DEAD;
     if (migration->side == SIDE_DESTINATION) {
         gboolean is_postcopy = postcopy_is_status(migration->status);
 
@@ -290,14 +290,23 @@ AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char
     return TRUE;
 }
 
+/* From its migration's STOP on nobody has run it here, and the destination may have all of it.  Only this daemon has seen that, and a
+ * new one has to know. */
+static void note_fall(Migration *migration)
+{
+    if (migration_word(migration) != WORD_OFFERED || !migration->stopped_us || migration->status == QEMU_MIGRATION_NONE ||
+        postcopy_is_status(migration->status) /* there the destination has not all of it */ || !ask_is_possible(migration))
+        return;
+    migration->journal->has_fallen = TRUE;
+    migration_save_for_sure(migration);
+}
+
 void handover_qemu_died(Migration *migration)
 {
     OwnerVerdict verdict;
     g_autoptr(GError) error = NULL;
 
-    migration->has_fallen = migration->side == SIDE_SOURCE && migration->stopped_us && migration->status != QEMU_MIGRATION_NONE &&
-                            !postcopy_is_status(migration->status) /* there the destination has not all of it */ &&
-                            ask_is_possible(migration);
+    note_fall(migration);
     migration->is_qemu_dead = TRUE;
     if (migration->side == SIDE_SOURCE)
         route_end_lanes(&migration->route);
@@ -326,7 +335,7 @@ gboolean handover_is_in_doubt(const Migration *migration)
         return !migration->has_job && handover_is_loaded(migration);
     if (word == WORD_KEPT)
         return !migration->is_ended && handover_qemu(migration) == OWNER_QEMU_CUT;
-    return word == WORD_OFFERED && (migration->has_fallen || !owner_record_is_this_boot(migration->record));
+    return word == WORD_OFFERED && (migration->journal->has_fallen || !owner_record_is_this_boot(migration->record));
 }
 
 void handover_enter_doubt(Migration *migration, const char *why)

@@ -36,7 +36,7 @@ static const struct {
     FIELD(STRING, cause),      FIELD(STRING, way),        FIELD(STRING, reach),     FIELD(U64, port),
     FIELD(BOOL, is_carried),   FIELD(STRING, peer_uri),   FIELD(BOOL, is_over),
     FIELD(STRING, params),     FIELD(STRING, repeats),    FIELD(U64, restarts),      FIELD(STRING, reclaims),  FIELD(BOOL, is_unwanted), FIELD(U64, rival_epoch),
-    FIELD(BOOL, has_yielded),
+    FIELD(BOOL, has_yielded),  FIELD(BOOL, has_fallen),
 };
 #undef FIELD
 

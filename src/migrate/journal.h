@@ -45,6 +45,7 @@ typedef struct {
     char *reclaims;      /* the attempt by which it had been given away, where it was only given back (migrate/reclaim.h) */
     char *repeats;       /* the attempt that was begun again by this one; NULL: none */
     uint64_t restarts;   /* whose restarts have ended the attempts before it: a set of 1 << OwnerSide */
+    gboolean has_fallen; /* source: QEMU has ended while the migration had its guest stopped, under our eyes */
     gboolean is_unwanted; /* its user has given it up */
     gboolean is_over;    /* both records are final, and both sides know it, or the other one will never ask */
     uint64_t rival_epoch; /* the guest is the other side's too, of that generation, by a person's word; 0: it is not */

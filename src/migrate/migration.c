@@ -202,7 +202,7 @@ AWAITS static void save_task(void *data)
             return;
     } while (!migration_save(migration, NULL));
     migration->is_save_due = FALSE;
-    log_info("the end of migration %s of domain '%s' is on the disk now", migration->journal->id, migration->journal->name);
+    log_info("the journal of migration %s of domain '%s' is on the disk now", migration->journal->id, migration->journal->name);
 }
 
 void migration_save_for_sure(Migration *migration)

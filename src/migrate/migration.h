@@ -40,7 +40,6 @@ typedef struct Migration {
 
     gboolean is_caller_lost;  /* the connection that leads this migration has ended */
     gboolean is_qemu_dead;
-    gboolean has_fallen;      /* source: QEMU has ended while the migration had its guest stopped, under our eyes */
     gboolean is_in_blackout;  /* from the source's STOP to the destination's cont: only the word is written */
     gboolean has_job;         /* the domain's long job is this migration's, not that of another */
     gboolean is_ended;
@@ -190,7 +189,7 @@ AWAITS gboolean migration_open(Migration *migration, OwnerWord word, GError **er
 gboolean migration_save(Migration *migration, GError **error);
 /* Journal only; outlives the power. */
 AWAITS gboolean migration_save_durable(Migration *migration, GError **error);
-/* Tried until it works: on the disk an end that is not written is no end. */
+/* Tried until it works: what a new daemon has to know, as that it has ended. */
 void migration_save_for_sure(Migration *migration);
 /* The word becomes durable, and the journal if it can be written. */
 AWAITS gboolean migration_sync(Migration *migration, GError **error);

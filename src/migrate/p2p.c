@@ -288,7 +288,7 @@ AWAITS static gboolean perform_tunnelled(P2p *p2p, PhaseRun *run, GBytes **ret_c
     p2p->migration->cut_stream = cut_tunnel;
     is_sent = source_perform(p2p->domain, run->params, &route, cookie, len, ret_cookie, error);
     p2p->migration->cut_stream = NULL;
-    if (!is_sent && !p2p->migration->has_fallen) /* else the destination may have all of it */
+    if (!is_sent && !p2p->migration->journal->has_fallen) /* else the destination may have all of it */
         return FALSE;
     fd_clear(&write_fd); /* QEMU has closed its end; with ours the pump sees the end of the stream */
     if (!is_sent) {
@@ -330,7 +330,7 @@ AWAITS static gboolean send_memory(Migration *migration, GError **error)
     is_sent = is_sent && source_say_go(migration, &why);
     if (!is_sent && cookie)
         g_bytes_unref(g_steal_pointer(&cookie));
-    if (is_sent || (p2p->is_tunnelled && migration->has_fallen && source_ask_loaded(migration, &cookie))) {
+    if (is_sent || (p2p->is_tunnelled && migration->journal->has_fallen && source_ask_loaded(migration, &cookie))) {
         phase_run_set_cookie(run, cookie);
         return TRUE;
     }

@@ -19,7 +19,8 @@ class Faults:
             return
         n = put(s, fl, s[fl] - 1)
         if s[sup]:
-            yield 'fault', 'daemon S killed', self.windows(put(n, sup, 0, sw, 0), s, 'ds')
+            is_noted = s[sw] == 2 and not self.fall_unwritten
+            yield 'fault', 'daemon S killed', self.windows(put(n, sup, 0, sw, 2 if is_noted else 0), s, 'ds')
         if s[dup]:
             yield 'fault', 'daemon D killed', put(n, dup, 0)
         live = s[sq] in S_ALIVE or s[sq] == COLD
@@ -70,8 +71,8 @@ class Faults:
             g |= W1              # … or its QEMU dies between TAKEN and cont
         if what == 'ps' and s[sd] == OFFERED and s[sj] in (OFFERED, GO, KEPT) and s[sq] in (ACT, DEV, COMP, DEAD, FST, RUNP, ACTP):
             g |= W2              # source loses power after the end of the stream, before its durable GO
-        if s[sj] == OFFERED and (what == 'qs' and s[sq] in (DEV, COMP, FST) and not s[sw] or what == 'ds' and s[sq] == DEAD and s[sw]):
-            g |= W3              # source QEMU dies after its guest stopped, and no daemon saw it from STOP to the end
+        if s[sj] == OFFERED and (what == 'qs' and s[sq] in (DEV, COMP, FST) and not s[sw] or what == 'ds' and s[sq] == DEAD and s[sw] == 1):
+            g |= W3              # source QEMU dies after its guest stopped, and no daemon saw it from STOP to the end and wrote that down
         if self.pc and s[sq] in (PCA, PCP) and (what in ('qd', 'pd') or what == 'cut' and s[dq] in (NOQ, INC)):
             g |= W4              # QEMU: a source in postcopy cannot be resumed once its destination is gone
         if what in ('qs', 'ps') and s[sj] == GO and has(s, M_DROP, s[satt]):

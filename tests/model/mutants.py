@@ -32,6 +32,7 @@ MUTANTS = [
     ('undef-early', 'precopy', 'the source keeps its definition until TAKEN is told'),
     ('watch-off', 'precopy', 'a QEMU that died under the eyes of its daemon may still be granted'),
     ('watch-blind', 'precopy', '… but only if the daemon watched without a gap'),
+    ('fall-unwritten', 'precopy', '… and what it saw is written down before anything else'),
     ('unknown-refused', 'precopy', 'an unknown attempt is answered LOST, not REFUSED (destination journal restored empty)'),
     ('no-tombstone', 'precopy', 'the answer to an unknown attempt leaves a record'),
     ('fail-stopped', 'precopy', 'a source that failed and stays stopped is KEPT'),

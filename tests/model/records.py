@@ -8,7 +8,7 @@ FIELDS = 'sup satt sj sd sreb sw sq st sdef dup datt dj dd dreb dq ddef gh fl us
     sj,    # its record in the page cache: survives the daemon
     sd,    # … on the disk: survives the power
     sreb,  # the record is from before a power loss
-    sw,    # the daemon has watched QEMU without a gap since STOP
+    sw,    # the daemon has watched QEMU without a gap since STOP; 2: to its end, and that is written beside the record
     sq,    # its QEMU
     st,    # the stream
     sdef,  # a definition is here

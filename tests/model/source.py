@@ -57,7 +57,10 @@ class Source:
                 yield 'step', 'S-go', send(s if self.go_unwritten else put(s, sj, GO), M_GO, a)
             # QEMU died under our eyes: it had stopped the guest and never resumed it; the destination holds the whole image
             is_watched = (s[sw] or self.watch_blind) and not self.watch_off and not self.stage1
-            if q == DEAD and is_watched and (t == DONE or not self.pc) and self.got(s, M_LOADED, a):
+            has_fallen = q == DEAD and is_watched and (t == DONE or not self.pc)
+            if has_fallen and s[sw] == 1:
+                yield 'step', 'S-fell', put(s, sw, 2)
+            elif has_fallen and self.got(s, M_LOADED, a):
                 yield 'step', 'S-go-dead', send(put(s, sj, GO), M_GO, a)
         if self.design == 'A' and q == PRE:
             yield 'step', 'S-give', send(put(s, sj, GO, sd, GO), M_GO, a)

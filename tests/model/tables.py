@@ -17,7 +17,7 @@ HEARD = ('nothing', 'ready', 'abort', 'TAKEN', 'REFUSED', 'LOST', 'GO', 'DROP', 
 
 # What owner.c calls a QEMU's state -> the states of the model that it stands for, with the stream and whether its daemon has watched since STOP.
 SOURCE_QEMU = {'running': ((RUN, S_NONE, 1), (ACT, OPEN, 1), (DEV, SENT, 1)), 'stopped': ((FST, BROKEN, 1),), 'completed': ((COMP, DONE, 1),),
-               'dead': ((DEAD, DONE, 0),), 'fell': ((DEAD, DONE, 1),),
+               'dead': ((DEAD, DONE, 0),), 'fell': ((DEAD, DONE, 2),),
                'switched': ((PCA, SHUT, 1),), 'cut': ((PCP, BROKEN, 1),)}
 DESTINATION_QEMU = {'incoming': (INC,), 'loaded': (LOADED,), 'runs': (DRUN,), 'dead': (NOQ,),
                     'switching': (INC,), 'half': (PCL,), 'runs-half': (PCRUN, PCWAIT)}
