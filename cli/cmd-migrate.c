@@ -146,11 +146,12 @@ static gboolean print_kept(FerryDomain *domain)
 }
 
 /* What the user wants to know next: where is my guest? */
-static void print_aftermath(FerryDomain *domain, const FerryMigrationResult *result)
+static void print_aftermath(FerryDomain *domain, const FerryMigrationResult *result, const FerryError *error)
 {
     FerryState state = FERRY_STATE_NONE;
     FerryMigrationRow *rows = NULL;
     g_autofree char *doubt = NULL;
+    gboolean is_said;
     int reason = 0;
 
     if (!ferry_domain_state(domain, &state, &reason, NULL)) {
@@ -160,13 +161,13 @@ static void print_aftermath(FerryDomain *domain, const FerryMigrationResult *res
                   stderr);
         return;
     }
-    if (state == FERRY_STATE_PAUSED)
-        rows = doubt_of(domain);
+    rows = doubt_of(domain);
     doubt = doubt_text(rows);
     ferry_migration_rows_free(rows);
+    is_said = doubt && strstr(ferry_error_message(error), "outcome not yet known");
     fprintf(stderr, "note: at the source, '%s' is %s (%s)%s%s\n", ferry_domain_name(domain),
-            ferry_state_text(state), ferry_state_reason_text(state, reason), doubt ? "; " : "",
-            doubt ?: "");
+            ferry_state_text(state), ferry_state_reason_text(state, reason), doubt && !is_said ? "; " : "",
+            doubt && !is_said ? doubt : "");
     if (state == FERRY_STATE_PAUSED && !doubt && print_kept(domain))
         return;
     if (result->outcome == FERRY_OUTCOME_UNKNOWN && !doubt)
@@ -215,7 +216,7 @@ static int tell(Session *session, const Arguments *arguments, const Watcher *wat
     if (!session->is_quiet) {
         print_hint(arguments, error);
         if (watcher->has_begun)
-            print_aftermath(domain, result);
+            print_aftermath(domain, result, error);
     }
     ferry_error_free(error);
     return EXIT_BAD;

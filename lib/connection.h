@@ -59,6 +59,8 @@ typedef enum { PUMP_TIMEOUT, PUMP_MOVED, PUMP_INTERRUPTED, PUMP_EXTRA } PumpResu
 PumpResult connection_pump(FerryConnection *conn, int extra_fd, int64_t deadline_ms);
 /* Writes out what is queued, without waiting. */
 void connection_flush(FerryConnection *conn);
+/* It has ended, and so have its calls; the reason is taken. */
+void connection_lose(FerryConnection *conn, GError *reason);
 /* FALSE with the reason if it has ended. */
 gboolean connection_check(const FerryConnection *conn, GError **error);
 

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "migrate.h"
 
-#define SETTLE_MS (20 * 1000)
 #define PAUSE_MS  250
 
 static void carry(Migration *migration)
@@ -28,27 +27,14 @@ static void carry(Migration *migration)
     ferry_connection_close(opened);
 }
 
-/* What the source's record says by now. */
-static PhaseOutcome look_at_source(const Migration *migration)
-{
-    FerryMigrationRow *rows = ferry_migrations_list(migration->domain->conn, migration->domain->uuid_text, true, NULL);
-    PhaseOutcome outcome = PHASE_UNKNOWN;
-
-    for (const FerryMigrationRow *row = rows; row && row->id; row++)
-        if (g_str_equal(row->id, migration->attempt) && row->state == FERRY_MIGRATION_ENDED)
-            outcome = g_str_equal(row->word, "GONE") ? PHASE_ARRIVED : PHASE_STAYED;
-    ferry_migration_rows_free(rows);
-    return outcome;
-}
-
 PhaseOutcome courier_settle(Migration *migration)
 {
-    const int64_t deadline_ms = clock_now_ms() + SETTLE_MS;
+    const int64_t deadline_ms = clock_now_ms() + MIGRATION_ANSWER_MS;
     PhaseOutcome outcome;
 
     for (;;) {
         carry(migration);
-        outcome = look_at_source(migration);
+        outcome = migration_look_at_source(migration, NULL);
         if (outcome != PHASE_UNKNOWN || migration->domain->conn->lost || clock_now_ms() >= deadline_ms)
             break;
         migration_report(migration);

@@ -260,6 +260,31 @@ static void take_numbers(Migration *migration)
     migration->stats = cookie->stats;
 }
 
+/* The daemons ask each other, so what the source waits for does not come here sooner.  A silent link breaks late, and a user's patience
+ * ends before. */
+static void finish_idle(void *data)
+{
+    Migration *migration = data;
+    g_autofree char *doubt = NULL;
+    PhaseOutcome outcome;
+    GError *why = NULL;
+
+    migration_report(migration);
+    if (!migration->is_source_ferry || !migration->is_dest_ferry || migration->is_relayed || migration->run.flags & MIGRATE_OFFLINE ||
+        clock_now_ms() - migration->finish_ms < MIGRATION_ANSWER_MS)
+        return;
+    outcome = migration_look_at_source(migration, &doubt);
+    if (outcome == PHASE_UNKNOWN && !doubt)
+        return; /* it is still at it */
+    migration->is_given_up = TRUE;
+    migration->is_settled = outcome != PHASE_UNKNOWN;
+    if (!migration->run.is_cancelled)
+        migration->run.outcome = outcome;
+    error_set(&why, ERROR_OPERATION_TIMEOUT, "operation failed: domain '%s': %s", migration->domain->name,
+              doubt ?: "the destination does not answer, and the source knows how it has ended");
+    connection_lose(migration->dest, why);
+}
+
 /* What an error of Finish(0) means.  A stock destination has ended its guest before its driver
  * answers with one.  A ferryd says REFUSED by a code of its own; anything else from it decides
  * nothing. */
@@ -269,6 +294,8 @@ static void finish_failed(Migration *migration, const GError *error)
     gboolean is_answer = !migration->dest->lost && error_domain(error) != FROM_RPC; /* nor what we cannot read */
 
     phase_run_set_cookie(run, NULL);
+    if (migration->is_given_up)
+        return;
     if (is_answer && migration->is_dest_ferry && phase_error_is_refused(error)) {
         run->outcome = PHASE_STAYED;
         phase_run_set_cookie(run, cookie_hand_on(migration->c2, COOKIE_WORD_REFUSED));
@@ -313,7 +340,7 @@ static gboolean finish(void *endpoint, PhaseRun *run, GError **error)
     if (!run->is_cancelled)
         run->outcome = PHASE_UNKNOWN;
     if (connection_call_long(migration->dest, REMOTE_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, arena,
-                             &ret, interval(migration), prepare_idle, migration, &cause)) {
+                             &ret, interval(migration), finish_idle, migration, &cause)) {
         phase_run_set_cookie(run, cookie_take(ret.cookie_out, ret.cookie_out_len));
         if (run->is_cancelled)
             return TRUE;

@@ -6,7 +6,6 @@
 #include "migrate.h"
 #include "phase/look.h"
 
-#define LOOK_MS       (20 * 1000) /* how long a user's patience is asked for */
 #define LOOK_PAUSE_MS 250
 
 #define RUNNING_MIGRATED                                                                           \
@@ -36,6 +35,23 @@ static LookVerdict look_once(const Migration *migration, gboolean *ret_runs)
     return verdict;
 }
 
+PhaseOutcome migration_look_at_source(const Migration *migration, char **ret_doubt)
+{
+    FerryMigrationRow *rows = ferry_migrations_list(migration->domain->conn, migration->domain->uuid_text, true, NULL);
+    PhaseOutcome outcome = PHASE_UNKNOWN;
+
+    for (const FerryMigrationRow *row = rows; row && row->id; row++) {
+        if (!g_str_equal(row->id, migration->attempt))
+            continue;
+        if (row->state == FERRY_MIGRATION_ENDED)
+            outcome = g_str_equal(row->word, "GONE") ? PHASE_ARRIVED : PHASE_STAYED;
+        else if (row->state == FERRY_MIGRATION_WAITING && ret_doubt)
+            *ret_doubt = g_strdup(row->sentence);
+    }
+    ferry_migration_rows_free(rows);
+    return outcome;
+}
+
 PhaseOutcome migration_look(Migration *migration)
 {
     int64_t asked_ms = clock_now_ms();
@@ -55,7 +71,7 @@ PhaseOutcome migration_look(Migration *migration)
         case LOOK_AGAIN:
             break;
         }
-        if (clock_now_ms() - asked_ms > LOOK_MS)
+        if (clock_now_ms() - asked_ms > MIGRATION_ANSWER_MS)
             return PHASE_UNKNOWN;
         migration_report(migration);
         connection_pump(migration->domain->conn, -1,

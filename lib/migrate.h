@@ -30,11 +30,12 @@ typedef struct {
     int64_t missed_ms, looked_ms; /* since when the destination's daemon is missed, and when it was last looked for; 0: it is not */
     gboolean is_dest_back;        /* it was found again, and needs us for nothing before Finish */
     gboolean is_cut; /* it was to be begun again when the source's daemon went, too */
+    gboolean is_given_up; /* Finish was not waited for any longer */
     gboolean is_settled; /* the source knows how it has ended: nothing is to be confirmed */
     gboolean is_relayed; /* the memory goes through here */
     Relay relay;
     int64_t started_ms;
-    int64_t finish_ms; /* when Finish(0) was sent */
+    int64_t finish_ms; /* when Finish was sent */
 } Migration;
 
 /* The numbers of a job, if it has any yet. */
@@ -74,6 +75,11 @@ gboolean migration_add_cause(GError **error, const char *format, ...) G_GNUC_PRI
  * has settled it. */
 PhaseOutcome courier_settle(Migration *migration);
 
-/* lib/migrate-look.c: Finish(0) was not answered.  Looks at the destination, over a new connection
+#define MIGRATION_ANSWER_MS (20 * 1000) /* how long a user waits for an answer before he hears that it is not known yet */
+
+/* lib/migrate-look.c: what a ferryd's record says of this attempt.  *ret_doubt (may be NULL; the caller frees it) is set if it waits for
+ * the destination. */
+PhaseOutcome migration_look_at_source(const Migration *migration, char **ret_doubt);
+/* Finish(0) was not answered.  Looks at the destination, over a new connection
  * if need be. */
 PhaseOutcome migration_look(Migration *migration);

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "connection.h"
 
-static void lose(FerryConnection *conn, GError *reason)
+void connection_lose(FerryConnection *conn, GError *reason)
 {
     if (conn->lost) {
         g_error_free(reason);
@@ -56,10 +56,10 @@ void connection_flush(FerryConnection *conn)
         case LINK_AGAIN:
             return;
         case LINK_END:
-            lose(conn, end_reason(conn, NULL));
+            connection_lose(conn, end_reason(conn, NULL));
             return;
         case LINK_FAILED:
-            lose(conn, end_reason(conn, error));
+            connection_lose(conn, end_reason(conn, error));
             return;
         }
     }
@@ -76,15 +76,15 @@ static void take_input(FerryConnection *conn)
     switch (link_read(conn->link, buffer, room, NULL, &len, &error)) {
     case LINK_OK:
         if (!rpc_connection_feed(conn->rpc, buffer, len, clock_now_ms(), &error))
-            lose(conn, error);
+            connection_lose(conn, error);
         return;
     case LINK_AGAIN:
         return;
     case LINK_END:
-        lose(conn, end_reason(conn, NULL));
+        connection_lose(conn, end_reason(conn, NULL));
         return;
     case LINK_FAILED:
-        lose(conn, end_reason(conn, error));
+        connection_lose(conn, end_reason(conn, error));
         return;
     }
 }
@@ -102,7 +102,7 @@ static void tick(FerryConnection *conn)
         rpc_connection_heard(conn->rpc, clock_now_ms());
     if (!error && rpc_connection_tick(conn->rpc, clock_now_ms(), &error))
         return;
-    lose(conn, error);
+    connection_lose(conn, error);
 }
 
 /* FALSE: nothing to poll. */

@@ -18,6 +18,7 @@ from lab.moves import Guest
 from lab.trials import tried_again_if_harmed
 
 CLIENT_S = 60           # ferry's own patience with a silent link is 35 s, that of the lane between the daemons 30 s
+DOUBT_S = 20            # then ferry's user hears that the outcome is not yet known (docs/handover.md, section 10)
 REACH_S = 6
 NOTICE_S = 0.05         # until a daemon has noticed that a client has died
 QEMU_NOTICE_S = 1.0     # that QEMU has, of which it says so
@@ -317,11 +318,14 @@ class Court:
                 host = self.pending[path][0]
                 self._reach(host, path, point)
                 self._strike(host, path, fault)
+            patience_s = DOUBT_S + REACH_S * self.place.patience if self._leads_into_silence() else CLIENT_S
             try:
-                result.output, _ = self.client.communicate(timeout=CLIENT_S)
+                result.output, _ = self.client.communicate(timeout=patience_s)
             except subprocess.TimeoutExpired:
-                raise Harm(f"the client still waits after {CLIENT_S} s") from None
+                raise Harm(f"the client still waits after {patience_s:.0f} s") from None
             result.status = self.client.returncode
+            if self._leads_into_silence() and not re.search(WAITS, result.output):
+                raise Harm(f"nobody can know how it has ended, but the client says: {result.output.strip()}")
         self._restore()
         began = time.monotonic()
         result.outcome = self._settle(cell, since)
@@ -334,6 +338,10 @@ class Court:
         if reboots:
             self.here.virsh("autostart", "--disable", self.guest.name, check=False)
         self._move_on()
+
+    def _leads_into_silence(self):
+        """By a client whose daemons settle it; the link is cut after the source's last word only (cells.merge_ferry_cut)."""
+        return self.mode == "ferry" and self.cut_for_good
 
     def _reach(self, host, path, point):
         hit = path.with_name(path.name + ".hit")
