@@ -20,7 +20,7 @@ import xml.etree.ElementTree as tree
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
-SUITES = ("tests/live", "tests/faults", "tests/matrix", "tests/api", "tests/model", "tests/guest", "tests/lab", "tests/wire")
+SUITES = ("tests/live", "tests/faults", "tests/matrix", "tests/upgrade", "tests/api", "tests/model", "tests/guest", "tests/lab", "tests/wire")
 SIDE_BY_SIDE = 3        # files at once: they mostly wait, each in a lab of its own
 REPEATS_MAX = 3         # see tests/conftest.py; in all of them
 FILE_S = 1200           # what one file may take

@@ -26,7 +26,7 @@ TOP = TESTS.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "guest")]
 
 from faults.judge import Harm, Witness          # noqa: E402
-from faults.places import Place                 # noqa: E402
+from faults.places import REAL, Place           # noqa: E402
 from lab.lab import Unavailable, become_root, require, wait_until       # noqa: E402
 
 MEMORY = {"memory_mib": 40, "append": "set=4 touch=12 check=500"}
@@ -110,7 +110,7 @@ class Upgrades:
     """with Upgrades(build) as upgrades: upgrades.play(plan(seed, number))"""
 
     def __init__(self, build, ways=tuple(WAYS), patience=1):
-        self.place = Place(build, times={}, patience=patience)
+        self.place = Place(build, times=REAL, patience=patience)
         self.installed = Installation(self.place.build, self.place.folder)
         self.place.ferryd = self.installed.path
         self.ways = ways
