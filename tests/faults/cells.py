@@ -101,8 +101,12 @@ COURSE_OF = {
     "half-breaks-dies-there": "half-breaks-abort",
 }
 WAYPOINTS = ("disk-stands",)        # part of other courses; by itself it leads nowhere
-# On others they are passed only sometimes: an abort ends QEMU's stream, and either side may be the first to say so.
-SURELY = {"destination/PREPARED.D-died": "guest-dies-there"}
+# On others they are passed only sometimes, or in some modes.
+SURELY = {
+    "destination/PREPARED.D-died": "guest-dies-there",          # an abort ends QEMU's stream, and either side may be the first to say so
+    "source/GO.S-refused": "guest-dies-there-loaded",           # a daemon that was restarted refuses only what it carried
+    "source/GO.S-refused.2": "guest-dies-on-both-go",           # of two that die LOADED may have been heard between the two
+}
 ON_COURSES_ONLY = {
     "kill-qemus": "both QEMUs are killed",
     "slow-disk": "nothing becomes durable any more until the power goes",
@@ -419,9 +423,16 @@ def merge(cell, points):
         cell = other
 
 
+def is_led_astray(cell, survey):
+    """It stands for a cell of another mode; in this one the course does not lead there, and another does, which is tried."""
+    passed = survey.get(cell.mode, {})
+    return cell.point not in passed.get(cell.course, ()) and any(cell.point in own for own in passed.values())
+
+
 def cells_to_run(points, survey):
-    """Also what stands for a cell of another mode whose own course did not lead there; and one row of each mode once more."""
-    chosen = [cell for cell in dict.fromkeys(merge(cell, points) for cell in all_cells(points, survey)) if cell]
+    """Also what stands for a cell of another mode, if no course of its own leads there; and one row of each mode once more."""
+    merged = dict.fromkeys(merge(cell, points) for cell in all_cells(points, survey))
+    chosen = [cell for cell in merged if cell and not is_led_astray(cell, survey)]
     return chosen + [replace(cell, times=REAL) for cell in chosen
                      if cell.course == "plain" and cell.point.removesuffix(".actions") == real_row(cell.mode)]
 

@@ -378,7 +378,7 @@ class Court:
             self._release(path)
             place.restart(other)
         elif fault == "kill-qemus":
-            for one in place.hosts:
+            for one in (self.destination, self.source):     # the other way round it may say LOADED in between
                 self._kill_qemu(one)
         elif fault in ("kill-source", "kill-destination"):
             self._kill_qemu(self.source if fault == "kill-source" else self.destination)

@@ -101,3 +101,12 @@ def test_the_sample_is_run(points, survey):
     assert {cell.mode for cell in chosen} == set(cells.MODES)
     assert len([cell for cell in chosen if cell.mode == "postcopy"]) <= 5
     assert {cell.point for cell in chosen} >= {point for point in points if not cells.is_row(point)}
+
+
+def test_no_cell_waits_for_a_point_that_its_mode_passes_elsewhere(points, survey):
+    """What one mode passes on a course that in another does not lead there is not run there."""
+    row = "source/GO.S-refused"
+    some = {mode: {course: [point for point in own if point != row or mode == "tunnelled" or course == cells.SURELY[row]] for course, own in courses.items()}
+            for mode, courses in survey.items()}
+    some["tunnelled"][cells.SURELY[row]] = [point for point in points if point != row]
+    assert {cell.course for cell in cells.cells_to_run(points, some) if (cell.mode, cell.point) == ("p2p", row)} == {cells.SURELY[row]}
