@@ -43,6 +43,10 @@ def test_every_point_is_tried_with_every_fault(points, survey):
     assert every == {(point, fault) for point in points for fault in cells.FAULTS}
 
 
+def test_the_sample_has_the_short_time_constants_only(points):
+    assert {cell.times for cell in cells.sample(points)} == {cells.SHORT}
+
+
 def test_a_course_leads_through_a_point_that_there_is(points):
     for name, strike in cells.COURSES.items():
         assert strike is None or strike[0] in points and strike[2] in (*cells.FAULTS, *cells.ON_COURSES_ONLY), name
