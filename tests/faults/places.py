@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass
 
 from lab import postcopy
-from lab.lab import Lab, end, wait_until
+from lab.lab import Lab, end, strike, wait_until
 
 
 
@@ -223,13 +223,6 @@ def held(image):
         process.stdin.close()
         process.wait()
         process.stdout.close()
-
-
-def strike(process, number):
-    """A client on a host is the child of the one that we know."""
-    with contextlib.suppress(OSError):
-        for child in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-            os.kill(int(child), number)
 
 
 @contextlib.contextmanager

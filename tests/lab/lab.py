@@ -71,11 +71,24 @@ def wait_until(is_true, what, timeout_s=20.0, every_s=0.005):
         time.sleep(every_s)
 
 
-def end(process, how=signal.SIGTERM):
-    """Ends what a host's popen() started and waits for it.  Popen itself knows only nsenter, which is its parent."""
+def children(process):
+    """What a host's popen() started: Popen itself knows only nsenter, which is its parent."""
     with contextlib.suppress(OSError):
-        for child in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-            os.kill(int(child), how)
+        if process.poll() is None:
+            return [int(pid) for pid in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    return []
+
+
+def strike(process, how):
+    """A signal for what a host's popen() started."""
+    for pid in children(process):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, how)
+
+
+def end(process, how=signal.SIGTERM):
+    """Ends what a host's popen() started and waits for it."""
+    strike(process, how)
     process.wait(20)
     if process.stdout:
         process.stdout.close()
@@ -279,13 +292,16 @@ class Host(Node):
         wait_until(answers, f"{name} on {self.name}", 30)
 
     def daemon_pid(self, name):
-        """The daemon itself: nsenter is only its parent, as it has to fork into the PID namespace."""
-        found = self.processes(name)
-        return found[0][0] if found else 0
+        """The daemon that was started last, or 0 once it has ended: the child of an nsenter, which has to fork into the PID namespace."""
+        for pid in children(self.daemons[name]) if name in self.daemons else ():
+            with contextlib.suppress(OSError):
+                if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():       # a zombie has none
+                    return pid
+        return 0
 
     def stop_daemon(self, name="ferryd", how=signal.SIGTERM, timeout_s=20):
-        process = self.daemons.pop(name, None)
         pid = self.daemon_pid(name)
+        process = self.daemons.pop(name, None)
         if pid:
             os.kill(pid, how)
         if process:

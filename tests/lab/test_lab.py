@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from lab.lab import Lab, Unavailable, end, require, wait_until
+from lab.lab import Lab, Unavailable, children, end, require, wait_until
 
 try:
     require("nft")
@@ -92,6 +92,21 @@ def test_power_off_ends_all_that_runs_there(lab):
     two.power_on()
     assert two.run(["cat", "/var/lib/kept"]).stdout == "disk"
     assert lab.hosts[0].run(["/usr/bin/python3", "-c", f"import socket\ntry: socket.create_connection(('{two.address}', 9), 5)\nexcept ConnectionRefusedError: print('there')"]).stdout.strip() == "there"
+
+
+def test_a_daemon_is_told_from_others_of_its_name(lab):
+    """Whoever was there first, and in whatever order their process ids come."""
+    one = lab.hosts[0]
+    stranger = one.popen(["sleep", "1000"])
+    wait_until(lambda: one.processes("sleep"), "the stranger")
+    one._commands["sleep"] = ["sleep", "1000"], None
+    one.spawn_daemon("sleep")
+    wait_until(lambda: len(one.processes("sleep")) == 2, "the daemon")
+    assert one.daemon_pid("sleep") in {pid for pid, _ in one.processes("sleep")} - set(children(stranger))
+    one.stop_daemon("sleep")
+    assert one.daemon_pid("sleep") == 0
+    assert [pid for pid, _ in one.processes("sleep")] == children(stranger)
+    end(stranger)
 
 
 @pytest.mark.parametrize("how", [lambda pid: os.kill(pid, signal.SIGKILL), lambda pid: os.killpg(pid, signal.SIGKILL),

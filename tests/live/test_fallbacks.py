@@ -14,7 +14,7 @@ import time
 
 import pytest
 from conftest import make_lab
-from lab.lab import wait_until
+from lab.lab import children, wait_until
 from lab.moves import Move, assert_moved, assert_stayed, move
 from faults.places import strike
 from test_lost_replies import Proxy
@@ -155,7 +155,7 @@ def relaying(lab, running):
     sent = bytes_to(destination)
     process = lab.client.popen(led(lab, "--relay-bandwidth", "2"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     wait_until(lambda: bytes_to(destination) - sent > 4 << 20, "the relay", 40)
-    (pid,) = map(int, pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+    (pid,) = children(process)
     return process, pid
 
 
@@ -199,7 +199,7 @@ def test_a_slow_destination_does_not_fill_the_client(lab, started):
         pid = None
         while process.poll() is None:
             with contextlib.suppress(OSError, ValueError, IndexError):
-                pid = pid or int(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+                pid = pid or children(process)[0]
                 status = pathlib.Path(f"/proc/{pid}/status").read_text()
                 peak = max(peak, int(status.split("VmHWM:")[1].split()[0]))
             time.sleep(0.05)

@@ -5,8 +5,6 @@ The guest goes where the destination's daemon was reached; a stock destination c
 which it was met goes before whatever its name means.
 """
 import contextlib
-import os
-import pathlib
 import re
 import signal
 import subprocess
@@ -14,7 +12,7 @@ import sys
 
 import pytest
 from conftest import lab_of
-from lab.lab import end, wait_until
+from lab.lab import end, strike, wait_until
 from lab.moves import assert_moved, assert_stayed, move
 
 LED = {
@@ -54,8 +52,7 @@ def impostor(host):
     try:
         yield met
     finally:
-        (child,) = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.kill(int(child), signal.SIGKILL)
+        strike(process, signal.SIGKILL)
         met += process.stdout.read().splitlines()
         process.wait(10)
         process.stdout.close()
