@@ -3,7 +3,7 @@
 """Reads a guest's ticks wherever it runs and judges them: one clock for all hosts.
 
 A guest prints "tick N …" at a fixed rate.  Ticks gives every arriving line a stamp of the monotonic
-clock, from as many consoles as there are hosts, connecting again and again until a console answers.
+clock, from as many consoles as there are hosts, connecting as soon as a console is there.
 The verdict of a window: the longest gap less the tick, every number that is missing, doubled or out of
 order, and whether the guest came back to a host that it had left: a window holds one move at most, so
 that it ran on both.  A console is a unix socket on which QEMU listens; where ours has to listen, say
@@ -11,6 +11,8 @@ listen=True and QEMU comes to us.
 
 ticks.py TICK_MS NAME=SOCKET…     watch by hand
 """
+import contextlib
+import ctypes
 import itertools
 import os
 import re
@@ -99,10 +101,38 @@ class Console:
         self.sock = None
 
 
+IN_CREATE, IN_MOVED_TO, IN_NONBLOCK, IN_CLOEXEC = 0x100, 0x80, 0o4000, 0o2000000
+libc = ctypes.CDLL(None)
+
+
+class NewNames:
+    """Readable once a name has come into one of the folders."""
+
+    def __init__(self):
+        self._fd = libc.inotify_init1(IN_NONBLOCK | IN_CLOEXEC)
+        if self._fd < 0:
+            raise OSError("no more inotify instances: see sysctl fs.inotify.max_user_instances")
+
+    def fileno(self):
+        return self._fd
+
+    def watch(self, folder):
+        """Also once more: the same name may be another folder by now, or not be there yet."""
+        libc.inotify_add_watch(self._fd, os.fsencode(folder), IN_CREATE | IN_MOVED_TO)
+
+    def take(self):
+        os.read(self._fd, 65536)
+
+    def close(self):
+        os.close(self._fd)
+
+
 class Ticks:
     """with Ticks(100, {"fedora1": path1, "fedora2": path2}) as ticks: …"""
 
-    RETRY_S = 0.001
+    RETRY_S = 0.001     # a socket has its name a moment before it listens
+    FRESH_S = 0.2
+    LOOK_S = 0.05       # its folder may be made anew
 
     def __init__(self, tick_ms, consoles, listen=False, pattern=TICK):
         self.tick_ms, self.pattern = tick_ms, pattern
@@ -126,19 +156,26 @@ class Ticks:
                 console.listener.close()
 
     def _run(self):
-        selector = selectors.DefaultSelector()
-        while not self._stop:
-            for console in self.consoles:
-                if console.sock is None and console.try_open():
-                    selector.register(console.sock, selectors.EVENT_READ, console)
-            waiting = any(console.sock is None for console in self.consoles)
-            if not selector.get_map():
-                time.sleep(self.RETRY_S)
-                continue
-            ready = [key.data for key, _ in selector.select(self.RETRY_S if waiting else 0.2)]
-            for console in sorted(ready, key=lambda console: console is not self._active):
-                self._read(selector, console)
-        selector.close()
+        with selectors.DefaultSelector() as selector, contextlib.closing(NewNames()) as names:
+            selector.register(names, selectors.EVENT_READ, names)
+            fresh_until = 0.0
+            while not self._stop:
+                waiting = [console for console in self.consoles if console.sock is None and not self._open(selector, names, console)]
+                is_urgent = time.monotonic() < fresh_until or any(console.listener for console in waiting)
+                ready = [key.data for key, _ in selector.select(0.2 if not waiting else self.RETRY_S if is_urgent else self.LOOK_S)]
+                for console in sorted((one for one in ready if one is not names), key=lambda console: console is not self._active):
+                    self._read(selector, console)
+                if names in ready:
+                    names.take()
+                if any(one is names or one.sock is None for one in ready):
+                    fresh_until = time.monotonic() + self.FRESH_S
+
+    @staticmethod
+    def _open(selector, names, console):
+        names.watch(os.path.dirname(console.path))      # first, so that no name is missed
+        if console.try_open():
+            selector.register(console.sock, selectors.EVENT_READ, console)
+        return console.sock is not None
 
     def _read(self, selector, console):
         try:

@@ -64,11 +64,15 @@ def become_root(program):
 
 
 def wait_until(is_true, what, timeout_s=20.0, every_s=0.005):
-    deadline = time.monotonic() + timeout_s
+    """Half of the time is left to what is waited for: some looks are a whole virsh."""
+    now = time.monotonic()
+    deadline = now + timeout_s
     while not is_true():
-        if time.monotonic() > deadline:
+        looked, now = now, time.monotonic()
+        if now > deadline:
             raise TimeoutError(f"waited {timeout_s:g} s for {what}")
-        time.sleep(every_s)
+        time.sleep(max(every_s, now - looked))
+        now = time.monotonic()
 
 
 def children(process):
