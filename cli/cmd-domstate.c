@@ -9,7 +9,7 @@ static int run(Session *session, const Arguments *arguments)
     FerryState state = FERRY_STATE_NONE;
     FerryMigrationRow *rows = NULL;
     FerryError *error = NULL;
-    g_autofree char *doubt = NULL;
+    g_autofree char *doubt = NULL, *why = NULL;
     g_autofree char *text = NULL;
     int reason = 0;
 
@@ -31,12 +31,13 @@ static int run(Session *session, const Arguments *arguments)
         json_print(object);
         return EXIT_OK;
     }
-    if (!arguments_has(arguments, "reason"))
+    if (!arguments_has(arguments, "reason")) {
         text = g_strdup(ferry_state_text(state));
-    else
-        text =
-            g_strdup_printf("%s (%s)%s%s", ferry_state_text(state),
-                            ferry_state_reason_text(state, reason), doubt ? "\n" : "", doubt ?: "");
+    } else {
+        why = doubt ? g_strdup(doubt) : state == FERRY_STATE_PAUSED ? kept_text(domain) : NULL;
+        text = g_strdup_printf("%s (%s)%s%s", ferry_state_text(state), ferry_state_reason_text(state, reason), why ? "\n" : "",
+                               why ?: "");
+    }
     print_text(session, text);
     return EXIT_OK;
 }

@@ -130,27 +130,13 @@ static void print_success(const Session *session, FerryDomain *domain,
     g_string_free(text, TRUE);
 }
 
-/* It stands at the source because QEMU cannot have its images yet: then nothing is unknown. */
-static gboolean print_kept(FerryDomain *domain)
-{
-    char **messages = ferry_domain_messages(domain, NULL);
-    gboolean is_found = FALSE;
-
-    for (char **message = messages; message && *message && !is_found; message++) {
-        is_found = g_str_has_prefix(*message, "kept here after a migration");
-        if (is_found)
-            fprintf(stderr, "note: %s\n", *message);
-    }
-    ferry_strv_free(messages);
-    return is_found;
-}
-
 /* What the user wants to know next: where is my guest? */
 static void print_aftermath(FerryDomain *domain, const FerryMigrationResult *result, const FerryError *error)
 {
     FerryState state = FERRY_STATE_NONE;
     FerryMigrationRow *rows = NULL;
     g_autofree char *doubt = NULL;
+    g_autofree char *kept = NULL;
     gboolean is_said;
     int reason = 0;
 
@@ -168,9 +154,12 @@ static void print_aftermath(FerryDomain *domain, const FerryMigrationResult *res
     fprintf(stderr, "note: at the source, '%s' is %s (%s)%s%s\n", ferry_domain_name(domain),
             ferry_state_text(state), ferry_state_reason_text(state, reason), doubt && !is_said ? "; " : "",
             doubt && !is_said ? doubt : "");
-    if (state == FERRY_STATE_PAUSED && !doubt && print_kept(domain))
+    if (doubt)
         return;
-    if (result->outcome == FERRY_OUTCOME_UNKNOWN && !doubt)
+    kept = state == FERRY_STATE_PAUSED ? kept_text(domain) : NULL; /* then nothing is unknown */
+    if (kept)
+        fprintf(stderr, "note: %s\n", kept);
+    else if (result->outcome == FERRY_OUTCOME_UNKNOWN)
         fprintf(stderr, "note: the destination did not answer at the decisive moment, so the guest "
                         "was not resumed here: it may\n"
                         "      run there.  Look there before you resume it.\n");

@@ -24,3 +24,15 @@ char *doubt_text(const FerryMigrationRow *doubt)
 {
     return doubt ? g_strdup(doubt->sentence) : NULL;
 }
+
+char *kept_text(FerryDomain *domain)
+{
+    char **messages = ferry_domain_messages(domain, NULL);
+    char *text = NULL;
+
+    for (char **message = messages; message && *message && !text; message++)
+        if (g_str_has_prefix(*message, "kept here after a migration"))
+            text = g_strdup(*message);
+    ferry_strv_free(messages);
+    return text;
+}

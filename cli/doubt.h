@@ -9,6 +9,8 @@
 FerryMigrationRow *doubt_of(FerryDomain *domain);
 /* The host's own sentence, which says for whom and since when; the caller frees it.  NULL of NULL. */
 char *doubt_text(const FerryMigrationRow *doubt);
+/* Why a guest that has stayed here after a migration cannot go on yet; NULL: it can.  The caller frees it. */
+char *kept_text(FerryDomain *domain);
 
 /* "2026-11-23 11:34:24" in local time; "" of 0.  The caller frees it. */
 char *time_text(gint64 wall_ms);

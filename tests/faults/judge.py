@@ -36,6 +36,7 @@ PASSED = re.compile(r"fault point (\S+)")
 WAYS = {"virsh": [], "ferry": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"],
         "postcopy": ["--postcopy", "--bandwidth", "2", "--postcopy-bandwidth", "2"]}       # the rest of its memory takes some seconds
 PART = "with a part of its memory"
+KEPT = "kept here after a migration, and cannot go on yet"
 TORN = ("paused (post-copy failed)", "running (post-copy failed)")
 
 
@@ -528,6 +529,8 @@ class Court:
                 break
             if cell.mode == "postcopy" and self._is_torn():
                 return self._give_up_halves(since)
+            if cell.mode == "postcopy" and self._is_kept_from_its_images():
+                return self._end_the_other_half(since)
             outcome, complaint = self.witness.look(since, bool(cells.window(cell)), is_linked=False)
             if outcome:
                 self.place.mend(self.cut_for_good)
@@ -551,6 +554,22 @@ class Court:
     def _is_torn(self):
         return tuple(host.virsh("domstate", "--reason", self.guest.name, check=False).stdout.strip()
                      for host in (self.source, self.destination)) == TORN
+
+    def _is_kept_from_its_images(self):
+        """By the other half, which a silent link keeps from hearing that nobody needs it any more."""
+        return KEPT in self.source.ferry("domstate", "--reason", self.guest.name, check=False).stdout
+
+    def _end_the_other_half(self, since):
+        """A person who cannot wait for the link."""
+        refused = self.source.virsh("resume", self.guest.name, check=False)
+        if not refused.returncode or "lock" not in refused.stderr:
+            raise Harm(f"its images are locked, but `resume` says: {refused.stdout}{refused.stderr}")
+        self.destination.virsh("destroy", self.guest.name, check=False)
+        wait_until(lambda: self.source.virsh("domstate", self.guest.name).stdout.strip() == "running", "the guest that has its images again", SETTLE_S)
+        self.place.mend(self.cut_for_good)
+        if self.witness.wait_for_one(since, False) != "stayed":
+            raise Harm("kept, and not here")
+        return "explained"
 
     def _give_up_halves(self, since):
         """A person knows that the link will never be back."""
