@@ -415,10 +415,10 @@ class Host(Node):
     def nft(self, text):
         self.run(["nft", "-f", "-"], stdin=None, input=text)
 
-    def drop(self, rule, chain="input"):
-        """Drops silently what matches, e.g. drop("tcp dport 49152-49215")."""
+    def drop(self, rule, chain="input", verdict="drop"):
+        """Drops silently what matches, e.g. drop("tcp dport 49152-49215"); or what else is to be done with it."""
         self.nft(f"add table inet lab\nadd chain inet lab {chain} {{ type filter hook {chain} priority 0; }}\n"
-                 f"add rule inet lab {chain} {rule} counter drop\n")
+                 f"add rule inet lab {chain} {rule} counter {verdict}\n")
 
     def cut_after_finish(self, *ways):
         """From the connection that brings the call of Finish nothing more comes "in", or goes "out", or even that "call" is lost."""
