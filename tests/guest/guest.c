@@ -13,13 +13,15 @@
  *   touch=MIB   memory filled with nonzero data at the start      (as set)
  *   check=N     pages checked per second besides those rewritten  (2000)
  *   name=WORD   printed in the first line
+ *   stamp=N     ticks between two stamps on a disk: see disk.c    (0: none)
  *
  * Any other option is an error that it prints.
  *
  * Lines: "guest NAME set=… touch=… dirty=… tick=…", "tick N gen G", "ERROR …", "echo: TEXT" for a
- * line typed at the console, "powerdown" when the power button was pressed.
+ * line typed at the console, "disk: generation N" once it has read its disk, "powerdown" when the power
+ * button was pressed.
  */
-#include <stdint.h>
+#include "guest.h"
 
 #define PAGE       4096u
 #define MIB        (1024u * 1024u)
@@ -53,38 +55,12 @@ void guest_fault(void);
 volatile uint32_t timer_beats;
 
 static Gate gates[256];
-static uint32_t options_tick = 100, options_set = 4, options_dirty, options_touch, options_check = 2000;
+static uint32_t options_tick = 100, options_set = 4, options_dirty, options_touch, options_check = 2000, options_stamp;
 static char guest_name[32] = "-";
 static uint32_t set_pages, all_pages;   /* rewritten in turn; filled and checked */
 static uint64_t writes;                 /* pages rewritten so far: all that is known about the pattern */
 static uint32_t check_next;
 static uint32_t errors;
-
-static inline void outb(uint16_t port, uint8_t value)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline uint8_t inb(uint16_t port)
-{
-    uint8_t value;
-
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static inline void outw(uint16_t port, uint16_t value)
-{
-    __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline uint16_t inw(uint16_t port)
-{
-    uint16_t value;
-
-    __asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
 
 /* Division by 32 bits only, so that no run-time library is needed. */
 static uint32_t divide(uint64_t value, uint32_t divisor, uint32_t *rest)
@@ -105,7 +81,7 @@ static void put_char(char c)
     outb(COM1, c);
 }
 
-static void put(const char *text)
+void put(const char *text)
 {
     for (; *text; text++) {
         if (*text == '\n')
@@ -114,7 +90,7 @@ static void put(const char *text)
     }
 }
 
-static void put_number(uint32_t number)
+void put_number(uint32_t number)
 {
     char digits[11], *p = digits + 10;
 
@@ -281,7 +257,7 @@ static uint32_t option(const char *line, const char *name, uint32_t otherwise)
 /* A misspelt option would make a test easier than it says. */
 static void complain_of_unknown(const char *line)
 {
-    static const char *const known[] = { "tick=", "set=", "dirty=", "touch=", "check=", "name=" };
+    static const char *const known[] = { "tick=", "set=", "dirty=", "touch=", "check=", "name=", "stamp=" };
 
     for (const char *p = line; *p;) {
         int is_known = *p == ' ';
@@ -323,6 +299,7 @@ static void read_options(const char *line)
     options_dirty = option(line, "dirty", options_dirty);
     options_touch = option(line, "touch", options_set);
     options_check = option(line, "check", options_check);
+    options_stamp = option(line, "stamp", 0);
     if (options_tick < 1 || options_tick > 1000)
         options_tick = 100;
     if (options_set < 1)
@@ -398,6 +375,8 @@ void guest_main(const StartInfo *info)
     for (uint32_t page = 0; page < all_pages; page++)
         page_write(page, 0);
 
+    if (options_stamp)
+        disk_start(options_stamp);
     beats = start_timer();
     next = timer_beats + beats;
     for (;;) {
@@ -413,5 +392,6 @@ void guest_main(const StartInfo *info)
             put(" errors "), put_number(errors);
         put("\n");
         memory_work();
+        disk_work(number);
     }
 }

@@ -242,6 +242,11 @@ class Ticks:
             return [(sum(1 for tick in self.ticks if tick.at < at), host) for at, host, line in self.lines
                     if at > first and line.startswith("guest ")]
 
+    def generations(self):
+        """What guests have told of their disk, each at its start."""
+        with self._changed:
+            return [int(line.rpartition(" ")[2]) for _, _, line in self.lines if line.startswith("disk: generation ")]
+
     def ran_twice(self, since=0):
         """A sentence if it did, else "".  A guest that was lost and started anew ticks from then on where it was started, and nowhere else."""
         boots = self.boots(since)
