@@ -13,6 +13,9 @@ from lab.lab import wait_until
 from ticks import Ticks
 
 PORTS = (49152, 49215)
+# For the guest's option stamp=: raw and past the hosts' caches, and where its small driver looks.
+STAMPED_DISK = ("<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/><source file='{}'/><target dev='vda' bus='virtio'/>"
+                "<address type='pci' domain='0' bus='0' slot='0x10' function='0'/></disk>")
 
 
 class Guest:
