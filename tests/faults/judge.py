@@ -9,12 +9,13 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass
 
+import stamps
 from faults import cells
 from faults.places import BLINK_S, LOCK_S, PORTS, REAL, SHORT, Place, end, held, leading, strike
 from faults.replay import OldAttempt
 from lab import postcopy
 from lab.lab import wait_until
-from lab.moves import Guest
+from lab.moves import STAMPED_DISK, Guest
 from lab.trials import tried_again_if_harmed
 
 CLIENT_S = 60           # ferry's own patience with a silent link is 35 s, that of the lane between the daemons 30 s
@@ -29,6 +30,7 @@ PERSON_S = 3            # after which "outcome unknown" is a question to a perso
 ABORT_S = 10
 START_S = 5             # a host that was off may still wait for the other's answer
 SETTLE_TICKS = 3
+STAMP_S = 0.5
 CRASHED = ("shut off (crashed)",)
 REBOOTED = ("shut off (crashed)", "shut off (unknown)")     # as every guest that was shut off when its daemon started
 WAITS = r"outcome (unknown|not yet known)|waiting for its answer|granted to"
@@ -69,12 +71,16 @@ class Missed(Exception):
 
 
 class Witness:
-    """One guest, and what can be seen of it from outside."""
+    """One guest, and what can be seen of it from outside.  image: the disk on which it leaves stamps, in sight of all hosts."""
 
-    def __init__(self, place, name, memory_mib=24, append="set=4 dirty=200", devices="", **more):
+    def __init__(self, place, name, memory_mib=24, append="set=4 dirty=200", devices="", image=None, **more):
         self.place = place
+        if image:
+            append += " stamp=2"
+            devices += STAMPED_DISK.format(image)
         self.guest = Guest(place, name=name, memory_mib=memory_mib, append=append, devices=devices, **more)
         self.ticks = self.guest.ticks(place.hosts).__enter__()
+        self.disk = stamps.Disk(image, self.ticks) if image else None
         self.here = self.source = place.hosts[0]
         self.dead_states = CRASHED
         self.patience = place.patience
@@ -86,6 +92,11 @@ class Witness:
         self.here.virsh("define", self.guest.path())
         self.here.virsh("start", self.guest.name)
         self.ticks.wait(self.here.name, more=SETTLE_TICKS)
+        if self.disk:
+            wait_until(lambda: self.disk.read().generation, "the guest's first stamp", 10)
+
+    def _look_at_disk(self, tick=None):
+        return self.disk.complaint(tick, STAMP_S * self.patience) if self.disk else ""
 
     def qemus(self, host):
         return [pid for pid, words in host.qemus() if any(word.startswith(f"guest={self.guest.name},") for word in words)]
@@ -115,13 +126,15 @@ class Witness:
             return self._look_for_crashed(may_crash, is_linked)
         here = alive[0]
         there = self.place.other(here)
+        seen = len(self.ticks.ticks)
         try:
-            self.ticks.wait(here.name, more=SETTLE_TICKS, timeout_s=0.5)
+            self.ticks.wait(here.name, more=SETTLE_TICKS, timeout_s=0.5, begun=seen)
         except TimeoutError:
             return "", f"one QEMU, on {here.name}, and the guest does not tick"
-        return self._look_closer(here, there, since, may_crash, is_linked)
+        tick = next(tick.number for tick in self.ticks.ticks[seen:] if tick.host == here.name)
+        return self._look_closer(here, there, since, may_crash, is_linked, tick)
 
-    def _look_closer(self, here, there, since, may_crash, is_linked):
+    def _look_closer(self, here, there, since, may_crash, is_linked, tick):
         text = here.virsh("dominfo", self.guest.name, check=False).stdout
         state, persistent = (re.search(rf"^{word}: +(.*)$", text, re.M) for word in ("State", "Persistent"))
         if not state or state.group(1) != "running":
@@ -153,6 +166,9 @@ class Witness:
             verdict = self.ticks.verdict(since)
             if not verdict.is_sound:
                 raise Harm(verdict.complaint())
+        complaint = self._look_at_disk(tick)
+        if complaint:
+            return "", complaint
         self.here = here
         return "anew" if boots else "stayed" if here is self.source else "moved", ""
 
@@ -170,6 +186,9 @@ class Witness:
         left = self._left(there) + self.place.strays()
         if left or is_linked and any(host.listening(*PORTS) for host in self.place.hosts):
             return "", f"no QEMU is left, but files or ports are: {', '.join(left[:3])}"
+        complaint = self._look_at_disk()
+        if complaint:
+            return "", complaint
         self.here = holders[0]
         return "crashed", ""
 
@@ -250,13 +269,8 @@ class Court:
         place = Place(self.build, **own, **self.more)
         place.__enter__()
         try:
-            image = place.shared / "disk.raw"
-            image.write_bytes(b"\0" * (1 << 20))
-            image.chmod(0o666)
-            self.image = image
-            self.witness = Witness(place, "qemu", devices=(
-                f"<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/><source file='{image}'/>"
-                "<target dev='vda' bus='virtio'/></disk>"), **({"emulator": postcopy.emulator(place)} if place.is_postcopy else {}))
+            self.image = stamps.create(place.shared / "disk.raw")
+            self.witness = Witness(place, "qemu", image=self.image, **({"emulator": postcopy.emulator(place)} if place.is_postcopy else {}))
             place.witnesses.append(self.witness)
             self.witness.begin()
             self.place = place

@@ -192,7 +192,7 @@ def main():
         print(f"faults: {problem}", file=sys.stderr)
         return 1
     os.environ["FERRY_BUILD"] = str(build)
-    mark = trials.fingerprint(build, *(TESTS / name for name in ("faults/cells.py", "faults/judge.py", "faults/places.py", "guest/ticks.py")))
+    mark = trials.fingerprint(build, *(TESTS / name for name in ("faults/cells.py", "faults/judge.py", "faults/places.py", "guest/ticks.py", "guest/stamps.py")))
     record = trials.Record(arguments.record or build / "faults.jsonl", mark, is_fresh=arguments.fresh)
     points = points_of(build)
     if arguments.sample:
