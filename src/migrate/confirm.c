@@ -86,10 +86,11 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
     Domain *domain = migration->domain;
     OwnerWord word;
 
+    migration_await_turn(migration);
     migration->task = task_current();
     task_shield(); /* once an answer is there it is obeyed, whoever has lost patience meanwhile */
     if (!handover_hear(migration, heard, cause, error)) {
-        migration->task = NULL;
+        migration_leave_turn(migration);
         task_unshield();
         return FALSE;
     }
@@ -99,7 +100,7 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
     domain_expect(domain, -1, -1);
     if (word == WORD_GONE && stats && !migration_is_offline(migration) && handover_is_over(migration))
         tell_completed(migration, stats);
-    migration->task = NULL;
+    migration_leave_turn(migration);
     if (handover_is_over(migration)) {
         migration_end(migration, cause);
         migration_sync(migration, NULL);
@@ -108,7 +109,6 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
         if (!domain->persistent && !domain_is_active(domain))
             registry_remove(domain); /* it was kept for as long as it waited for an answer */
     }
-    condition_signal(migration->changed);
     task_unshield();
     return TRUE;
 }
@@ -162,17 +162,13 @@ static gboolean may_confirm(const Migration *migration, const MigrationCookie *c
 
 /* --- what the destination says ------------------------------------------------------------------------------------- */
 
-/* Who leads it fetches the outcome himself, with the numbers of the other side. */
-AWAITS static void leave_it_to_the_leader(Migration *migration)
+AWAITS void source_leave_to_leader(Migration *migration)
 {
     int64_t deadline = clock_now_ms() + LEADER_PATIENCE_MS;
 
-    while (!migration->is_ended && (migration->is_led_here || migration->lead) && clock_now_ms() < deadline) {
-        g_autoptr(GError) why = NULL;
-
-        if (!migration_wait(migration, deadline - clock_now_ms(), &why) && !error_is(why, ERROR_OPERATION_TIMEOUT))
-            return;
-    }
+    while (!migration->is_ended && !migration->is_confirmed && (migration->is_led_here || migration->lead) && !migration->is_qemu_dead &&
+           clock_now_ms() < deadline)
+        migration_wait(migration, deadline - clock_now_ms(), NULL);
 }
 
 AWAITS static void answer_task(void *data)
@@ -183,9 +179,8 @@ AWAITS static void answer_task(void *data)
     OwnerHeard heard;
 
     if (migration->answer == HEARD_TAKEN && !postcopy_is_status(migration->status))
-        leave_it_to_the_leader(migration);
-    while (migration->task && !migration->is_ended && migration_wait(migration, -1, NULL))
-        ;
+        source_leave_to_leader(migration);
+    migration_await_turn(migration);
     heard = migration->answer;
     migration->is_deciding = FALSE;
     if (migration->is_ended || heard == HEARD_NOTHING)
@@ -233,6 +228,12 @@ static gboolean confirm_ended(const Domain *domain, const Migration *migration, 
                      migration->journal->cause ?: "the destination did not take it");
 }
 
+static void note_leader(Migration *migration)
+{
+    migration->is_confirmed = TRUE;
+    condition_signal(migration->changed);
+}
+
 AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t cookie_len, gboolean is_cancelled,
                                gboolean is_leader, GError **error)
 {
@@ -244,11 +245,10 @@ AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t coo
 
     if (!migration)
         return confirm_ended(domain, domain->migration, is_cancelled, error);
-    migration->is_confirmed |= !is_cancelled;
-    condition_signal(migration->changed);
     if (migration->side == SIDE_SOURCE && migration_word(migration) == WORD_GONE) { /* postcopy: the rest of it is on its way */
         if (is_cancelled) /* what came of one that waited for it decides nothing */
             return TRUE;
+        note_leader(migration);
         postcopy_await_end(migration);
         return confirm_ended(domain, migration, is_cancelled, error);
     }
@@ -264,6 +264,8 @@ AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t coo
     if (migration_word(migration) == WORD_OFFERED && !is_cancelled)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: domain '%s' was never handed over", domain->name);
+    if (!is_cancelled)
+        note_leader(migration);
     if (cookie && !migration->journal->peer) { /* Perform, which names it otherwise, was left out */
         migration->journal->peer = g_strdup(cookie->hostname);
         migration->journal->peer_host = cookie->host_uuid;

@@ -148,13 +148,6 @@ static GBytes *fourth_cookie(Migration *migration, const MigrationCookie *third,
     return cookie_format(cookie, error);
 }
 
-/* Another task may be at it: Prepare's start, or Finish. */
-AWAITS static void await_turn(Migration *migration)
-{
-    while (migration->task && !migration->is_ended && migration_wait(migration, -1, NULL))
-        ;
-}
-
 AWAITS static void again_task(void *data)
 {
     Migration *migration = data;
@@ -163,13 +156,12 @@ AWAITS static void again_task(void *data)
 
     while (!migration->is_ended && await_sleep(WORD_AGAIN_MS, NULL)) {
         task_shield();
-        await_turn(migration);
+        migration_await_turn(migration);
         if (!migration->is_ended) {
             migration->task = task_current();
             g_clear_error(&error);
             handover_hear(migration, migration->heard_in_vain, NULL, &error);
-            migration->task = NULL;
-            condition_signal(migration->changed);
+            migration_leave_turn(migration);
         }
         if (!migration->is_ended && !error && handover_is_over(migration))
             migration_end(migration, migration->journal->cause);
@@ -203,12 +195,12 @@ AWAITS static gboolean refuse(Migration *migration, OwnerHeard heard, const char
 
     if (!handover_hear(migration, heard, reason, &why)) {
         /* not durable: then it is not told either, and the source goes on waiting */
-        migration->task = NULL;
+        migration_leave_turn(migration);
         dest_decide_again(migration, heard);
         return error_set(error, ERROR_INTERNAL_ERROR, "internal error: domain '%s' is refused, but cannot write so: %s",
                          migration->journal->name, why->message);
     }
-    migration->task = NULL;
+    migration_leave_turn(migration);
     if (handover_is_over(migration))
         migration_end(migration, reason);
     else
@@ -222,7 +214,7 @@ AWAITS static gboolean settle_taken(Migration *migration, GError **error)
     Domain *domain = migration->domain;
     gboolean is_durable = handover_hear(migration, HEARD_NOTHING, NULL, error);
 
-    migration->task = NULL;
+    migration_leave_turn(migration);
     migration->is_cont_refused = FALSE;
     if (!is_durable) { /* it runs, but that is not told */
         dest_decide_again(migration, HEARD_NOTHING);
@@ -262,13 +254,13 @@ AWAITS static void insist(Migration *migration)
 AWAITS static gboolean take(Migration *migration, GError **error)
 {
     if (!handover_hear(migration, HEARD_GO, NULL, error)) {
-        migration->task = NULL;
+        migration_leave_turn(migration);
         return FALSE;
     }
     if (is_refused_cont(migration) && migration_goes_alone(migration))
         insist(migration);
     if (is_refused_cont(migration) && !handover_hear(migration, HEARD_DROP, migration->stream_error, error)) {
-        migration->task = NULL;
+        migration_leave_turn(migration);
         dest_decide_again(migration, HEARD_DROP);
         return FALSE;
     }
@@ -306,7 +298,7 @@ AWAITS static gboolean tell(Migration *migration, const MigrationCookie *third, 
         return FALSE;
     if (!answer || migration_word(migration) != WORD_TOLD)
         return refuse(migration, HEARD_DROP, why ? why->message : "it cannot be taken", error);
-    migration->task = NULL;
+    migration_leave_turn(migration);
     migration_forget_incoming(migration);
     migration->answer_timer = timer_new(ANSWER_PATIENCE_MS, on_unacknowledged, migration);
     task_spawn("migration-told", told_task, migration_ref(migration), (GDestroyNotify)migration_unref);
@@ -342,7 +334,7 @@ AWAITS gboolean dest_settle(Migration *migration, OwnerHeard heard, const char *
     is_heard = handover_hear(migration, heard, cause, error);
     if (is_heard && migration_word(migration) == WORD_TAKEN)
         finish_taking(migration);
-    migration->task = NULL;
+    migration_leave_turn(migration);
     if (is_heard && handover_is_over(migration))
         migration_end(migration, cause);
     if (!domain->persistent && !domain_is_active(domain) && owner_standing(domain) != OWNER_IN_DOUBT)
@@ -385,7 +377,7 @@ AWAITS static void obey_task(void *data)
     task_shield();
     if (migration->said == HEARD_DROP)
         arrive_stop(migration);
-    await_turn(migration);
+    migration_await_turn(migration);
     word = migration_word(migration);
     if (!migration->is_ended && (word == WORD_PREPARED || word == WORD_TAKEN)) {
         migration->task = task_current();
@@ -519,8 +511,7 @@ AWAITS static void await_word(Migration *migration)
  * restarted, so it is the source that counts. */
 AWAITS static gboolean await_source(Migration *migration, GError **error)
 {
-    migration->task = NULL;
-    condition_signal(migration->changed); /* what was said meanwhile has its turn */
+    migration_leave_turn(migration); /* what was said meanwhile has its turn */
     task_unshield();
     await_word(migration);
     await_decision(migration->journal->name);
@@ -578,8 +569,7 @@ AWAITS gboolean dest_finish(const DestFinish *request, Domain **ret_domain, GByt
         is_taken = decide(migration, request, cookie, why ? why->message : NULL, ret_cookie, error);
         task_unshield();
         if (migration->task == task_current()) /* it failed on the way, or its answer could not be made */
-            migration->task = NULL;
-        condition_signal(migration->changed);
+            migration_leave_turn(migration);
         if (!is_taken && !migration->is_ended)
             return FALSE;
     }
@@ -613,7 +603,7 @@ AWAITS static void refuse_task(void *data)
         log_error("%s; this is tried again", error->message); /* not ended: nobody may be told what is not durable */
         dest_decide_again(migration, refusal_of(migration));
     }
-    migration->task = NULL;
+    migration_leave_turn(migration);
     if (!error && handover_is_over(migration))
         migration_end(migration, migration->stream_error ?: migration->journal->cause ?: "refused");
     if (migration->is_caller_lost)

@@ -410,3 +410,18 @@ AWAITS gboolean migration_wait(Migration *migration, int64_t timeout_ms, GError 
 {
     return condition_wait(migration->changed, timeout_ms, error);
 }
+
+AWAITS gboolean migration_await_turn(Migration *migration)
+{
+    task_shield();
+    while (migration->task && !migration->is_ended)
+        migration_wait(migration, -1, NULL);
+    task_unshield();
+    return !migration->is_ended;
+}
+
+void migration_leave_turn(Migration *migration)
+{
+    migration->task = NULL;
+    condition_signal(migration->changed);
+}

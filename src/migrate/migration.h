@@ -212,5 +212,9 @@ void migration_make_bundle(Migration *migration);
 void migration_watch(Migration *migration);
 /* AWAITS a change of anything that `changed` stands for. */
 AWAITS gboolean migration_wait(Migration *migration, int64_t timeout_ms, GError **error);
+/* AWAITS the moment in which no other task is at it (migration->task).  FALSE: it has ended. */
+AWAITS gboolean migration_await_turn(Migration *migration);
+/* No task is at it any more, and whoever waits for that looks again. */
+void migration_leave_turn(Migration *migration);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Migration, migration_unref)

@@ -471,12 +471,11 @@ AWAITS static void keep(Migration *migration, const char *cause)
     task_shield();
     handover_hear(migration, HEARD_ABORT, cause, NULL);
     domain_expect(migration->domain, -1, -1);
-    migration->task = NULL;
+    migration_leave_turn(migration);
     if (handover_is_over(migration))
         migration_end(migration, cause);
     else if (!owner_word_is_final(migration_word(migration)))
         migration_end_job(migration); /* its QEMU has fallen, and the destination is asked */
-    condition_signal(migration->changed);
     task_unshield();
 }
 
@@ -543,8 +542,9 @@ AWAITS gboolean source_go_on(Migration *migration, GError **error)
 
     migration->task = task_current();
     is_sent = perform_memory(migration, error) && source_say_go(migration, error);
-    migration->task = NULL;
-    if (!is_sent)
+    if (is_sent)
+        migration_leave_turn(migration);
+    else
         keep(migration, error && *error ? (*error)->message : "QEMU has given it up");
     return is_sent;
 }
@@ -585,8 +585,7 @@ AWAITS gboolean source_perform(Domain *domain, const Params *params, const Sourc
     fd_clear(&run.fd);
     fd_clear(&migration->relay_fd); /* QEMU has closed its end; with ours the client sees the end of the stream */
     if (cookie) {
-        migration->task = NULL;
-        condition_signal(migration->changed);
+        migration_leave_turn(migration);
         *ret_cookie = cookie;
         return TRUE;
     }

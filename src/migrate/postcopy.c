@@ -22,7 +22,6 @@
 #define CALM_PATIENCE_MS 1000 /* of a stream that stands still anyway */
 #define CALM_BYTES_PER_S 4096 /* QEMU counts in tenths of a second, and takes 0 of them for no limit */
 #define RECOVER_PATIENCE_MS 5000
-#define LEADER_PATIENCE_MS 3000
 
 gboolean postcopy_is_asked(const Migration *migration)
 {
@@ -159,19 +158,12 @@ static void show_destination(Domain *domain, OwnerQemu qemu, QemuMigrationStatus
 
 /* --- the end -------------------------------------------------------------------------------------------------------- */
 
-AWAITS static void await_turn(Migration *migration)
-{
-    while (migration->task && !migration->is_ended && migration_wait(migration, -1, NULL))
-        ;
-}
-
 AWAITS static void settle_source(Migration *migration, OwnerHeard heard, const char *cause)
 {
     g_autoptr(GError) error = NULL;
     MigrationStats stats;
 
-    await_turn(migration);
-    if (migration->is_ended)
+    if (!migration_await_turn(migration))
         return;
     if (handover_qemu(migration) == OWNER_QEMU_COMPLETED) {
         qemu_migration_info_clear(&migration->info);
@@ -187,14 +179,13 @@ AWAITS static void settle_destination(Migration *migration, OwnerHeard heard, co
     Domain *domain = migration->domain;
     g_autoptr(GError) error = NULL;
 
-    await_turn(migration);
-    if (migration->is_ended)
+    if (!migration_await_turn(migration))
         return;
     migration->task = task_current();
     task_shield();
     if (!handover_hear(migration, heard, cause, &error))
         log_error("domain '%s': %s", migration->journal->name, error->message);
-    migration->task = NULL;
+    migration_leave_turn(migration);
     if (handover_is_over(migration)) {
         migration_end(migration, cause);
         rival_hear(migration, migration->ask.peer_word, migration->ask.peer_epoch);
@@ -212,15 +203,6 @@ AWAITS void postcopy_await_end(Migration *migration)
     while (!migration->is_ended && owner_word_is_final(migration_word(migration)) && !handover_is_in_doubt(migration) &&
            migration_wait(migration, -1, NULL))
         ;
-}
-
-/* Who leads it fetches the outcome himself, and is told of a guest that is still known here. */
-AWAITS static void leave_it_to_the_leader(Migration *migration)
-{
-    int64_t deadline = clock_now_ms() + LEADER_PATIENCE_MS;
-
-    while (!migration->is_confirmed && (migration->is_led_here || migration->lead) && !migration->is_qemu_dead && clock_now_ms() < deadline)
-        migration_wait(migration, deadline - clock_now_ms(), NULL);
 }
 
 /* --- another stream, source ----------------------------------------------------------------------------------------- */
@@ -282,7 +264,7 @@ AWAITS static void look_at_source(Migration *migration)
         if (is_half && migration->ask.has_ended)
             settle_source(migration, HEARD_ENDED, "the destination's QEMU has ended, and a part of the memory with it");
         else if (qemu != OWNER_QEMU_CUT && (!is_half || word == WORD_KEPT)) {
-            leave_it_to_the_leader(migration);
+            source_leave_to_leader(migration);
             settle_source(migration, HEARD_NOTHING, NULL);
         }
     }

@@ -407,10 +407,9 @@ AWAITS gboolean dest_prepare(const DestPrepare *request, Migration **ret_migrati
             step_list_undo(steps, migration);
     }
     migration->run = NULL;
-    migration->task = NULL;
+    migration_leave_turn(migration);
     guest_def_free(run.def);
     g_clear_pointer(&run.candidates, g_ptr_array_unref);
-    condition_signal(migration->changed);
     if (!answer) {
         migration_forget_incoming(migration);
         migration_end(migration, why->message);

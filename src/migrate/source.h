@@ -55,6 +55,10 @@ AWAITS gboolean source_go_on(Migration *migration, GError **error);
 /* What the destination says by a road of the daemons': TAKEN, REFUSED, LOST, LOADED, CANNOT.  Obeyed on a task of its own. */
 void source_hear(Migration *migration, OwnerHeard heard, const char *reason);
 
+/* AWAITS who leads it, for a moment: he fetches the outcome himself, with the numbers of the other side, of a guest that is still known
+ * here. */
+AWAITS void source_leave_to_leader(Migration *migration);
+
 /* The other side's answer, as a client brings it.  Who does not lead the migration has to bring the answer of a ferryd, which
  * names the attempt. */
 AWAITS gboolean source_confirm(Domain *domain, const void *cookie_in, size_t cookie_len, gboolean is_cancelled,
