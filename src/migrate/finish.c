@@ -16,6 +16,7 @@
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
 #include "migrate/postcopy.h"
+#include "migrate/rival.h"
 #include "model/guest-def.h"
 #include "phase/cookie.h"
 #include "phase/driver.h"
@@ -148,34 +149,68 @@ static GBytes *fourth_cookie(Migration *migration, const MigrationCookie *third,
     return cookie_format(cookie, error);
 }
 
+/* After a word: it is over, or the rest of its memory is on its way. */
+static void go_on(Migration *migration, const char *cause)
+{
+    if (handover_is_over(migration)) {
+        migration_end(migration, cause);
+        rival_hear(migration, migration->ask.peer_word, migration->ask.peer_epoch);
+    } else {
+        postcopy_lead(migration);
+    }
+    if (migration->is_ended && (migration->is_caller_lost || !migration->lead))
+        migration_forget_incoming(migration);
+}
+
+/* It was kept for as long as it waited, or for us when its QEMU died. */
+static void leave_registry(Domain *domain)
+{
+    if (!domain->persistent && !domain_is_active(domain) && owner_standing(domain) != OWNER_IN_DOUBT)
+        registry_remove(domain);
+}
+
+/* It is ours whether QEMU obeys or not: the source has let it go. */
+AWAITS static gboolean finish_taking(Migration *migration, GError **error)
+{
+    if (handover_qemu(migration) != OWNER_QEMU_LOADED)
+        return handover_hear(migration, HEARD_NOTHING, NULL, error);
+    if (!migration_sync(migration, error))
+        return FALSE;
+    dest_define(migration);
+    return TRUE;
+}
+
+/* FALSE: not all of it could be written; then it has not ended. */
+AWAITS static gboolean settle(Migration *migration, OwnerHeard heard, const char *cause, GError **error)
+{
+    gboolean is_settled = TRUE;
+
+    task_shield();
+    if (migration_await_turn(migration)) {
+        gboolean was_taken = migration_word(migration) == WORD_TAKEN && !handover_is_loaded(migration);
+
+        migration->task = task_current();
+        g_clear_pointer(&migration->answer_timer, timer_free);
+        is_settled = handover_hear(migration, heard, cause, error) &&
+                     (was_taken || migration_word(migration) != WORD_TAKEN || finish_taking(migration, error));
+        migration_leave_turn(migration);
+        if (is_settled) {
+            go_on(migration, cause);
+            leave_registry(migration->domain);
+        }
+    }
+    task_unshield();
+    return is_settled;
+}
+
 AWAITS static void again_task(void *data)
 {
     Migration *migration = data;
-    Domain *domain = migration->domain;
-    g_autoptr(GError) error = NULL;
 
-    while (!migration->is_ended && await_sleep(WORD_AGAIN_MS, NULL)) {
-        task_shield();
-        migration_await_turn(migration);
-        if (!migration->is_ended) {
-            migration->task = task_current();
-            g_clear_error(&error);
-            handover_hear(migration, migration->heard_in_vain, NULL, &error);
-            migration_leave_turn(migration);
-        }
-        if (!migration->is_ended && !error && handover_is_over(migration))
-            migration_end(migration, migration->journal->cause);
-        else if (!migration->is_ended && !error)
-            postcopy_lead(migration);
-        if (migration->is_ended && !domain->persistent && !domain_is_active(domain))
-            registry_remove(domain);
-        task_unshield();
-        if (!error)
-            break;
-    }
+    while (!migration->is_ended && await_sleep(WORD_AGAIN_MS, NULL) &&
+           !settle(migration, migration->heard_in_vain, migration->journal->cause, NULL))
+        ;
     migration->is_again = FALSE;
-    if (migration->is_ended && (migration->is_caller_lost || !migration->lead))
-        migration_forget_incoming(migration);
 }
 
 void dest_decide_again(Migration *migration, OwnerHeard heard)
@@ -201,17 +236,13 @@ AWAITS static gboolean refuse(Migration *migration, OwnerHeard heard, const char
                          migration->journal->name, why->message);
     }
     migration_leave_turn(migration);
-    if (handover_is_over(migration))
-        migration_end(migration, reason);
-    else
-        postcopy_lead(migration);
+    go_on(migration, reason);
     return TRUE;
 }
 
 /* TAKEN is durable and the definition written before it is told. */
 AWAITS static gboolean settle_taken(Migration *migration, GError **error)
 {
-    Domain *domain = migration->domain;
     gboolean is_durable = handover_hear(migration, HEARD_NOTHING, NULL, error);
 
     migration_leave_turn(migration);
@@ -220,14 +251,10 @@ AWAITS static gboolean settle_taken(Migration *migration, GError **error)
         dest_decide_again(migration, HEARD_NOTHING);
         return FALSE;
     }
-    if (!handover_is_over(migration)) { /* postcopy: the rest of its memory is on its way */
-        postcopy_lead(migration);
-        ask_start(migration); /* tells it */
-        return TRUE;
-    }
-    migration_end(migration, NULL);
-    if (!domain->persistent && !domain_is_active(domain))
-        registry_remove(domain); /* it was kept for us when its QEMU died */
+    go_on(migration, NULL);
+    if (!migration->is_ended)
+        ask_start(migration); /* tells it, while the rest of its memory is on its way */
+    leave_registry(migration->domain);
     return TRUE;
 }
 
@@ -306,41 +333,13 @@ AWAITS static gboolean tell(Migration *migration, const MigrationCookie *third, 
     return TRUE;
 }
 
-/* It is ours whether QEMU obeys or not: the source has let it go. */
-AWAITS static void finish_taking(Migration *migration)
-{
-    g_autoptr(GError) error = NULL;
-
-    if (handover_qemu(migration) != OWNER_QEMU_LOADED) {
-        if (!handover_hear(migration, HEARD_NOTHING, NULL, &error))
-            log_error("%s", error->message);
-        return;
-    }
-    if (!migration_sync(migration, &error))
-        log_error("%s", error->message);
-    dest_define(migration);
-}
-
 AWAITS gboolean dest_settle(Migration *migration, OwnerHeard heard, const char *cause, GError **error)
 {
-    Domain *domain = migration->domain;
-    gboolean is_heard;
-
-    migration->task = task_current();
-    task_shield();
-    g_clear_pointer(&migration->answer_timer, timer_free);
-    if (!migration->has_job && heard == HEARD_ACKNOWLEDGED)
-        log_info("domain '%s': the answer has been acknowledged after all", migration->journal->name);
-    is_heard = handover_hear(migration, heard, cause, error);
-    if (is_heard && migration_word(migration) == WORD_TAKEN)
-        finish_taking(migration);
-    migration_leave_turn(migration);
-    if (is_heard && handover_is_over(migration))
-        migration_end(migration, cause);
-    if (!domain->persistent && !domain_is_active(domain) && owner_standing(domain) != OWNER_IN_DOUBT)
-        registry_remove(domain); /* it was kept for as long as it waited */
-    task_unshield();
-    return is_heard;
+    if (settle(migration, heard, cause, error))
+        return TRUE;
+    if (owner_word_is_final(migration_word(migration)))
+        dest_decide_again(migration, heard);
+    return FALSE;
 }
 
 AWAITS static void answered_task(void *data)
@@ -348,9 +347,14 @@ AWAITS static void answered_task(void *data)
     Migration *migration = data;
     g_autoptr(GError) error = NULL;
 
-    if (migration_word(migration) == WORD_TOLD && !migration->task &&
-        !dest_settle(migration, migration->answer_heard, NULL, &error))
-        log_error("domain '%s': %s", migration->journal->name, error->message);
+    if (migration_word(migration) != WORD_TOLD || migration->task)
+        return;
+    if (!migration->has_job && migration->answer_heard == HEARD_ACKNOWLEDGED)
+        log_info("domain '%s': the answer has been acknowledged after all", migration->journal->name);
+    if (settle(migration, migration->answer_heard, NULL, &error))
+        return;
+    log_error("domain '%s': %s; this is tried again", migration->journal->name, error->message);
+    dest_decide_again(migration, migration->answer_heard);
 }
 
 void dest_answered(Migration *migration, OwnerHeard heard)
@@ -394,8 +398,6 @@ AWAITS static void obey_task(void *data)
     if (error)
         log_error("domain '%s': %s", migration->journal->name, error->message);
     migration->is_deciding = FALSE;
-    if (migration->is_ended && (migration->is_caller_lost || !migration->lead))
-        migration_forget_incoming(migration);
     condition_signal(migration->changed);
     task_unshield();
 }
@@ -604,8 +606,8 @@ AWAITS static void refuse_task(void *data)
         dest_decide_again(migration, refusal_of(migration));
     }
     migration_leave_turn(migration);
-    if (!error && handover_is_over(migration))
-        migration_end(migration, migration->stream_error ?: migration->journal->cause ?: "refused");
+    if (!error)
+        go_on(migration, migration->stream_error ?: migration->journal->cause ?: "refused");
     if (migration->is_caller_lost)
         migration_forget_incoming(migration);
     migration->is_deciding = FALSE;

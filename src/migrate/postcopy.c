@@ -9,11 +9,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "domain/event.h"
-#include "domain/registry.h"
 #include "domain/state.h"
 #include "migrate/handover.h"
 #include "migrate/numbers.h"
-#include "migrate/rival.h"
 #include "migrate/source.h"
 #include "phase/flags.h"
 
@@ -176,26 +174,10 @@ AWAITS static void settle_source(Migration *migration, OwnerHeard heard, const c
 
 AWAITS static void settle_destination(Migration *migration, OwnerHeard heard, const char *cause)
 {
-    Domain *domain = migration->domain;
     g_autoptr(GError) error = NULL;
 
-    if (!migration_await_turn(migration))
-        return;
-    migration->task = task_current();
-    task_shield();
-    if (!handover_hear(migration, heard, cause, &error))
-        log_error("domain '%s': %s", migration->journal->name, error->message);
-    migration_leave_turn(migration);
-    if (handover_is_over(migration)) {
-        migration_end(migration, cause);
-        rival_hear(migration, migration->ask.peer_word, migration->ask.peer_epoch);
-    }
-    if (migration->is_ended && migration_word(migration) == WORD_TAKEN && migration->is_caller_lost)
-        migration_forget_incoming(migration);
-    if (!domain->persistent && !domain_is_active(domain) && owner_standing(domain) != OWNER_IN_DOUBT)
-        registry_remove(domain);
-    condition_signal(migration->changed);
-    task_unshield();
+    if (!dest_settle(migration, heard, cause, &error))
+        log_error("domain '%s': %s; this is tried again", migration->journal->name, error->message);
 }
 
 AWAITS void postcopy_await_end(Migration *migration)
@@ -391,7 +373,7 @@ AWAITS static void look_at_destination(Migration *migration)
             await_sleep(LOOK_MS, NULL);
         return;
     }
-    if ((word != WORD_TAKEN && word != WORD_REFUSED) || migration->is_deciding || migration->task)
+    if ((word != WORD_TAKEN && word != WORD_REFUSED) || migration->is_deciding || migration->task || migration->is_again)
         return;
     if (migration->ask.is_out && is_still_half(migration, qemu))
         settle_destination(migration, HEARD_OUT, word == WORD_TAKEN ? "the source's QEMU has ended, and a part of the memory with it" : NULL);
