@@ -6,34 +6,43 @@
 
 #define PAUSE_MS  250
 
-static void carry(Migration *migration)
+static gboolean carry_to(FerryConnection *dest, Migration *migration, GError **error)
 {
+    FerryConnection *source = migration->domain->conn;
     const FerryMigrationAskArgs question = {.attempt = migration->attempt};
-    FerryConnection *opened = migration->dest->lost ? ferry_connection_open(migration->wanted->dest_uri, 0, NULL) : NULL;
-    FerryConnection *dest = opened ?: migration->dest;
     g_autoptr(Arena) arena = arena_new();
     FerryMigrationAskRet word = {0};
     FerryMigrationTellRet answer = {0}, thanks = {0};
+    FerryMigrationTellArgs there, back;
 
-    if (!dest->lost && connection_call(migration->domain->conn, FERRY_PROGRAM, FERRY_MIGRATION_ASK, &question, arena, &word, NULL)) {
-        const FerryMigrationTellArgs there = {.word = word.word, .word_len = word.word_len};
-
-        if (connection_call(dest, FERRY_PROGRAM, FERRY_MIGRATION_TELL, &there, arena, &answer, NULL)) {
-            const FerryMigrationTellArgs back = {.word = answer.word, .word_len = answer.word_len};
-
-            connection_call(migration->domain->conn, FERRY_PROGRAM, FERRY_MIGRATION_TELL, &back, arena, &thanks, NULL);
-        }
-    }
-    ferry_connection_close(opened);
+    if (!connection_call(source, FERRY_PROGRAM, FERRY_MIGRATION_ASK, &question, arena, &word, error))
+        return FALSE;
+    there = (FerryMigrationTellArgs){.word = word.word, .word_len = word.word_len};
+    if (!connection_call(dest, FERRY_PROGRAM, FERRY_MIGRATION_TELL, &there, arena, &answer, error))
+        return FALSE;
+    back = (FerryMigrationTellArgs){.word = answer.word, .word_len = answer.word_len};
+    return connection_call(source, FERRY_PROGRAM, FERRY_MIGRATION_TELL, &back, arena, &thanks, error);
 }
 
-PhaseOutcome courier_settle(Migration *migration)
+static gboolean carry(Migration *migration, GError **error)
+{
+    FerryConnection *opened = migration->dest->lost ? ferry_connection_open(migration->wanted->dest_uri, 0, error) : NULL;
+    FerryConnection *dest = migration->dest->lost ? opened : migration->dest;
+    gboolean is_carried = dest && carry_to(dest, migration, error);
+
+    ferry_connection_close(opened);
+    return is_carried;
+}
+
+PhaseOutcome courier_settle(Migration *migration, GError **cause)
 {
     const int64_t deadline_ms = clock_now_ms() + MIGRATION_ANSWER_MS;
+    g_autoptr(GError) obstacle = NULL;
     PhaseOutcome outcome;
 
     for (;;) {
-        carry(migration);
+        g_clear_error(&obstacle);
+        carry(migration, &obstacle);
         outcome = migration_look_at_source(migration, NULL);
         if (outcome != PHASE_UNKNOWN || migration->domain->conn->lost || clock_now_ms() >= deadline_ms)
             break;
@@ -41,5 +50,7 @@ PhaseOutcome courier_settle(Migration *migration)
         connection_pump(migration->domain->conn, -1, clock_now_ms() + PAUSE_MS);
     }
     migration->is_settled = outcome != PHASE_UNKNOWN;
+    if (outcome == PHASE_UNKNOWN && obstacle)
+        migration_add_cause(cause, "The daemons, which cannot reach each other, could not be asked through this client either: %s", obstacle->message);
     return outcome;
 }

@@ -288,21 +288,21 @@ static void finish_idle(void *data)
 /* What an error of Finish(0) means.  A stock destination has ended its guest before its driver
  * answers with one.  A ferryd says REFUSED by a code of its own; anything else from it decides
  * nothing. */
-static void finish_failed(Migration *migration, const GError *error)
+static void finish_failed(Migration *migration, GError **error)
 {
     PhaseRun *run = &migration->run;
-    gboolean is_answer = !migration->dest->lost && error_domain(error) != FROM_RPC; /* nor what we cannot read */
+    gboolean is_answer = !migration->dest->lost && error_domain(*error) != FROM_RPC; /* nor what we cannot read */
 
     phase_run_set_cookie(run, NULL);
     if (migration->is_given_up)
         return;
-    if (is_answer && migration->is_dest_ferry && phase_error_is_refused(error)) {
+    if (is_answer && migration->is_dest_ferry && phase_error_is_refused(*error)) {
         run->outcome = PHASE_STAYED;
         phase_run_set_cookie(run, cookie_hand_on(migration->c2, COOKIE_WORD_REFUSED));
     } else if (is_answer && !migration->is_dest_ferry) {
         run->outcome = PHASE_STAYED;
     } else if (migration->is_relayed && migration->is_dest_ferry && *migration->attempt) {
-        run->outcome = courier_settle(migration);
+        run->outcome = courier_settle(migration, error);
     } else if (!(run->flags & MIGRATE_OFFLINE)) { /* a definition that is found may have been there before */
         run->outcome = migration_look(migration);
     }
@@ -349,7 +349,7 @@ static gboolean finish(void *endpoint, PhaseRun *run, GError **error)
         return TRUE;
     }
     if (!run->is_cancelled)
-        finish_failed(migration, cause);
+        finish_failed(migration, &cause);
     if (run->outcome == PHASE_ARRIVED)
         return TRUE; /* the reply was lost, but it runs there */
     g_propagate_error(error, g_steal_pointer(&cause));

@@ -72,8 +72,8 @@ gboolean migration_has_tried(const GError *error, const char *literal);
 gboolean migration_add_cause(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* lib/courier.c: the same between two ferryds that meet in this client only: carries what each has to say to the other until the source
- * has settled it. */
-PhaseOutcome courier_settle(Migration *migration);
+ * has settled it.  *cause is why Finish failed; where they cannot be carried either, the reason is added. */
+PhaseOutcome courier_settle(Migration *migration, GError **cause);
 
 #define MIGRATION_ANSWER_MS (20 * 1000) /* how long a user waits for an answer before he hears that it is not known yet */
 

@@ -249,6 +249,29 @@ def test_a_relay_whose_answer_is_lost_carries_the_words_instead(lab, started, cu
     assert verdict.is_sound, verdict.complaint()
 
 
+class Leaving(SecondFinish):
+    """Nor does anybody listen there any more."""
+
+    def is_to_be_cut(self, frame, is_from_client):
+        is_cut = super().is_to_be_cut(frame, is_from_client)
+        if is_cut:
+            os.unlink(self.path)
+        return is_cut
+
+
+def test_a_relay_that_cannot_carry_the_words_says_why(lab, started):
+    source, destination = lab.hosts
+    if lab.kinds[1] != "ferryd":
+        pytest.skip("a stock destination has no words")
+    running = started(source)
+    proxy = Leaving(str(lab.shared / "proxy-leaving.sock"), destination.socket_uri.partition("socket=")[2], "call")
+    done = source.ferry("migrate", "--live", "qemu", f"qemu+unix:///system?socket={proxy.path}", check=False, timeout_s=60)
+    proxy.close()
+    assert done.returncode and "could not be asked through this client either: " in done.stderr and proxy.path in done.stderr, done.stderr
+    source.ferry("migration", "resolve", "qemu", "--here", "--confirm", destination.name)
+    running.ticks.wait(source.name, more=10)
+
+
 class Deadly(SecondFinish):
     """Nor does the client live on."""
 
