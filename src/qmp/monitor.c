@@ -322,6 +322,7 @@ static void release_held(Monitor *monitor)
         put_out_in_band(monitor, g_queue_pop_head(&monitor->held));
 }
 
+/* Takes fd. */
 static void enqueue(Monitor *monitor, json_object *message, int fd, gboolean is_oob, gboolean may_log)
 {
     Output *output = g_new0(Output, 1);
@@ -329,7 +330,7 @@ static void enqueue(Monitor *monitor, json_object *message, int fd, gboolean is_
 
     output->text = g_strconcat(text, "\r\n", NULL);
     output->len = strlen(output->text);
-    output->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+    output->fd = fd;
     if (may_log)
         log_debug("monitor %p: -> %.*s", (void *)monitor, LOGGED_MAX, text);
     if (is_oob)
@@ -345,12 +346,18 @@ static MonitorCommand *send_message(Monitor *monitor, const char *name, json_obj
                                     int fd, gboolean is_oob, gboolean may_log)
 {
     g_autoptr(MonitorCommand) command = command_new(name);
+    auto_fd int own_fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
     uint64_t *id;
 
     command->is_oob = is_oob;
-    command->has_fd = fd >= 0;
+    command->has_fd = own_fd >= 0;
     monitor->command_count++;
-    if (monitor->is_lost) {
+    if (fd >= 0 && own_fd < 0) {
+        g_autofree char *text =
+            g_strdup_printf("cannot hand a descriptor over to QEMU with '%s': %s", name, g_strerror(errno));
+
+        command_fail(command, ERROR_SYSTEM_ERROR, text);
+    } else if (monitor->is_lost) {
         command_fail(command, ERROR_OPERATION_INVALID, "the monitor of the guest is gone");
     } else if (g_hash_table_size(monitor->pending) >= PENDING_MAX) {
         command_fail(command, ERROR_RESOURCE_BUSY, "QEMU leaves too many commands unanswered");
@@ -360,7 +367,7 @@ static MonitorCommand *send_message(Monitor *monitor, const char *name, json_obj
         json_object_object_add(message, "id", json_object_new_string(text));
         id = g_memdup2(&monitor->last_id, sizeof monitor->last_id);
         g_hash_table_insert(monitor->pending, id, monitor_command_ref(command));
-        enqueue(monitor, message, fd, is_oob, may_log);
+        enqueue(monitor, message, fd_steal(&own_fd), is_oob, may_log);
     }
     json_object_put(message);
     return g_steal_pointer(&command);

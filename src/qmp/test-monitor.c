@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Against a fake QEMU on the other end of a socketpair, and against a real one. */
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -172,6 +173,35 @@ static void one_descriptor_body(void *data)
 static void descriptors_go_one_by_one(void)
 {
     loop_test_run(one_descriptor_body, NULL);
+}
+
+/* Nothing is sent then, and nobody waits behind it. */
+static void lost_descriptor_body(void *data)
+{
+    auto_fd int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    g_autoptr(MonitorCommand) lost = NULL, next = NULL;
+    g_autofree char *sent = NULL;
+    g_autoptr(Monitor) monitor = NULL;
+    g_autoptr(GError) error = NULL;
+    int peer, came;
+
+    monitor = open_agreed(&peer);
+    lost = monitor_send(monitor, "getfd", NULL, INT_MAX);
+    next = monitor_send(monitor, "getfd", NULL, fd);
+    sent = hear(peer, &came);
+    g_assert_cmpstr(sent, ==, "{\"execute\":\"getfd\",\"id\":\"ferry-2\"}\r\n");
+    g_assert_cmpint(came, >=, 0);
+    fd_clear(&came);
+    g_assert_false(monitor_command_wait(lost, 0, NULL, &error));
+    g_assert_cmpstr(error->message, ==, "cannot hand a descriptor over to QEMU with 'getfd': Bad file descriptor");
+    say(peer, "{\"return\": {}, \"id\": \"ferry-2\"}\r\n");
+    g_assert_true(monitor_command_wait(next, 5000, NULL, NULL));
+    close(peer);
+}
+
+static void a_descriptor_that_is_lost(void)
+{
+    loop_test_run(lost_descriptor_body, NULL);
 }
 
 static void on_event(Monitor *monitor, const MonitorEvent *event, void *data)
@@ -487,6 +517,7 @@ int main(int argc, char **argv)
     child_set_helper(g_getenv("FERRY_EXEC"));
     g_test_add_func("/qmp/monitor/out-of-band-commands-pass", out_of_band_commands_pass);
     g_test_add_func("/qmp/monitor/descriptors-go-one-by-one", descriptors_go_one_by_one);
+    g_test_add_func("/qmp/monitor/a-descriptor-that-is-lost-fails-its-command", a_descriptor_that_is_lost);
     g_test_add_func("/qmp/monitor/several-commands-are-answered-by-id",
                     several_commands_are_answered_by_id);
     g_test_add_func("/qmp/monitor/a-refusal-speaks-as-people-know-it",
