@@ -79,7 +79,7 @@ static char *explain(Domain *domain)
 
     switch (standing(domain)) {
     case OWNER_HERE:
-        return queue_sentence(domain);
+        return queue_sentence(domain) ?: (migration ? rival_note(migration) : NULL);
     case OWNER_COMING:
         return g_strdup_printf("is coming from %s by migration %s", peer, migration->journal->id);
     case OWNER_GIVEN:

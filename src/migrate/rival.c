@@ -27,6 +27,15 @@ char *rival_sentence(const Migration *migration)
                            journal->peer ?: "the other host");
 }
 
+char *rival_note(const Migration *migration)
+{
+    const Journal *journal = migration->journal;
+
+    return migration->has_rival && !journal->rival_epoch && migration->domain->guest
+               ? g_strdup_printf("is on %s too, which stands back, paused: a person picks, there", journal->peer ?: "another host")
+               : NULL;
+}
+
 static gboolean is_standing_back(const Migration *migration)
 {
     return migration->domain->migration == migration && rival_is_open(migration);
@@ -126,7 +135,6 @@ void rival_hear(Migration *migration, OwnerWord theirs, uint64_t epoch)
         return;
     migration->has_rival = TRUE;
     if (!is_lower) {
-        domain_add_message(domain, "is on %s too, which stands back, paused: a person picks, there", journal->peer ?: "another host");
         log_error("domain '%s' is on %s too: a person's word about its migration %s was not true; that host stands back",
                   domain->name, journal->peer ?: "another host", journal->id);
         return;

@@ -14,6 +14,8 @@ gboolean rival_resume(Migration *migration);
 gboolean rival_is_open(const Migration *migration);
 /* For whom, and what a person can do; the caller frees it. */
 char *rival_sentence(const Migration *migration);
+/* The other side does, and the guest runs here: for whoever asks about it.  NULL: it is nowhere else; the caller frees it. */
+char *rival_note(const Migration *migration);
 /* The person's word.  It goes on here; the other host is not told, and must have ended it. */
 AWAITS gboolean rival_go_on(Migration *migration, GError **error);
 /* It is the other host's: the image here is destroyed. */

@@ -250,7 +250,10 @@ def test_two_hosts_that_both_have_it_after_a_wrong_word(lab, doubtful, picked):
     assert refused.returncode == 1 and "a person has given it to fedora1 too" in refused.stderr, refused.stderr
     assert "stands back" in two.ferry("migration", "list").stdout
     if picked == "--here":
+        one.virsh("define", running.guest.path())
         one.virsh("destroy", "qemu")
+        assert "is on fedora2 too" not in one.virsh("dominfo", "qemu").stdout
+        one.virsh("undefine", "qemu")
     two.ferry("migration", "resolve", "qemu", picked, "--confirm", "fedora1")
     home, other = (one, two) if picked == "--there" else (two, one)
     running.ticks.wait(home.name, more=10)
