@@ -21,12 +21,13 @@ import xml.etree.ElementTree as tree
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
 SUITES = ("tests/live", "tests/faults", "tests/matrix", "tests/upgrade", "tests/api", "tests/model", "tests/guest", "tests/lab", "tests/wire")
-SIDE_BY_SIDE = 3        # files at once: they mostly wait, each in a lab of its own
+SIDE_BY_SIDE = 4        # files at once: they mostly wait, each in a lab of its own; one takes a fifth of a core
 REPEATS_MAX = 3         # see tests/conftest.py; in all of them
 FILE_S = 1200           # what one file may take
 LONG_FILES_S = {"test_sample.py": 2000}     # it allows itself two runs of 900 s
 # They take long, so they begin early.
-SLOW = ("test_fallbacks.py", "test_vanishing.py", "test_modes.py", "test_stock_destination.py", "test_check.py", "test_interference.py")
+SLOW = ("test_sample.py", "test_fallbacks.py", "test_vanishing.py", "test_owner.py", "test_postcopy.py", "test_offline.py", "test_modes.py", "test_check.py",
+        "test_leases.py", "test_stock_answers.py", "test_stock_destination.py", "test_interference.py")
 
 SANITIZED = (
     ("asan", "ASan and UBSan", "address,undefined",
