@@ -21,7 +21,7 @@
 
 #define BREAK_PATIENCE_MS 1000 /* a QEMU held to a bandwidth writes every 100 ms */
 #define CANCEL_PATIENCE_MS 50
-#define CANCEL_LOOK_MS 10000
+#define CANCEL_END_MS 10000
 #define CONT_PATIENCE_MS 5000
 #define KEPT_PATIENCE_MS 1000 /* then it is tried on behind the answer: again.c */
 #define CONT_RETRY_MS 100
@@ -115,9 +115,11 @@ static gboolean is_under_way(const Migration *migration)
            qemu != OWNER_QEMU_CUT; /* that takes another stream */
 }
 
-AWAITS static void wait_for_end(Migration *migration, int64_t look_ms)
+AWAITS static void wait_for_end(Migration *migration, int64_t patience_ms)
 {
-    while (is_under_way(migration) && migration_wait(migration, look_ms, NULL))
+    const int64_t deadline_ms = clock_now_ms() + patience_ms;
+
+    while (is_under_way(migration) && clock_now_ms() < deadline_ms && migration_wait(migration, deadline_ms - clock_now_ms(), NULL))
         ;
 }
 
@@ -141,7 +143,7 @@ AWAITS static void cancel_stream(Migration *migration)
     migration->is_cancelled = TRUE;
     if (!qemu_migrate_cancel(migration->domain->guest, &error))
         log_warning("cannot cancel the migration of domain '%s': %s", migration->journal->name, error->message);
-    wait_for_end(migration, CANCEL_LOOK_MS);
+    wait_for_end(migration, CANCEL_END_MS);
 }
 
 /* As its user left it.  The other side may hold an image's lock for a moment longer. */

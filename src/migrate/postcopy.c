@@ -298,12 +298,23 @@ AWAITS static gboolean recover_beside(Migration *migration, QemuGuest *guest, in
 
 AWAITS static gboolean take_stream(Migration *migration, QemuGuest *guest, int *lane, GError **error)
 {
+    g_autoptr(GError) why = NULL;
+
     if (!break_stream(migration, error))
         return FALSE;
     g_array_set_size(migration->route.duplicates, 0);
     route_keep_duplicate(&migration->route, *lane);
-    return !qemu_guest_has_oob(guest) || qemu_guest_answers(guest) ? qemu_migrate_recover_fd(guest, *lane, error)
-                                                                  : recover_beside(migration, guest, lane, error);
+    if (!qemu_guest_has_oob(guest))
+        return qemu_migrate_recover_fd(guest, *lane, error);
+    if (qemu_guest_answers(guest)) {
+        if (qemu_migrate_recover_fd(guest, *lane, &why))
+            return TRUE;
+        if (!error_is(why, ERROR_OPERATION_TIMEOUT)) {
+            g_propagate_error(error, g_steal_pointer(&why));
+            return FALSE;
+        }
+    }
+    return recover_beside(migration, guest, lane, error); /* it is silent, or has just become so */
 }
 
 /* One after the other, however long QEMU takes.  A source that has lost patience with one makes another, and waits for the READY of

@@ -66,6 +66,7 @@ AWAITS gboolean guest_learn_ptys(QemuGuest *guest, GuestDef *def, GError **error
 AWAITS gboolean guest_command(QemuGuest *guest, const char *command, json_object *args,
                               json_object **ret_value, GError **error);
 #define GUEST_COMMAND_MS (60 * 1000)
+#define QEMU_ANSWER_MS   1000 /* what is not silent has answered by then */
 
 /* A path below run_dir as one that fits into sun_path; *ret_dir_fd is to be held open while it is
  * used. */

@@ -13,7 +13,6 @@
 #include "qemu/guest-part.h"
 
 #define QUIT_MS 1000
-#define ANSWER_MS 1000
 
 /* --- the object --- */
 
@@ -131,7 +130,7 @@ AWAITS gboolean qemu_guest_answers(QemuGuest *guest)
     if (!guest->question)
         guest->question = monitor_send(guest->monitor, "query-name", NULL, -1);
     question = monitor_command_ref(guest->question);
-    is_answered = monitor_command_wait(question, ANSWER_MS, NULL, &error);
+    is_answered = monitor_command_wait(question, QEMU_ANSWER_MS, NULL, &error);
     if ((is_answered || !error_is(error, ERROR_OPERATION_TIMEOUT)) && guest->question == question)
         g_clear_pointer(&guest->question, monitor_command_unref);
     return is_answered;

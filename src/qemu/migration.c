@@ -389,14 +389,6 @@ AWAITS gboolean qemu_migrate_incoming_fd(QemuGuest *guest, int fd, GError **erro
     return with_fd(guest, "migrate-incoming", incoming_args(uri), name, fd, error);
 }
 
-AWAITS gboolean qemu_migrate_recover_fd(QemuGuest *guest, int fd, GError **error)
-{
-    g_autofree char *name = g_strdup_printf("ferry-lane-%u", ++guest->fd_names);
-    g_autofree char *uri = g_strconcat("fd:", name, NULL);
-
-    return with_fd(guest, "migrate-recover", incoming_args(uri), name, fd, error);
-}
-
 AWAITS gboolean qemu_migrate_cancel(QemuGuest *guest, GError **error)
 {
     return guest_command(guest, "migrate_cancel", NULL, NULL, error);
@@ -429,6 +421,28 @@ AWAITS gboolean qemu_migrate_pause(QemuGuest *guest, GError **error)
 AWAITS gboolean qemu_migrate_recover(QemuGuest *guest, const char *uri, GError **error)
 {
     return urgent_command(guest, "migrate-recover", incoming_args(uri), error);
+}
+
+/* Its vCPU may stop for a page at any moment: what comes late is closed again behind it. */
+AWAITS gboolean qemu_migrate_recover_fd(QemuGuest *guest, int fd, GError **error)
+{
+    g_autoptr(QemuGuest) held = qemu_guest_ref(guest);
+    g_autofree char *name = g_strdup_printf("ferry-lane-%u", ++guest->fd_names);
+    g_autofree char *uri = g_strconcat("fd:", name, NULL);
+    const int64_t patience_ms = qemu_guest_has_oob(guest) ? QEMU_ANSWER_MS : GUEST_COMMAND_MS;
+    g_autoptr(MonitorCommand) give = NULL;
+    g_autoptr(MonitorCommand) take_back = NULL;
+
+    if (!guest->monitor || guest->is_monitor_lost)
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: domain is not running");
+    give = monitor_send(guest->monitor, "getfd", fd_args(name), fd);
+    if (monitor_command_wait(give, patience_ms, NULL, error) &&
+        qemu_migrate_recover(guest, uri, error))
+        return TRUE;
+    if (guest->monitor)
+        take_back = monitor_send(guest->monitor, "closefd", fd_args(name), -1);
+    return FALSE;
 }
 
 AWAITS gboolean qemu_migrate_continue(QemuGuest *guest, GError **error)

@@ -81,6 +81,7 @@ AWAITS gboolean qemu_migrate_cancel(QemuGuest *guest, GError **error);
  * qemu_migrate_fd with is_resume). */
 AWAITS gboolean qemu_migrate_start_postcopy(QemuGuest *guest, GError **error);
 AWAITS gboolean qemu_migrate_pause(QemuGuest *guest, GError **error);
+/* ERROR_OPERATION_TIMEOUT: it answers no ordinary commands. */
 AWAITS gboolean qemu_migrate_recover_fd(QemuGuest *guest, int fd, GError **error);
 /* The same at a place of qemu/socket.h, out of band. */
 AWAITS gboolean qemu_migrate_recover(QemuGuest *guest, const char *uri, GError **error);

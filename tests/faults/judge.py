@@ -315,7 +315,7 @@ class Court:
     def _play(self, cell, result):
         source, destination = self.source, self.destination = self.here, self.place.other(self.here)
         self.witness.source = source
-        self.witness.dead_states = REBOOTED if any(fault.startswith(("reboot", "kill-daemons")) for _, _, fault in cell.strikes) else CRASHED
+        self.witness.dead_states = REBOOTED if any(fault.startswith(("reboot", "kill-daemons", "kill-other")) for _, _, fault in cell.strikes) else CRASHED
         self.cut_for_good, self.helpers, self.pending = None, contextlib.ExitStack(), {}
         self.mode = cell.mode
         self.offsets = {host: self._log_size(host) for host in self.place.hosts}
