@@ -166,8 +166,8 @@ AWAITS void source_leave_to_leader(Migration *migration)
 {
     int64_t deadline = clock_now_ms() + LEADER_PATIENCE_MS;
 
-    while (!migration->is_ended && !migration->is_confirmed && (migration->is_led_here || migration->lead) && !migration->is_qemu_dead &&
-           clock_now_ms() < deadline)
+    while (!migration->is_ended && !migration->is_confirmed && (migration->is_led_here || migration->lead) && clock_now_ms() < deadline &&
+           !(migration->is_qemu_dead && postcopy_is_status(migration->status)) /* with a part of its memory: no leader knows that end */)
         migration_wait(migration, deadline - clock_now_ms(), NULL);
 }
 
