@@ -77,7 +77,7 @@ class Place(Lab):
     def restart(self, host):
         if host.daemon_pid("ferryd"):
             return
-        host.daemons.pop("ferryd", None)
+        host.stop_daemon()      # all of it: its last thread holds its lock when the first is a zombie already
         self._start_under_orders(host)
 
     def _start_under_orders(self, host, **more):

@@ -58,7 +58,7 @@ def starts(host):
 def revived(host):
     """Its daemon, once it has obeyed the order to end."""
     wait_until(lambda: not host.daemon_pid("ferryd"), "the end of the daemon")
-    host.daemons.pop("ferryd", None)
+    host.stop_daemon()
     host.start_ferryd(host._last_start[0])
 
 
