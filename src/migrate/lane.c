@@ -22,7 +22,7 @@
 typedef struct {
     LaneListener *listener; /* borrows */
     char *peer, *host;      /* with and without the port */
-    Greeting *greeting;           /* or, of a stock source: */
+    Greeting *greeting;     /* or, of a stock source and of a proven pact lane: */
     int fd;
     Watch *watch;
     Timer *timer;
@@ -121,25 +121,48 @@ static gboolean is_let_in_once(LaneName name)
     return name.purpose != LANE_PACT && !(name.purpose == LANE_MEMORY && name.number == LANE_NUMBER_AGAIN);
 }
 
+static void waiting_on_timer(void *data)
+{
+    waiting_drop(data, "it stayed silent for 10 s");
+}
+
+/* The other side has proven several connections of its race, and speaks on the one that it has chosen. */
+static void waiting_on_word(int fd, unsigned events, void *data)
+{
+    Waiting *waiting = data;
+    char byte;
+    ssize_t got = recv(fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        log_debug("domain '%s': the connection from %s was not the chosen one", waiting->listener->guest, waiting->peer);
+        g_ptr_array_remove(waiting->listener->waiting, waiting);
+        return;
+    }
+    g_clear_pointer(&waiting->watch, watch_free); /* before the descriptor can be reused */
+    let_in(waiting, greeting_lane(waiting->greeting), fd_steal(&waiting->fd));
+}
+
 static void on_greeting(Greeting *greeting, void *data)
 {
     Waiting *waiting = data;
     LaneName name = greeting_lane(greeting);
 
-    if (greeting_verdict(greeting) != GREETING_PROVEN)
+    if (greeting_verdict(greeting) != GREETING_PROVEN) {
         waiting_drop(waiting, greeting_reason(greeting));
-    else if (is_let_in_once(name) && g_hash_table_contains(waiting->listener->let_in, lane_key(name)))
+    } else if (is_let_in_once(name) && g_hash_table_contains(waiting->listener->let_in, lane_key(name))) {
         waiting_drop(waiting, "this lane is there already");
-    else
+    } else if (name.purpose == LANE_PACT) {
+        waiting->fd = greeting_steal_fd(greeting);
+        waiting->watch = watch_new(waiting->fd, EPOLLIN, waiting_on_word, waiting);
+        waiting->timer = timer_new(LANE_SILENCE_MS, waiting_on_timer, waiting);
+    } else {
         let_in(waiting, name, greeting_steal_fd(greeting));
+    }
 }
 
 /* --- a stock source: QEMU's magic ----------------------------------------------------------------------------------- */
-
-static void waiting_on_timer(void *data)
-{
-    waiting_drop(data, "it stayed silent for 10 s");
-}
 
 /* Bytes that are only looked at must not wake us before there are enough of them. */
 static void set_low_water(int fd, int bytes)
@@ -224,7 +247,7 @@ static void admit(LaneListener *listener, int accepted, const struct sockaddr_st
     waiting->fd = accepted;
     set_low_water(accepted, (int)strlen(LANE_MAGIC));
     waiting->watch = watch_new(accepted, EPOLLIN, waiting_on_magic, waiting);
-    waiting->timer = timer_new(LANE_MAGIC_TIMEOUT_MS, waiting_on_timer, waiting);
+    waiting->timer = timer_new(LANE_SILENCE_MS, waiting_on_timer, waiting);
 }
 
 static void listener_on_connection(int fd, unsigned events, void *data)

@@ -13,7 +13,7 @@
 #include "loop/task.h"
 #include "migrate/hello.h"
 
-#define LANE_MAGIC_TIMEOUT_MS (10 * 1000)
+#define LANE_SILENCE_MS (10 * 1000) /* of a stock source before its magic, of a proven pact lane before its first word */
 #define LANE_WAITING_MAX 64 /* connected, not yet proven; beyond it the oldest of the busiest address goes */
 #define LANE_MAGIC "QEVM"                     /* the first four bytes of QEMU's stream, */
 #define LANE_MAGIC_CHANNEL "\x11\x22\x33\x44" /* and of each of its channels */
@@ -29,7 +29,8 @@ LaneListener *lane_listen(const struct sockaddr_storage *address, uint16_t port,
                           GError **error);
 uint16_t lane_listener_port(const LaneListener *listener);
 /* Lets in who proves to be the other party of these terms, each lane once, but the pact lane,
- * which may be lost and come again, and what replaces a memory stream that broke in postcopy. */
+ * which may be lost and come again, and what replaces a memory stream that broke in postcopy.
+ * A pact lane is let in with its first word: of the connections that a race has proven, the other side speaks on one. */
 void lane_listener_expect(LaneListener *listener, const HelloTerms *terms, OwnerSide side, LaneFunc fn, void *data);
 /* Lets in one connection that begins with QEMU's magic, as the main stream of a stock source, and so many channels that
  * begin with theirs.  Whoever knows the magic gets in: a stock host can prove nothing. */

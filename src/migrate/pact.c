@@ -65,24 +65,40 @@ static void lose(Pact *pact, const char *why)
         pact->events->lost(why, pact->data);
 }
 
-/* FALSE: lost. */
-static gboolean write_some(Pact *pact)
+/* errno of a failure; 0: written, or to be gone on with when the watch says so. */
+static int send_some(Pact *pact)
 {
     while (pact->out->len > 0) {
         ssize_t done = send(pact->fd, pact->out->data, pact->out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (done < 0 && errno == EINTR)
             continue;
-        if (done < 0 && errno == EAGAIN)
+        if (done < 0 && errno != EAGAIN)
+            return errno;
+        if (done < 0)
             break;
-        if (done < 0) {
-            lose(pact, g_strerror(errno));
-            return FALSE;
-        }
         g_byte_array_remove_range(pact->out, 0, (unsigned)done);
     }
     watch_set_events(pact->watch, EPOLLIN | (pact->out->len > 0 ? EPOLLOUT : 0));
-    return TRUE;
+    return 0;
+}
+
+/* FALSE: lost. */
+static gboolean write_some(Pact *pact)
+{
+    int failure = send_some(pact);
+
+    if (failure)
+        lose(pact, g_strerror(failure));
+    return !failure;
+}
+
+static void append_word(Pact *pact, PactWord word, const void *rest, size_t len)
+{
+    const uint8_t head[PACT_HEAD_BYTES] = {(uint8_t)word, 0, (uint8_t)(len >> 8), (uint8_t)len};
+
+    g_byte_array_append(pact->out, head, sizeof head);
+    g_byte_array_append(pact->out, rest, (unsigned)len);
 }
 
 /* FALSE: freed or lost. */
@@ -150,6 +166,8 @@ Pact *pact_new(int fd, const PactEvents *events, void *data)
     pact->data = data;
     pact->watch = watch_new(fd, EPOLLIN, on_ready, pact);
     pact->ping = timer_new(PACT_PING_MS, on_ping, pact);
+    append_word(pact, PACT_PING, NULL, 0);
+    send_some(pact); /* of a failure the watch will tell */
     return pact;
 }
 
@@ -168,17 +186,14 @@ void pact_free(Pact *pact)
 
 void pact_say(Pact *pact, PactWord word, const void *rest, size_t len)
 {
-    uint8_t head[PACT_HEAD_BYTES] = {(uint8_t)word, 0, (uint8_t)(len >> 8), (uint8_t)len};
-
     if (!pact || pact->fd < 0)
         return;
     g_assert(len <= PACT_REST_MAX);
-    if (pact->out->len + sizeof head + len > UNSENT_MAX) {
+    if (pact->out->len + PACT_HEAD_BYTES + len > UNSENT_MAX) {
         lose(pact, "the other side does not read");
         return;
     }
-    g_byte_array_append(pact->out, head, sizeof head);
-    g_byte_array_append(pact->out, rest, (unsigned)len);
+    append_word(pact, word, rest, len);
     write_some(pact);
 }
 

@@ -34,7 +34,7 @@ typedef struct {
     void (*lost)(const char *why, void *data);                                /* once, unless freed before */
 } PactEvents;
 
-/* Takes fd, a proven connection. */
+/* Takes fd, a proven connection, and says PACT_PING at once: whoever dialled several has chosen this one (migrate/lane). */
 Pact *pact_new(int fd, const PactEvents *events, void *data);
 void pact_free(Pact *pact);
 /* Without waiting.  Content with NULL and with a pact that is lost: words are said again by who needs an answer. */

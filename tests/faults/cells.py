@@ -508,7 +508,7 @@ def window(cell):
         return "W2: the source's host loses power after the end of the stream, before GO is durable"
     if hits_destination and (at == TAKEN or is_reboot and at in (STOPPED, GO)):
         return "W1: it may have run there, for all that the source can know"
-    if hits_destination and at == THEIRS:
+    if hits_destination and (at == THEIRS or cell.point == "p2p/finish"):       # a tunnelled one too, if it was told GO beside the tunnel
         return "it ran there"
     return ""
 
