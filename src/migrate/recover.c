@@ -240,6 +240,16 @@ static gboolean was_never_performed(const Migration *migration)
            journal->definition /* it was read, and is no guess */ && !journal->address;
 }
 
+/* It was about to run here.  QEMU may refuse: then the source is told, or it stands here, defined. */
+AWAITS static void take_on(Migration *migration)
+{
+    migration_begin_job(migration, NULL);
+    if (migration_goes_alone(migration))
+        dest_hear(migration, HEARD_GO, NULL);
+    else
+        dest_settle(migration, HEARD_NOTHING, NULL, NULL);
+}
+
 AWAITS static void settle(Migration *migration);
 
 AWAITS static void settle_again_task(void *data)
@@ -268,6 +278,10 @@ AWAITS static void settle(Migration *migration)
         go_on(migration);
         return;
     }
+    if (word == WORD_TAKEN && handover_is_loaded(migration)) {
+        take_on(migration);
+        return;
+    }
     /* What it was carried by has ended with the old daemon.  Where nobody can be asked, that is the end of it. */
     if ((word == WORD_OFFERED || word == WORD_PREPARED) && (owner_record_is_this_boot(migration->record) || migration_is_offline(migration)))
         heard = word == WORD_OFFERED ? HEARD_ABORT : HEARD_DROP;
@@ -276,8 +290,8 @@ AWAITS static void settle(Migration *migration)
     task_shield();
     handover_hear(migration, heard, cause, &error);
     word = migration_word(migration);
-    if (!error && (word == WORD_TAKEN || word == WORD_KEPT) && heard == HEARD_NOTHING)
-        handover_hear(migration, HEARD_NOTHING, NULL, &error); /* after `cont`: define; after the cancel: `cont` */
+    if (!error && word == WORD_KEPT && heard == HEARD_NOTHING)
+        handover_hear(migration, HEARD_NOTHING, NULL, &error); /* after the cancel: `cont` */
     if (error) {
         settle_again(migration, error);
         task_unshield();

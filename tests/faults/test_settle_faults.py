@@ -6,7 +6,8 @@ import shutil
 import subprocess
 
 import pytest
-from faults.test_reclaim_faults import BUILD, arm
+from faults.places import held
+from faults.test_reclaim_faults import BUILD, arm, revived
 from lab import postcopy
 from lab.lab import Lab, wait_until
 from lab.moves import Guest
@@ -35,7 +36,8 @@ def running(lab):
     """A guest that runs where it is told to, and is gone after the test."""
     guest = Guest(lab, memory_mib=96, append="set=48", emulator=lab.emulator)
     with guest.ticks() as ticks:
-        def start(host):
+        def start(host, devices=""):
+            guest.devices = devices
             host.virsh("create", guest.path())
             ticks.wait(host.name, more=10)
             return guest, ticks
@@ -74,3 +76,55 @@ def test_in_postcopy(lab, running):
     wait_until(lambda: "running (migrated)" in two.virsh("domstate", "--reason", guest.name).stdout, "the rest of its memory")
     assert first.exists()
     last.with_name("TAKEN.D-define").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def image(lab):
+    path = lab.shared / "held.raw"
+    path.write_bytes(bytes(1 << 20))
+    path.chmod(0o666)
+    return path
+
+
+def disk(path):
+    return f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{path}'/><target dev='vda' bus='virtio'/></disk>"
+
+
+@pytest.mark.parametrize("released", ["late", "soon"])
+def test_a_daemon_that_ends_before_a_held_image_is_opened(lab, running, image, released):
+    """The new one may not run it either, and says so: its source takes it back, unless it goes on first."""
+    _, one, two = lab.hosts
+    guest, ticks = running(one, disk(image))
+    arm(two, "destination/PREPARED.D-take", "kill-after")
+    since = ticks.mark()
+    process = one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", "--persistent", "--p2p", guest.name, two.tcp_uri],
+                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with held(image):
+        revived(two)
+        if released == "late":
+            wait_until(lambda: not two.qemus(), "the end of QEMU over there")
+    process.wait(30)
+    host = one if released == "late" else two
+    ticks.wait(host.name, more=10)
+    wait_until(lambda: host.virsh("domstate", guest.name).stdout.strip() == "running", "the guest to go on")
+    verdict = ticks.verdict(since)
+    assert verdict.is_sound, verdict.complaint()
+    assert is_defined(two, guest) == (host is two)
+
+
+def test_a_held_image_after_the_answer_to_a_stock_host(lab, running, image):
+    """That one has let it go: it stands here, defined, until somebody resumes it."""
+    stock, one, _ = lab.hosts
+    guest, ticks = running(stock, disk(image))
+    arm(one, "destination/TOLD.D-told", "kill-after")
+    since = ticks.mark()
+    stock.virsh("migrate", "--live", "--persistent", "--unsafe", guest.name, one.tcp_uri, check=False)
+    with held(image):
+        revived(one)
+        wait_until(lambda: "not resumed" in one.virsh("dominfo", guest.name).stdout, "the word that it is not resumed")
+        wait_until(lambda: is_defined(one, guest), "its definition")
+        assert one.virsh("domstate", guest.name).stdout.strip() == "paused"
+    one.virsh("resume", guest.name)
+    ticks.wait(one.name, more=10)
+    verdict = ticks.verdict(since)
+    assert verdict.is_sound, verdict.complaint()
