@@ -41,7 +41,7 @@ typedef struct {
 } DestFinish;
 
 /* Whoever asks names the guest, and a ferryd or ferry also the attempt: FALSE if that is another one than the guest's here, of
- * which an older client speaks.  Asked before that client counts as the one who leads. */
+ * which an older client speaks, or if it names none and another client leads.  Asked before it counts as the one who leads. */
 gboolean dest_check_finish(const DestFinish *request, GError **error);
 
 /* TRUE: the guest is taken; *ret_domain is a new reference, *ret_cookie is C4.  With the word TOLD it does not run yet:

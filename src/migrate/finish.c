@@ -452,12 +452,19 @@ gboolean dest_check_finish(const DestFinish *request, GError **error)
     const Migration *migration = migration_find_incoming(request->name);
     g_autoptr(MigrationCookie) cookie =
         migration && request->cookie_len > 0 ? cookie_parse(request->cookie, request->cookie_len, COOKIE_FOR_FINISH, NULL) : NULL;
+    const char *attempt = cookie && cookie->ferry ? cookie->ferry->attempt : NULL;
 
-    return !cookie || !cookie->ferry || g_str_equal(cookie->ferry->attempt, migration->journal->id) ||
-           error_set(error, ERROR_OPERATION_INVALID,
-                     "Requested operation is not valid: migration %s of domain '%s' is not the one that is under way here (%s); nothing was "
-                     "changed",
-                     cookie->ferry->attempt, request->name, migration->journal->id);
+    if (attempt && !g_str_equal(attempt, migration->journal->id))
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: migration %s of domain '%s' is not the one that is under way here (%s); nothing was "
+                         "changed",
+                         attempt, request->name, migration->journal->id);
+    if (migration && !attempt && request->is_replaced(migration, request->leader))
+        return error_set(error, ERROR_OPERATION_INVALID,
+                         "Requested operation is not valid: this client does not lead the migration of domain '%s' that is under way here (%s), "
+                         "and names no other; nothing was changed",
+                         request->name, migration->journal->id);
+    return TRUE;
 }
 
 AWAITS static gboolean find(const DestFinish *request, Migration **ret_migration, GError **error)

@@ -103,7 +103,8 @@ COURSE_OF = {
 WAYPOINTS = ("disk-stands",)        # part of other courses; by itself it leads nowhere
 # On others they are passed only sometimes, or in some modes.
 SURELY = {
-    "destination/PREPARED.D-died": "guest-dies-there",          # an abort ends QEMU's stream, and either side may be the first to say so
+    "destination/PREPARED.D-died": "guest-dies-there",          # an abort ends QEMU's stream, and either side may be the first to say so,
+    "destination/PREPARED.D-refuse": "abort-loaded",            # unless all of it has come
     "source/GO.S-refused": "guest-dies-there-loaded",           # a daemon that was restarted refuses only what it carried
     "source/GO.S-refused.2": "guest-dies-on-both-go",           # of two that die LOADED may have been heard between the two
 }

@@ -149,7 +149,7 @@ def test_a_strangers_confirm_does_not_settle_a_peer_to_peer_migration(lab, start
 
 
 def test_what_an_older_client_says_ends_nothing(lab, started):
-    """It knows the guest by its name, which is the same; its cookie names another attempt."""
+    """It knows the guest by its name, which is the same; its cookie names another attempt, or none: what it said last may come late."""
     one, two = lab.hosts
     running = started(one)
     older, leader = Leader(lab), Leader(lab)
@@ -164,6 +164,9 @@ def test_what_an_older_client_says_ends_nothing(lab, started):
             older.finish(cancelled=cancelled, cookie=theirs)
         with pytest.raises(Failed, match="is not the one that is under way here"):
             older.confirm(cancelled=cancelled, cookie=theirs)
+        for say in (older.finish, older.confirm):
+            with pytest.raises(Failed, match="this client does not lead the migration"):
+                say(cancelled=cancelled, cookie=b"")
     older.vanish()
     leader.perform(), leader.finish(), leader.confirm()
     runs_on(running, two)
