@@ -73,6 +73,11 @@ Migration *migration_new(Domain *domain, Journal *journal, unsigned flags)
     return migration;
 }
 
+void migration_enlist(Migration *migration)
+{
+    g_hash_table_replace(all, migration->journal->id, migration);
+}
+
 void migration_attach(Migration *migration)
 {
     Domain *domain = migration->domain;
@@ -80,7 +85,7 @@ void migration_attach(Migration *migration)
     if (domain->migration)
         migration_unref(domain->migration);
     domain->migration = migration_ref(migration);
-    g_hash_table_replace(all, migration->journal->id, migration);
+    migration_enlist(migration);
     if (migration->side == SIDE_DESTINATION)
         migration_expect_finish(migration);
 }

@@ -181,7 +181,9 @@ gboolean migration_is_offline(const Migration *migration);
 
 OwnerWord migration_word(const Migration *migration); /* WORD_NONE before the record */
 
-/* domain->migration stands for it from here on; an older, ended one is let go. */
+/* migration_find finds it for as long as it lives. */
+void migration_enlist(Migration *migration);
+/* Enlists it, and domain->migration stands for it from here on; an older, ended one is let go. */
 void migration_attach(Migration *migration);
 /* Makes journal, record and UUID.attempt durable with the first word, then attaches it.  AWAITS its syncs, off the floor. */
 AWAITS gboolean migration_open(Migration *migration, OwnerWord word, GError **error);

@@ -34,18 +34,24 @@ gboolean recover_word(const Journal *journal, OwnerRecord *record, GError **erro
     return owner_record_write(record, (OwnerWord)word, owner_record_wish(record), error);
 }
 
-static Migration *adopt(Domain *domain, Journal *journal, OwnerRecord *record)
+static Migration *revive(Domain *domain, Journal *journal, OwnerRecord *record)
 {
-    gboolean is_open = journal_is_open(journal) || !owner_word_is_final(owner_record_word(record));
     Migration *migration = migration_new(domain, journal, (unsigned)journal->flags);
 
     migration->record = record;
-    migration->is_ended = !is_open;
+    migration->is_ended = !journal_is_open(journal) && owner_word_is_final(owner_record_word(record));
     migration->is_peer_to_peer = migration->side == SIDE_SOURCE && (migration->flags & MIGRATE_PEER2PEER);
     migration->is_peer_ferry = migration->journal->token != NULL;
     migration->is_carried = migration->journal->is_carried;
+    return migration;
+}
+
+static Migration *adopt(Domain *domain, Journal *journal, OwnerRecord *record)
+{
+    Migration *migration = revive(domain, journal, record);
+
     migration_attach(migration);
-    if (is_open || !migration->journal->is_over)
+    if (!migration->is_ended || !migration->journal->is_over)
         route_recall(migration);
     return migration;
 }
@@ -418,6 +424,29 @@ static gboolean is_asked_for(const Journal *journal)
     return !journal_is_open(journal) && journal->way && !journal->is_over;
 }
 
+/* The guest has begun another one since, or was sent again and did not get that far.  The other side of this one may still listen, or
+ * hold what it got, and wait for the word. */
+AWAITS static void tell_older(Journal *journal)
+{
+    g_autofree char *path = record_path(journal->id);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(OwnerRecord) record = owner_record_open(path, &error);
+    Domain *known = registry_peek_uuid(&journal->uuid);
+    g_autoptr(Domain) domain = known ? domain_ref(known) : domain_new(&journal->uuid, journal->name);
+    g_autoptr(Migration) migration = NULL;
+
+    if (!record || !recover_word(journal, record, &error)) {
+        log_error("the end of migration %s of domain '%s' cannot be told: %s", journal->id, journal->name, error->message);
+        journal_free(journal);
+        return;
+    }
+    migration = revive(domain, journal, g_steal_pointer(&record));
+    migration_enlist(migration);
+    route_recall(migration);
+    sync_word(migration);
+    ask_resume_ended(migration);
+}
+
 /* Of a guest that the registry does not know: a transient one whose host was restarted, one that had just come, or one that
  * was refused. */
 AWAITS static void recover_orphan(const char *id)
@@ -431,8 +460,13 @@ AWAITS static void recover_orphan(const char *id)
         log_error("%s", error->message);
         return;
     }
-    if (!(journal_is_open(journal) || is_asked_for(journal)) || registry_peek_uuid(&journal->uuid) || !is_newest(journal) ||
-        migration_find(id)) /* it was found with its guest, which has left since */
+    if (migration_find(id)) /* it was found with its guest, which may have left since */
+        return;
+    if (is_asked_for(journal) && !is_newest(journal)) {
+        tell_older(g_steal_pointer(&journal));
+        return;
+    }
+    if (!(journal_is_open(journal) || is_asked_for(journal)) || registry_peek_uuid(&journal->uuid) || !is_newest(journal))
         return;
     domain = registry_add(&journal->uuid, journal->name, &error);
     if (!domain) {

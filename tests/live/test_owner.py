@@ -14,7 +14,7 @@ import uuid
 import pytest
 from conftest import lab_of
 from lab.lab import end, wait_until
-from lab.moves import move, traces
+from lab.moves import begin, move, traces
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
 import wire  # noqa: E402
@@ -165,6 +165,25 @@ def test_a_leader_gone_after_perform_leaves_it_to_the_daemons(lab, started, last
     runs_on(running, two)
     nothing_left(one, running.guest)
     goes_there_and_back(lab, running, two, one)
+
+
+def test_an_older_attempt_is_told_by_a_new_daemon(lab, started):
+    """The guest has begun another one since, which came no further; its destination listens until it knows the end of the first."""
+    one, two = lab.hosts
+    running = started(one, append="set=4 touch=40 check=500")
+    later = Leader(lab)
+    process = begin(one, ["virsh", "-c", one.socket_uri, "migrate", "--live", "--bandwidth", "4", "qemu", two.tcp_uri])
+    wait_until(lambda: '"event":"MIGRATION","data":{"status":"active"}' in two.log(), "its QEMU reads")
+    two.kill_daemon()
+    one.virsh("domjobabort", "qemu")
+    process.communicate(timeout=30)
+    later.begin(), later.confirm(cancelled=1)
+    one.restart_ferryd(signal.SIGKILL)
+    two.start_ferryd()
+    runs_on(running, one)
+    nothing_left(two, running.guest)
+    wait_until(lambda: not one.listening(), "released ports at home", 5)
+    goes_there_and_back(lab, running, one, two)
 
 
 def stops_answering(host):
