@@ -94,7 +94,7 @@ static const ConfigRow rows[] = {
     NUMBER(max_anonymous_clients, "100", 1, 1000000,
            "Connections that have not logged in yet."),
     NUMBER(max_anonymous_per_address, "20", 1, 1000000,
-           "The same, from one address."),
+           "The same, from one address; more of them wait for one to log in, as long as login_timeout says."),
     NUMBER(login_timeout, "10", 1, 3600,
            "Seconds after which a connection that has not logged in is closed."),
     NUMBER(max_client_requests, "32", 1, 10000,

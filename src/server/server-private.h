@@ -82,6 +82,8 @@ typedef struct {
     GQueue clients; /* of Caller */
     unsigned anonymous;
     GHashTable *anonymous_by_address; /* name → count */
+    GQueue outside; /* of Caller: not read yet, too many from its address have not logged in */
+    Timer *outside_timer;
     uint64_t total_unsent;
     unsigned running;
     GQueue waiting; /* of Caller: calls that only the overall limit holds back */

@@ -4,7 +4,8 @@
  * A host must stay manageable while somebody floods it: an eighth of the slots, before and after
  * log-in, is kept for uid 0 on a unix socket, each listener accepts a few per turn of the loop, and
  * who is over a limit is closed at once rather than left waiting in a queue that root would have to
- * wait in too. */
+ * wait in too.  Only of those from one address, which may all mean well (a host is evacuated), some
+ * are kept outside, unread, until one of them has logged in. */
 #include "server/server.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@
 #define ACCEPT_PAUSE_MS          500 /* when descriptors have run out */
 #define REFUSALS_LOGGED_EVERY_MS 1000
 #define FIRST_INHERITED_FD       3
+#define PER_ADDRESS              "max_anonymous_per_address"
 
 typedef struct {
     int fd;
@@ -133,7 +135,7 @@ static const char *find_limit(const Caller *caller)
         return "max_anonymous_clients";
     if (!is_privileged(caller) &&
         anonymous_at(caller->address_key) >= server.limits.max_anonymous_per_address)
-        return "max_anonymous_per_address";
+        return PER_ADDRESS;
     return NULL;
 }
 
@@ -153,35 +155,87 @@ static void log_refusal(const Caller *caller, const char *limit)
     left_out = 0;
 }
 
+static void let_in(Caller *caller)
+{
+    g_queue_push_tail_link(&server.clients, &caller_ref(caller)->server_link);
+    count_anonymous(caller, 1);
+    caller_start(caller);
+    log_debug("client %s: connected%s", caller->name, caller->is_readonly ? ", read-only" : "");
+}
+
+/* Oldest first, so the timer is that of the first. */
+static void tire_outside(void *data)
+{
+    Caller *first;
+
+    while ((first = g_queue_peek_head(&server.outside)) && first->login_deadline_ms <= clock_now_ms()) {
+        log_refusal(first, PER_ADDRESS);
+        caller_unref(g_queue_pop_head(&server.outside));
+    }
+    if (first)
+        timer_restart(server.outside_timer, first->login_deadline_ms - clock_now_ms());
+}
+
+static void keep_outside(Caller *caller)
+{
+    caller->login_deadline_ms = clock_now_ms() + server.limits.login_timeout_ms;
+    g_queue_push_tail(&server.outside, caller_ref(caller));
+    if (!server.outside_timer)
+        server.outside_timer = timer_new(server.limits.login_timeout_ms, tire_outside, NULL);
+    else if (server.outside.length == 1)
+        timer_restart(server.outside_timer, server.limits.login_timeout_ms);
+}
+
 static Caller *take_client(Link *link, gboolean is_readonly)
 {
     g_autoptr(Caller) caller = caller_new(link, is_readonly);
     const char *limit = find_limit(caller);
 
+    if (limit && g_str_equal(limit, PER_ADDRESS) && server.outside.length < server.limits.max_anonymous) {
+        keep_outside(caller);
+        return NULL;
+    }
     if (limit) {
         log_refusal(caller, limit);
         return NULL;
     }
-    g_queue_push_tail_link(&server.clients, &caller_ref(caller)->server_link);
-    count_anonymous(caller, 1);
-    caller_start(caller);
-    log_debug("client %s: connected%s", caller->name, is_readonly ? ", read-only" : "");
+    let_in(caller);
     return caller; /* the server's reference is the one that lasts */
+}
+
+/* A place before log-in has become free. */
+static void let_in_from_outside(void)
+{
+    for (GList *link = server.outside.head, *next; link; link = next) {
+        g_autoptr(Caller) caller = NULL;
+
+        next = link->next;
+        if (find_limit(link->data))
+            continue;
+        caller = link->data;
+        g_queue_delete_link(&server.outside, link);
+        let_in(caller);
+    }
 }
 
 void server_count_login(Caller *caller)
 {
     count_anonymous(caller, -1);
+    let_in_from_outside();
 }
 
 void server_forget_client(Caller *caller)
 {
-    if (caller->state == CALLER_ANONYMOUS)
+    const gboolean is_anonymous = caller->state == CALLER_ANONYMOUS;
+
+    if (is_anonymous)
         count_anonymous(caller, -1);
     server.total_unsent -= caller->counted_unsent;
     caller->counted_unsent = 0;
     g_queue_unlink(&server.clients, &caller->server_link);
     caller_unref(caller);
+    if (is_anonymous)
+        let_in_from_outside();
 }
 
 /* Over the limit of all: who holds most has to go.  What those hold who are going already is as
@@ -353,6 +407,8 @@ void server_clear(void)
     if (!server.rows)
         return;
     server_stop_listening();
+    g_clear_pointer(&server.outside_timer, timer_free);
+    g_queue_clear_full(&server.outside, (GDestroyNotify)caller_unref);
     while (server.clients.head)
         caller_end(server.clients.head->data, reason);
     g_queue_clear_full(&server.waiting, (GDestroyNotify)caller_unref);

@@ -363,12 +363,15 @@ static void address_body(void *data)
 
     for (int i = 0; i < 5; i++)
         clients[i] = connect_tcp(port);
-    wait_until(server_client_count() == 3 && clients[3]->is_ended && clients[4]->is_ended);
+    wait_until(server_client_count() == 3 && server.outside.length == 2);
     /* one that has logged in does not count any more */
     expect(clients[0], REMOTE_CONNECT_OPEN, &open_args, ERROR_OK, 0, NULL);
+    wait_until(server_client_count() == 4 && server.outside.length == 1);
+    expect(clients[3], REMOTE_CONNECT_OPEN, &open_args, ERROR_OK, 0, NULL);
+    wait_until(server_client_count() == 5 && server.outside.length == 0);
     client_free(clients[4]);
     clients[4] = connect_tcp(port);
-    wait_until(server_client_count() == 4);
+    wait_until(server_client_count() == 5 && server.outside.length == 0); /* nor does one that has left */
     if (geteuid() == 0) { /* root on a unix socket is of no address */
         g_autoptr(Client) root = client_open(FALSE, NULL);
 
@@ -378,7 +381,7 @@ static void address_body(void *data)
         ended += clients[i]->is_ended;
         client_free(clients[i]);
     }
-    g_assert_cmpuint(ended, ==, 1);
+    g_assert_cmpuint(ended, ==, 0);
     wait_until(server_client_count() == 0);
 }
 
@@ -386,6 +389,35 @@ static void one_address_may_not_take_all_places(void)
 {
     limits.max_anonymous_per_address = 3;
     run_case(address_body);
+}
+
+static void patience_body(void *data)
+{
+    guint16 port = listen_on_loopback();
+    Client *clients[6];
+    unsigned ended = 0;
+
+    clients[0] = connect_tcp(port);
+    wait_until(server_client_count() == 1);
+    server.limits.login_timeout_ms = 500;
+    for (int i = 1; i < 6; i++)
+        clients[i] = connect_tcp(port);
+    wait_until(server.outside.length == 4 && clients[5]->is_ended);
+    for (int i = 1; i < 5; i++)
+        wait_until(clients[i]->is_ended);
+    g_assert_cmpuint(server.outside.length, ==, 0);
+    for (int i = 0; i < 6; i++) {
+        ended += clients[i]->is_ended;
+        client_free(clients[i]);
+    }
+    g_assert_cmpuint(ended, ==, 5);
+}
+
+static void who_waits_for_a_place_is_one_of_few_and_not_for_ever(void)
+{
+    limits.max_anonymous = 4;
+    limits.max_anonymous_per_address = 1;
+    run_case(patience_body);
 }
 
 static void reserve_body(void *data)
@@ -561,6 +593,7 @@ int main(int argc, char **argv)
     g_test_add_func("/server/call/a-flood-does-not-hold-up-others",
                     a_flood_does_not_hold_up_others);
     g_test_add_func("/server/server/log-in-must-come-in-time", log_in_must_come_in_time);
+    g_test_add_func("/server/server/who-waits-for-a-place-is-one-of-few-and-not-for-ever", who_waits_for_a_place_is_one_of_few_and_not_for_ever);
     g_test_add_func("/server/server/one-address-may-not-take-all-places",
                     one_address_may_not_take_all_places);
     g_test_add_func("/server/server/an-eighth-is-kept-for-root", an_eighth_is_kept_for_root);

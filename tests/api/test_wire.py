@@ -285,13 +285,15 @@ def test_log_in_has_a_deadline(make_daemon):
 
 @pytest.mark.ours
 def test_strangers_do_not_keep_others_out(make_daemon):
+    """Twenty of them are heard and thirty wait, until the time to log in has passed; the others are turned away."""
     port = free_port()
-    daemon = make_daemon("-o", "listen_tcp=yes", "-o", "auth_tcp=none", "-o", "tcp_address=127.0.0.1", "-o", f"tcp_port={port}")
+    daemon = make_daemon("-o", "listen_tcp=yes", "-o", "auth_tcp=none", "-o", "tcp_address=127.0.0.1", "-o", f"tcp_port={port}",
+                         "-o", "max_anonymous_clients=30")
     wait_until(lambda: tcp_answers(port), "TCP is served", 5)
     strangers = [Wire(address=("127.0.0.1", port), opens=False) for _ in range(60)]
     try:
         turned_away = sum(it.is_closed(0.05) for it in strangers)
-        assert turned_away >= 40
+        assert turned_away >= 10
         with Wire(daemon.socket) as client:
             assert client.hostname()
     finally:
