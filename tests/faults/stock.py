@@ -140,9 +140,9 @@ class StockPlace(Place):
         self.wrapper.chmod(0o755)
         return self
 
-    def start(self, host):
+    def start(self, host, **more):
         if self.kinds[host] == "ferryd":
-            super().start(host)
+            super().start(host, **more)
         else:
             host.start_libvirtd(libvirtd_conf=STOCK_TIMES, qemu_conf=STOCK_TIMES)
 
