@@ -46,15 +46,25 @@ AWAITS static void arrive_end_guest(Migration *migration)
     dest_end_guest(migration);
 }
 
+/* A new reference: QEMU may end at any moment, also while it is spoken to. */
+static QemuGuest *living_guest(const Migration *migration, GError **error)
+{
+    QemuGuest *guest = migration->domain->guest;
+
+    if (!guest)
+        error_set(error, ERROR_OPERATION_FAILED, "QEMU of domain '%s' has ended", migration->journal->name);
+    return guest ? qemu_guest_ref(guest) : NULL;
+}
+
 AWAITS static gboolean arrive_capabilities(Migration *migration, GError **error)
 {
     const char *const more = migration->channels ? "multifd" : postcopy_is_asked(migration) ? "postcopy-ram" : NULL;
     const char *const direct[] = {"late-block-activate", "return-path", more, NULL};
     const char *const carried[] = {"late-block-activate", NULL};
-    QemuGuest *guest = migration->domain->guest;
+    g_autoptr(QemuGuest) guest = living_guest(migration, error);
     g_autoptr(Params) params = params_new();
 
-    if (!qemu_migrate_set_capabilities(guest, migration->is_carried ? carried : direct, error) ||
+    if (!guest || !qemu_migrate_set_capabilities(guest, migration->is_carried ? carried : direct, error) ||
         (postcopy_is_asked(migration) && !qemu_socket_prepare(guest, error)))
         return FALSE;
     if (!migration->channels)
@@ -67,11 +77,12 @@ AWAITS static gboolean arrive_capabilities(Migration *migration, GError **error)
 AWAITS static gboolean arrive_serve(Migration *migration, GError **error)
 {
     g_autofree char *uri = NULL;
-    QemuGuest *guest = migration->domain->guest;
+    g_autoptr(QemuGuest) guest = NULL;
 
     if (!migration->bundle)
         return TRUE;
-    if (!bundle_serve(migration->bundle, guest, &uri, error) || !qemu_migrate_incoming(guest, uri, error))
+    guest = living_guest(migration, error);
+    if (!guest || !bundle_serve(migration->bundle, guest, &uri, error) || !qemu_migrate_incoming(guest, uri, error))
         return FALSE;
     migration->is_stream_attached = TRUE;
     bundle_go(migration->bundle);
@@ -155,10 +166,9 @@ static void attach_free(void *data)
 AWAITS gboolean dest_attach(Migration *migration, int fd, GError **error)
 {
     auto_fd int stream = fd;
+    g_autoptr(QemuGuest) guest = living_guest(migration, error);
 
-    if (handover_qemu(migration) == OWNER_QEMU_DEAD)
-        return error_set(error, ERROR_OPERATION_FAILED, "QEMU of domain '%s' has ended", migration->journal->name);
-    if (!qemu_migrate_incoming_fd(migration->domain->guest, stream, error))
+    if (!guest || !qemu_migrate_incoming_fd(guest, stream, error))
         return FALSE;
     migration->is_stream_attached = TRUE;
     queue_leave(migration);

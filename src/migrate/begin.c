@@ -243,7 +243,7 @@ static void add_capabilities(const QemuGuest *guest, MigrationCookie *cookie)
     static const char *const managed[] = {"xbzrle",   "auto-converge", "rdma-pin-all",  "postcopy-ram",
                                           "compress", "pause-before-switchover", "late-block-activate",
                                           "multifd",  "dirty-bitmaps", "return-path",   "zero-copy-send"};
-    const Probe *probe = qemu_guest_probe(guest);
+    const Probe *probe = guest ? qemu_guest_probe(guest) : NULL; /* it may have ended by now, which the source hears next */
 
     cookie->has_capabilities = TRUE;
     for (size_t i = 0; i < G_N_ELEMENTS(managed); i++)

@@ -102,6 +102,9 @@ class Witness:
         return [pid for pid, words in host.qemus() if any(word.startswith(f"guest={self.guest.name},") for word in words)]
 
     def wait_for_one(self, since, may_crash):
+        crashes = [text for host in self.place.hosts for text in host.crashes()]
+        if crashes:
+            raise Harm("; ".join(crashes))
         began = time.monotonic()
         while True:
             outcome, complaint = self.look(since, may_crash)

@@ -36,6 +36,7 @@ PYTHON = "/usr/bin/python3"
 PRIVATE = ("/etc", "/run", "/var/lib", "/var/log", "/var/cache")
 NETWORK = "192.168.122"
 STOCK_PORT = 16509
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP)
 FINISH3_PARAMS = 306
 os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 counter = itertools.count()
@@ -167,7 +168,7 @@ class Host(Node):
         self.address6 = f"fd00:122::{10 + number}"
         self.mac = f"02:fe:00:00:00:{number:02x}"      # the same after a power cut, so that no neighbour remembers another
         self.uuid = f"c0ffee00-0000-4000-8000-{10 + number:012d}"
-        self.daemons, self.helpers, self._commands = {}, [], {}
+        self.daemons, self.helpers, self._commands, self._spawned = {}, [], {}, []
 
     # Life
 
@@ -283,6 +284,14 @@ class Host(Node):
             self.daemons[name] = self.popen(argv, stdout=log, stderr=log, env=dict(os.environ, **(environment or {})))
         finally:
             log.close()
+        self._spawned.append((name, self.daemons[name]))
+
+    def crashes(self):
+        """What a ferryd here has died of since this was asked last, but for what is done to it."""
+        ended = [one for one in self._spawned if one[1].poll() is not None]
+        self._spawned = [one for one in self._spawned if one not in ended]
+        return [f"{name} on {self.name} has died of {signal.Signals(-process.returncode).name}"
+                for name, process in ended if name == "ferryd" and -process.returncode in CRASHES]
 
     def _wait_daemon(self, name, path, port, is_held=lambda: False):
         process = self.daemons[name]

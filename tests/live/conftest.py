@@ -32,7 +32,9 @@ def lab_of(daemons, scope="module", **more):
     def fixture():
         lab = make_lab(daemons, **more)
         yield lab
+        crashes = [text for host in lab.hosts for text in host.crashes()]
         lab.close()
+        assert not crashes, crashes
 
     return fixture
 
