@@ -347,8 +347,7 @@ AWAITS gboolean qemu_migrate_incoming(QemuGuest *guest, const char *uri, GError 
     return guest_command(guest, "migrate-incoming", incoming_args(uri), NULL, error);
 }
 
-/* Hands fd over and uses it, both commands on their way at once.  If the second is refused, the
- * name is given up again. */
+/* Hands fd over and uses it.  If the second command is refused, the name is given up again. */
 AWAITS static gboolean with_fd(QemuGuest *guest, const char *command, json_object *args,
                                const char *name, int fd, GError **error)
 {

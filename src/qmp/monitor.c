@@ -304,9 +304,12 @@ static void put_out(Monitor *monitor, Output *output)
         monitor_flush(monitor);
 }
 
-static gboolean has_room(const Monitor *monitor, const Output *output)
+/* With out-of-band commands QEMU (7.2) reads in another thread than it executes in, and looks through the descriptors it has got with
+ * every byte, while getfd takes them away: it dies of that, about once in two thousand times.  So nothing follows a descriptor, not
+ * even a line end, before that is answered; only what is out of band does, for a QEMU that answers nothing. */
+static gboolean has_room(const Monitor *monitor)
 {
-    return !monitor->has_oob || (monitor->in_band < IN_BAND_MAX && (output->fd < 0 || !monitor->with_fd));
+    return !monitor->has_oob || (monitor->in_band < IN_BAND_MAX && !monitor->with_fd);
 }
 
 static void put_out_in_band(Monitor *monitor, Output *output)
@@ -318,7 +321,7 @@ static void put_out_in_band(Monitor *monitor, Output *output)
 
 static void release_held(Monitor *monitor)
 {
-    while (monitor->held.head && has_room(monitor, monitor->held.head->data))
+    while (monitor->held.head && has_room(monitor))
         put_out_in_band(monitor, g_queue_pop_head(&monitor->held));
 }
 
@@ -328,14 +331,14 @@ static void enqueue(Monitor *monitor, json_object *message, int fd, gboolean is_
     Output *output = g_new0(Output, 1);
     const char *text = json_object_to_json_string_ext(message, JSON_C_TO_STRING_PLAIN);
 
-    output->text = g_strconcat(text, "\r\n", NULL);
+    output->text = g_strconcat(text, fd >= 0 ? NULL : "\r\n", NULL);
     output->len = strlen(output->text);
     output->fd = fd;
     if (may_log)
         log_debug("monitor %p: -> %.*s", (void *)monitor, LOGGED_MAX, text);
     if (is_oob)
         put_out(monitor, output);
-    else if (monitor->held.head || !has_room(monitor, output))
+    else if (monitor->held.head || !has_room(monitor))
         g_queue_push_tail(&monitor->held, output);
     else
         put_out_in_band(monitor, output);
