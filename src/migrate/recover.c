@@ -424,8 +424,8 @@ static gboolean is_asked_for(const Journal *journal)
     return !journal_is_open(journal) && journal->way && !journal->is_over;
 }
 
-/* The guest has begun another one since, or was sent again and did not get that far.  The other side of this one may still listen, or
- * hold what it got, and wait for the word. */
+/* The guest has begun another one since.  The other side of this one may still listen, or hold what it got, and wait for the word.  Who
+ * listened himself does so no more: the port may be another migration's by now. */
 AWAITS static void tell_older(Journal *journal)
 {
     g_autofree char *path = record_path(journal->id);
@@ -462,7 +462,7 @@ AWAITS static void recover_orphan(const char *id)
     }
     if (migration_find(id)) /* it was found with its guest, which may have left since */
         return;
-    if (is_asked_for(journal) && !is_newest(journal)) {
+    if (is_asked_for(journal) && !journal->port && !is_newest(journal)) {
         tell_older(g_steal_pointer(&journal));
         return;
     }
