@@ -262,7 +262,7 @@ def test_two_hosts_that_both_have_it_after_a_wrong_word(lab, doubtful, picked):
     assert one.virsh("domstate", "qemu").stdout.strip() == "running"
     one.undrop()
     wait_until(lambda: two.virsh("domstate", "qemu").stdout.strip() == "paused", "the lower generation to stand back")
-    assert "is on fedora2 too" in one.virsh("dominfo", "qemu").stdout
+    wait_until(lambda: "is on fedora2 too" in one.virsh("dominfo", "qemu").stdout, "the other one to hear of it")
     assert one.virsh("domstate", "qemu").stdout.strip() == "running"
     two.restart_ferryd(signal.SIGKILL)
     refused = two.virsh("resume", "qemu", check=False)
