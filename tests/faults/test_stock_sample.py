@@ -40,3 +40,14 @@ def test_a_cell_that_is_worse_is_told():
         "stock:p2p:there:kill-source-daemon": "one", "from-stock:p2p:there:kill-source-daemon": "both-paused",
         "to-stock:p2p:last:cut": "missed"}.items()}
     assert [cell.id for cell, _ in stock.verdicts(rows)] == ["to-stock:p2p:there:cut", "to-stock:p2p:last:cut"]
+
+
+def test_a_stock_host_is_measured_at_its_worst():
+    def rows_of(control, ours):
+        return {name: {"cell": name, "outcome": outcome, "told": "", "output": ""} for name, outcome in
+                {"stock:virsh:last:kill-client": control, "from-stock:virsh:last:kill-client": ours}.items()}
+
+    for drawn, wrong in ((["one", "paused"], 0), (["one"] * stock.CONTROL_TRIES, 1), (["crashed", "one"], 0)):
+        tries = iter(drawn)
+        rows = stock.with_worst_controls(rows_of("one", "paused"), lambda names: {name: rows_of(next(tries), "")[name] for name in names})
+        assert len(stock.verdicts(rows)) == wrong
