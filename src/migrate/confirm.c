@@ -312,8 +312,10 @@ void source_caller_lost(Migration *migration)
     if (migration->is_ended || migration->is_led_here)
         return;
     migration->is_caller_lost = TRUE;
-    if (owner_word_is_final(migration_word(migration)))
-        return; /* postcopy: nothing depends on him any more */
+    if (owner_word_is_final(migration_word(migration))) { /* postcopy: nothing depends on him any more */
+        condition_signal(migration->changed);
+        return;
+    }
     if (migration_goes_alone(migration) && (migration->task || migration_word(migration) == WORD_GO)) {
         log_info("domain '%s': its migration goes on without the client that led it", migration->journal->name);
         condition_signal(migration->changed);

@@ -147,7 +147,8 @@ static void guest_ended(Domain *domain, const char *last_words, GuestEnd *end)
     }
     handover_qemu_died(migration);
     if (migration->side == SIDE_SOURCE) {
-        end->keep = end->keep || migration_word(migration) == WORD_GO || migration->journal->has_fallen;
+        end->keep = end->keep || migration_word(migration) == WORD_GO || migration->journal->has_fallen ||
+                    (migration_word(migration) == WORD_GONE && migration->lead); /* who is still to confirm it */
         if (migration_word(migration) == WORD_GONE && !migration->is_ended)
             end->shutoff_reason = SHUTOFF_MIGRATED; /* postcopy: what has been lost shows there */
         if (migration_word(migration) == WORD_GO || migration_word(migration) == WORD_GONE || migration->journal->has_fallen)
