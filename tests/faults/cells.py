@@ -105,6 +105,7 @@ WAYPOINTS = ("disk-stands",)        # part of other courses; by itself it leads 
 SURELY = {
     "destination/PREPARED.D-died": "guest-dies-there",          # an abort ends QEMU's stream, and either side may be the first to say so,
     "destination/PREPARED.D-refuse": "abort-loaded",            # unless all of it has come
+    "source/KEPT.S-recover": "half-restarts-kept",              # else its destination may have ended before anybody looks
     "source/GO.S-refused": "guest-dies-there-loaded",           # a daemon that was restarted refuses only what it carried
     "source/GO.S-refused.2": "guest-dies-on-both-go",           # of two that die LOADED may have been heard between the two
 }
