@@ -65,6 +65,7 @@ def test_a_second_writer_is_told_and_kept(tmp_path, image, how):
         reached(image, lambda now: now.tick >= 10)
         if how == "doubled":
             qemu.migrate(one, two)
+            wait_until(lambda: one.qmp("query-status")["status"] == "postmigrate", "the end of it at the source")
             one.qmp("cont")
         else:
             two.qmp("cont")
