@@ -233,6 +233,12 @@ AWAITS static gboolean recover(Migration *migration, GError **error)
     return is_recovered;
 }
 
+/* By its user, whose wish ends with the migration: who has KEPT needs the rest of its memory back. */
+static gboolean is_held(const Migration *migration)
+{
+    return migration->is_held && migration_word(migration) != WORD_KEPT;
+}
+
 AWAITS static void look_at_source(Migration *migration)
 {
     OwnerQemu qemu = handover_qemu(migration);
@@ -240,6 +246,8 @@ AWAITS static void look_at_source(Migration *migration)
     gboolean is_half = postcopy_is_split(migration);
     g_autoptr(GError) error = NULL;
 
+    if (is_held(migration) && qemu == OWNER_QEMU_SWITCHED)
+        qemu_migrate_pause(migration->domain->guest, NULL); /* held while another stream was being made */
     if (word == WORD_KEPT && qemu == OWNER_QEMU_CUT && migration->has_job && !migration->task)
         handover_enter_doubt(migration, NULL);
     if (word == WORD_GONE || word == WORD_KEPT || word == WORD_CRASHED) {
@@ -250,8 +258,7 @@ AWAITS static void look_at_source(Migration *migration)
             settle_source(migration, HEARD_NOTHING, NULL);
         }
     }
-    if (migration->is_ended || qemu != OWNER_QEMU_CUT || migration->status != QEMU_MIGRATION_POSTCOPY_PAUSED ||
-        (migration->is_held && word != WORD_KEPT))
+    if (migration->is_ended || qemu != OWNER_QEMU_CUT || migration->status != QEMU_MIGRATION_POSTCOPY_PAUSED || is_held(migration))
         return;
     ask_start(migration);
     if (!pact_is_lost(migration->route.pact) && !recover(migration, &error))
@@ -373,13 +380,18 @@ static gboolean is_still_half(const Migration *migration, OwnerQemu qemu)
            (qemu_guest_check_met(migration->domain->guest, NULL) || qemu_guest_awaits_pages(migration->domain->guest));
 }
 
+static gboolean is_about_to_run(const Migration *migration)
+{
+    return migration->side == SIDE_DESTINATION && migration_word(migration) == WORD_PREPARED && !migration->is_half &&
+           !migration->is_qemu_dead && migration->domain->guest && postcopy_is_status(migration->status);
+}
+
 AWAITS static void look_at_destination(Migration *migration)
 {
     OwnerWord word = migration_word(migration);
     OwnerQemu qemu = handover_qemu(migration);
 
-    if (word == WORD_PREPARED && !migration->is_half && !migration->is_qemu_dead && migration->domain->guest &&
-        postcopy_is_status(migration->status)) {
+    if (is_about_to_run(migration)) {
         if (!look_whether_it_could_run(migration))
             await_sleep(LOOK_MS, NULL);
         return;
@@ -393,12 +405,6 @@ AWAITS static void look_at_destination(Migration *migration)
 }
 
 /* --- the task that looks after it ----------------------------------------------------------------------------------- */
-
-static gboolean is_to_look_at_once(const Migration *migration)
-{
-    return migration->side == SIDE_DESTINATION && migration_word(migration) == WORD_PREPARED && !migration->is_half &&
-           !migration->is_qemu_dead && postcopy_is_status(migration->status);
-}
 
 AWAITS static void lead_task(void *data)
 {
@@ -415,7 +421,7 @@ AWAITS static void lead_task(void *data)
         is_source ? look_at_source(migration) : look_at_destination(migration);
         if (migration->is_ended)
             break;
-        if (!is_to_look_at_once(migration))
+        if (!is_about_to_run(migration))
             migration_wait(migration, TURN_MS, NULL);
     }
     migration->is_postcopy_led = FALSE;

@@ -314,11 +314,6 @@ static json_object *fd_args(const char *name)
     return args;
 }
 
-AWAITS gboolean qemu_closefd(QemuGuest *guest, const char *name, GError **error)
-{
-    return guest_command(guest, "closefd", fd_args(name), NULL, error);
-}
-
 static json_object *migrate_args(const char *uri, gboolean is_resume)
 {
     json_object *args = json_object_new_object();
@@ -347,7 +342,16 @@ AWAITS gboolean qemu_migrate_incoming(QemuGuest *guest, const char *uri, GError 
     return guest_command(guest, "migrate-incoming", incoming_args(uri), NULL, error);
 }
 
-/* Hands fd over and uses it.  If the second command is refused, the name is given up again. */
+/* Not waited for: QEMU closes it after what it has not answered yet. */
+static void take_fd_back(QemuGuest *guest, const char *name)
+{
+    g_autoptr(MonitorCommand) command = NULL;
+
+    if (guest->monitor)
+        command = monitor_send(guest->monitor, "closefd", fd_args(name), -1);
+}
+
+/* Hands fd over and uses it.  What is refused, or comes late, is closed there. */
 AWAITS static gboolean with_fd(QemuGuest *guest, const char *command, json_object *args,
                                const char *name, int fd, GError **error)
 {
@@ -362,13 +366,10 @@ AWAITS static gboolean with_fd(QemuGuest *guest, const char *command, json_objec
     }
     give = monitor_send(guest->monitor, "getfd", fd_args(name), fd);
     use = monitor_send(guest->monitor, command, args, -1);
-    if (!monitor_command_wait(give, GUEST_COMMAND_MS, NULL, error))
-        return FALSE;
-    if (monitor_command_wait(use, GUEST_COMMAND_MS, NULL, error))
+    if (monitor_command_wait(give, GUEST_COMMAND_MS, NULL, error) &&
+        monitor_command_wait(use, GUEST_COMMAND_MS, NULL, error))
         return TRUE;
-    task_shield();
-    qemu_closefd(guest, name, NULL);
-    task_unshield();
+    take_fd_back(guest, name);
     return FALSE;
 }
 
@@ -430,7 +431,6 @@ AWAITS gboolean qemu_migrate_recover_fd(QemuGuest *guest, int fd, GError **error
     g_autofree char *uri = g_strconcat("fd:", name, NULL);
     const int64_t patience_ms = qemu_guest_has_oob(guest) ? QEMU_ANSWER_MS : GUEST_COMMAND_MS;
     g_autoptr(MonitorCommand) give = NULL;
-    g_autoptr(MonitorCommand) take_back = NULL;
 
     if (!guest->monitor || guest->is_monitor_lost)
         return error_set(error, ERROR_OPERATION_INVALID,
@@ -439,8 +439,7 @@ AWAITS gboolean qemu_migrate_recover_fd(QemuGuest *guest, int fd, GError **error
     if (monitor_command_wait(give, patience_ms, NULL, error) &&
         qemu_migrate_recover(guest, uri, error))
         return TRUE;
-    if (guest->monitor)
-        take_back = monitor_send(guest->monitor, "closefd", fd_args(name), -1);
+    take_fd_back(guest, name);
     return FALSE;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One image, one writer: what a guest of this host uses, another does not get; QEMU's own locks name their holder."""
 import contextlib
+import json
 import os
 import subprocess
 
@@ -162,6 +163,8 @@ def test_a_held_lock_keeps_the_guest_at_its_source(lab, started):
         wait_until(lambda: "and cannot go on yet" in one.ferry("domstate", "--reason", "held").stdout +
                    one.virsh("dominfo", "held").stdout, "the word that it is tried on")
         assert one.virsh("domstate", "held").stdout.strip() == "paused"
+        told = json.loads(one.ferry("domstate", "--json", "held").stdout)
+        assert told["doubt"] is None and "and cannot go on yet" in told["kept"], told
         assert f"image '{path}' is locked by process" in one.log() and "(python3) of this host: end that" in one.log()
         one.restart_ferryd()
         assert one.virsh("domstate", "--reason", "held").stdout.strip() == "paused (migrating)"

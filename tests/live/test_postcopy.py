@@ -4,6 +4,7 @@ is on each side then, so neither QEMU may end, and a stream that breaks is made 
 import os
 import re
 import signal
+import time
 
 import pytest
 from lab import postcopy
@@ -326,6 +327,32 @@ def test_a_qemu_that_takes_another_stream_late(lab, journey):
         os.kill(qemu, signal.SIGCONT)
     it.has_arrived()
     assert it.two.daemon_pid("ferryd") == daemon, it.logs()
+
+
+def test_a_hold_while_another_stream_is_made(lab, journey):
+    """The wish counts for that stream as well, however late its QEMU takes it; the guest goes on once its user wants that."""
+    it = journey().switch()
+    it.cut()
+    it.wait("paused (post-copy failed)", "running (post-copy failed)")
+    seen = {host: len(host.log()) for host in lab.hosts}
+    qemu = it.two.qemus()[0][0]
+    os.kill(qemu, signal.SIGSTOP)
+    try:
+        it.mend()
+        wait_until(lambda: "another stream with the rest of its memory comes" in it.two.log()[seen[it.two]:], "another stream")
+        it.one.virsh("domjobabort", "--postcopy", "qemu")
+    finally:
+        os.kill(qemu, signal.SIGCONT)
+    wait_until(lambda: "the rest of its memory goes on to" in it.one.log()[seen[it.one]:], "the stream that was being made", 30)
+    it.wait("paused (post-copy failed)", "running (post-copy failed)")
+    time.sleep(2.5)  # longer than a look at it takes to come round
+    assert [it.state(host) for host in lab.hosts] == ["paused (post-copy failed)", "running (post-copy failed)"], it.logs()
+    resumed = it.one.popen(["virsh", "-c", it.one.socket_uri, "migrate", "--live", "--postcopy", "--postcopy-resume", "qemu", it.two.tcp_uri],
+                           stdout=-1, stderr=-2, text=True)
+    it.hurry()
+    output, _ = resumed.communicate(timeout=60)
+    assert resumed.returncode == 0, f"{output}\n{it.logs()}"
+    it.arrives()
 
 
 def test_a_leader_that_is_replaced(lab, journey):
