@@ -26,8 +26,22 @@ typedef struct {
 typedef struct {
     GHashTable *records; /* id to Record */
     GPtrArray *cut_off;  /* char *: writes that a crash has cut off */
-    GPtrArray *attempts; /* char *: UUID.attempt files that cannot be read */
+    GPtrArray *attempts; /* Unread: UUID.attempt files that cannot be read */
 } Records;
+
+typedef struct {
+    char *path;
+    char *cause;
+} Unread;
+
+static void unread_free(void *data)
+{
+    Unread *unread = data;
+
+    g_free(unread->path);
+    g_free(unread->cause);
+    g_free(unread);
+}
 
 static void record_free(void *data)
 {
@@ -102,6 +116,17 @@ static void read_folder(Records *all, const char *dir)
         read_record(record, dir);
 }
 
+static void add_unread(Records *all, char *path, const Attempt *attempt)
+{
+    Unread *unread = g_new(Unread, 1);
+
+    unread->path = path;
+    unread->cause = attempt ? g_strdup_printf("cannot be read: %s; the guest does not migrate before that", attempt->newer->message)
+                            : g_strdup("cannot be read: which host owns the guest, and by which migration, is not known here; look at "
+                                       "the other hosts before you start it");
+    g_ptr_array_add(all->attempts, unread);
+}
+
 static void read_attempts(Records *all, const char *domains)
 {
     g_autoptr(GDir) folder = g_dir_open(domains, 0, NULL);
@@ -118,8 +143,8 @@ static void read_attempts(Records *all, const char *domains)
         record = attempt ? g_hash_table_lookup(all->records, attempt->id) : NULL;
         if (record)
             record->is_pointed_to = TRUE;
-        else if (!attempt)
-            g_ptr_array_add(all->attempts, g_build_filename(domains, name, NULL));
+        if (!attempt || attempt->newer)
+            add_unread(all, g_build_filename(domains, name, NULL), attempt);
     }
 }
 
@@ -220,11 +245,11 @@ static void tell(Doctor *doctor, const Records *all, const char *dir)
         finding->where = g_strdup(all->cut_off->pdata[i]);
         finding->command = finding_command("rm", finding->where, NULL);
     }
-    for (unsigned i = 0; i < all->attempts->len; i++)
-        findings_add(doctor->findings, FINDING_PERSON, "generation of a guest",
-                     "cannot be read: which host owns the guest, and by which migration, is not known here; look at the other hosts "
-                     "before you start it")
-            ->where = g_strdup(all->attempts->pdata[i]);
+    for (unsigned i = 0; i < all->attempts->len; i++) {
+        const Unread *unread = all->attempts->pdata[i];
+
+        findings_add(doctor->findings, FINDING_PERSON, "generation of a guest", "%s", unread->cause)->where = g_strdup(unread->path);
+    }
 }
 
 AWAITS void look_journals(Doctor *doctor)
@@ -233,7 +258,7 @@ AWAITS void look_journals(Doctor *doctor)
     g_autofree char *domains = migrate_domains_dir();
     Records all = {.records = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, record_free),
                    .cut_off = g_ptr_array_new_with_free_func(g_free),
-                   .attempts = g_ptr_array_new_with_free_func(g_free)};
+                   .attempts = g_ptr_array_new_with_free_func(unread_free)};
 
     off_floor {
         read_folder(&all, dir);

@@ -57,8 +57,9 @@ static gboolean is_callable(const Migration *migration)
 
 gboolean ask_is_possible(const Migration *migration)
 {
-    return (migration->is_peer_ferry && migration->journal->token && (migration->route.is_met || is_callable(migration))) ||
-           look_is_possible(migration);
+    return !migration->unread &&
+           ((migration->is_peer_ferry && migration->journal->token && (migration->route.is_met || is_callable(migration))) ||
+            look_is_possible(migration));
 }
 
 /* --- saying --------------------------------------------------------------------------------------------------------- */

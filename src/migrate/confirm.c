@@ -97,6 +97,8 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
     word = migration_word(migration);
     if (word == WORD_GONE && handover_is_over(migration) && domain_is_active(domain)) /* the rest of its memory arrived meanwhile */
         handover_hear(migration, HEARD_NOTHING, NULL, NULL);
+    if (word == WORD_KEPT && migration->unread) /* its QEMU may send as if nothing had been */
+        handover_hear(migration, HEARD_NOTHING, NULL, NULL);
     domain_expect(domain, -1, -1);
     if (word == WORD_GONE && stats && !migration_is_offline(migration) && handover_is_over(migration))
         tell_completed(migration, stats);

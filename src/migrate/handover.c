@@ -380,6 +380,10 @@ char *handover_sentence(const Migration *migration)
 
     if (rival_is_open(migration))
         return rival_sentence(migration);
+    if (migration->unread)
+        return g_strdup_printf("outcome not yet known: may run on %s, since %s: %s; only if that cannot be: look there, then `ferry migration "
+                               "resolve %s --there` if it does, `--here` if it does not and never will",
+                               host, word_since, migration->unread, name);
     if (migration->side == SIDE_DESTINATION && migration_word(migration) == WORD_TOLD)
         return g_strdup_printf("outcome not yet known: may run on %s; it has not acknowledged that the guest is here, since %s; look "
                                "there, then `ferry migration resolve %s --here` if it does not run there and never will, "

@@ -146,17 +146,29 @@ char *journal_format(const Journal *journal)
     return text;
 }
 
+static gboolean is_journal_key(const char *key)
+{
+    gboolean is_known = g_str_equal(key, "version");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(fields) && !is_known; i++)
+        is_known = g_str_equal(key, fields[i].name);
+    return is_known;
+}
+
+static gboolean is_attempt_key(const char *key)
+{
+    static const char *const keys[] = {"attempt", "epoch", "peer", NULL};
+
+    return g_strv_contains(keys, key);
+}
+
 /* A field that this daemon does not know may be the one that decides. */
-static gboolean check_known(json_object *root, GError **error)
+static gboolean check_known(json_object *root, gboolean (*is_known)(const char *key), GError **error)
 {
     json_object_object_foreach(root, key, value)
     {
-        gboolean is_known = g_str_equal(key, "version");
-
         (void)value;
-        for (size_t i = 0; i < G_N_ELEMENTS(fields) && !is_known; i++)
-            is_known = g_str_equal(key, fields[i].name);
-        if (!is_known)
+        if (!is_known(key))
             return error_set(error, ERROR_CONFIG_UNSUPPORTED,
                              "a newer ferryd has written it: this one does not know its field '%.64s'; start the newer one again", key);
     }
@@ -170,9 +182,9 @@ static gboolean parse_fields(Journal *journal, json_object *root, GError **error
     if (!json_object_is_type(root, json_type_object) || !json_object_object_get_ex(root, "version", &version))
         return error_set(error, ERROR_INTERNAL_ERROR, "not a migration journal");
     if (json_object_get_int(version) != JOURNAL_VERSION)
-        return error_set(error, ERROR_CONFIG_UNSUPPORTED, "journal version %d, this daemon reads version %d only",
+        return error_set(error, ERROR_CONFIG_UNSUPPORTED, "a newer ferryd has written it, as version %d: this one reads version %d only; start the newer one again",
                          json_object_get_int(version), JOURNAL_VERSION);
-    if (!check_known(root, error))
+    if (!check_known(root, is_journal_key, error))
         return FALSE;
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
         json_object *value = NULL;
@@ -180,6 +192,9 @@ static gboolean parse_fields(Journal *journal, json_object *root, GError **error
         if (json_object_object_get_ex(root, fields[i].name, &value) && !field_parse(journal, i, value))
             return error_set(error, ERROR_INTERNAL_ERROR, "journal field '%s' is malformed", fields[i].name);
     }
+    if (journal->outcome && !enum_find(owner_word_names, journal->outcome, &(int){0}))
+        return error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                         "a newer ferryd has written it: this one does not know its outcome '%.64s'; start the newer one again", journal->outcome);
     if (!journal->id || strlen(journal->id) != ATTEMPT_ID_SIZE - 1 || !journal->name)
         return error_set(error, ERROR_INTERNAL_ERROR, "journal without an attempt or a guest");
     return TRUE;
@@ -295,6 +310,8 @@ Attempt *attempt_read(const char *dir, const Uuid *uuid)
         attempt->epoch = json_object_get_uint64(epoch);
         if (json_object_object_get_ex(root, "peer", &peer))
             attempt->peer = g_strdup(json_object_get_string(peer));
+        if (!check_known(root, is_attempt_key, &attempt->newer))
+            g_prefix_error(&attempt->newer, "'%s': ", path);
     }
     json_object_put(root);
     return attempt;
@@ -306,11 +323,21 @@ void attempt_free(Attempt *attempt)
         return;
     g_free(attempt->id);
     g_free(attempt->peer);
+    g_clear_error(&attempt->newer);
     g_free(attempt);
+}
+
+gboolean attempt_check(const Attempt *last, GError **error)
+{
+    if (last && last->newer)
+        g_propagate_error(error, g_error_copy(last->newer));
+    return !last || !last->newer;
 }
 
 gboolean attempt_next_epoch(const Attempt *last, const char *name, uint64_t *ret_epoch, GError **error)
 {
+    if (!attempt_check(last, error))
+        return FALSE;
     if (last && last->epoch == UINT64_MAX)
         return error_set(error, ERROR_OPERATION_FAILED,
                          "operation failed: domain '%s' has no generation after %" G_GUINT64_FORMAT

@@ -78,11 +78,14 @@ typedef struct {
     char *id;
     uint64_t epoch;
     char *peer;
+    GError *newer; /* of a newer ferryd, with members that this one does not know; NULL: all of it is known */
 } Attempt;
 
 gboolean attempt_write(const char *dir, const Uuid *uuid, const Journal *journal, GError **error); /* durable; blocks */
 Attempt *attempt_read(const char *dir, const Uuid *uuid); /* NULL: none */
 void attempt_free(Attempt *attempt);
+/* FALSE: it is a newer ferryd's, and nothing may take its place but a person's word.  last may be NULL. */
+gboolean attempt_check(const Attempt *last, GError **error);
 /* The guest's next generation; last may be NULL.  FALSE: there is none, and to begin again would make old guests new. */
 gboolean attempt_next_epoch(const Attempt *last, const char *name, uint64_t *ret_epoch, GError **error);
 

@@ -56,7 +56,7 @@ void migrate_lease_settle(const Migration *migration)
 
 static gboolean may_be_bereft(const Migration *migration)
 {
-    return migrate_settings()->is_resolved_by_lease && migration->side == SIDE_SOURCE && !migration->is_ended &&
+    return migrate_settings()->is_resolved_by_lease && migration->side == SIDE_SOURCE && !migration->is_ended && !migration->unread &&
            !migration_is_offline(migration) && handover_is_in_doubt(migration);
 }
 

@@ -124,6 +124,7 @@ void migration_unref(Migration *migration)
     g_free(migration->notice);
     g_free(migration->persistent_xml);
     g_free(migration->refusal);
+    g_free(migration->unread);
     g_free(migration->stream_error);
     g_free(migration);
 }
@@ -229,8 +230,11 @@ AWAITS gboolean migration_open(Migration *migration, OwnerWord word, GError **er
     OwnerWish wish = migration->journal->is_paused ? WISH_PAUSED : WISH_RUN;
     const Journal *journal = migration->journal;
     OwnerRecord *record = NULL;
+    g_autoptr(Attempt) last = attempt_read(domains, &journal->uuid);
     gboolean is_open = FALSE;
 
+    if (!attempt_check(last, error))
+        return FALSE;
     off_floor {
         is_open = journal_save(journal, dir, error) && journal_sync(journal, dir, error) &&
                   (record = owner_record_create(path, word, wish, error)) != NULL &&

@@ -34,6 +34,7 @@ typedef struct Migration {
     Domain *domain; /* a reference */
     Journal *journal;
     OwnerRecord *record; /* NULL until the first word is durable */
+    char *unread;        /* its records are of a newer ferryd: why; what is held here is a guess, and only a person ends it.  NULL: they are read */
     unsigned flags;      /* phase/flags.h, as this side was given them */
     gboolean is_peer_ferry; /* the other side is a ferryd: it reads and writes <ferry> */
     gboolean is_peer_to_peer; /* source: this daemon leads, and nobody else */

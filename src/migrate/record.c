@@ -16,6 +16,7 @@
 #include "base/number.h"
 
 #define SUM_BYTES 32
+#define SLOT_MAGIC "ferry-owner "
 
 const EnumName owner_word_names[] = {
     {"NONE", WORD_NONE},       {"OFFERED", WORD_OFFERED}, {"GO", WORD_GO},
@@ -30,6 +31,7 @@ struct OwnerRecord {
     int fd;
     char *path;
     OwnerSlot newest;
+    uint64_t unread; /* sequence of the newest slot that a newer ferryd has written; 0: none */
     /* Sequences of the newest slot, and of the newest that is known to be durable: a sync runs on a worker meanwhile. */
     atomic_uint_least64_t written, synced;
 };
@@ -69,7 +71,7 @@ void owner_slot_encode(const OwnerSlot *slot, char bytes[OWNER_SLOT_SIZE])
     int len;
 
     memset(bytes, '\n', OWNER_SLOT_SIZE);
-    len = snprintf(bytes, OWNER_SLOT_SIZE, "ferry-owner 1\nsequence %" PRIu64 "\nword %s\nwish %s\nboot %s\n",
+    len = snprintf(bytes, OWNER_SLOT_SIZE, SLOT_MAGIC "1\nsequence %" PRIu64 "\nword %s\nwish %s\nboot %s\n",
                    slot->sequence, enum_name(owner_word_names, slot->word),
                    enum_name(wish_names, slot->wish), uuid_format(&slot->boot, boot));
     checksum(bytes, (size_t)len, sum);
@@ -77,26 +79,52 @@ void owner_slot_encode(const OwnerSlot *slot, char bytes[OWNER_SLOT_SIZE])
     bytes[len] = '\n'; /* snprintf's NUL */
 }
 
-gboolean owner_slot_decode(const char bytes[OWNER_SLOT_SIZE], OwnerSlot *ret_slot)
+/* How much of it the sum at its end speaks for; 0: the sum is not there, or not right. */
+static size_t summed_len(const char *text)
 {
-    char text[OWNER_SLOT_SIZE + 1], word[16], wish[16], boot[40], sum[2 * SUM_BYTES + 1], real_sum[2 * SUM_BYTES + 1];
+    const char *line = strstr(text, "\nsum ");
+    const size_t len = line ? (size_t)(line + 1 - text) : 0;
+    char sum[2 * SUM_BYTES + 2], real[2 * SUM_BYTES + 1];
+
+    if (!line || !g_str_has_prefix(text, SLOT_MAGIC) || sscanf(line, "\nsum %65[0-9a-f]\n", sum) != 1)
+        return 0;
+    checksum(text, len, real);
+    return g_str_equal(sum, real) ? len : 0;
+}
+
+static gboolean read_version_1(const char *text, size_t len, OwnerSlot *slot)
+{
+    char word[16], wish[16], boot[40];
+    int read = 0, word_value, wish_value;
+
+    if (sscanf(text, SLOT_MAGIC "1\nsequence %" SCNu64 "\nword %15s\nwish %15s\nboot %39s\n%n", &slot->sequence, word, wish, boot,
+               &read) != 4 ||
+        (size_t)read != len || !enum_find(owner_word_names, word, &word_value) || !enum_find(wish_names, wish, &wish_value) ||
+        !uuid_parse(boot, &slot->boot))
+        return FALSE;
+    slot->word = (OwnerWord)word_value;
+    slot->wish = (OwnerWish)wish_value;
+    return TRUE;
+}
+
+OwnerSlotState owner_slot_decode(const char bytes[OWNER_SLOT_SIZE], OwnerSlot *ret_slot)
+{
+    char text[OWNER_SLOT_SIZE + 1];
     OwnerSlot slot = {0};
-    int summed = 0, word_value, wish_value;
+    size_t len;
 
     memcpy(text, bytes, OWNER_SLOT_SIZE);
     text[OWNER_SLOT_SIZE] = '\0';
-    if (sscanf(text, "ferry-owner 1\nsequence %" SCNu64 "\nword %15s\nwish %15s\nboot %39s\n%nsum %64s\n", &slot.sequence,
-               word, wish, boot, &summed, sum) != 5 ||
-        summed <= 0)
-        return FALSE;
-    checksum(bytes, (size_t)summed, real_sum);
-    if (!g_str_equal(sum, real_sum) || !enum_find(owner_word_names, word, &word_value) ||
-        !enum_find(wish_names, wish, &wish_value) || !uuid_parse(boot, &slot.boot) || slot.sequence == 0)
-        return FALSE;
-    slot.word = (OwnerWord)word_value;
-    slot.wish = (OwnerWish)wish_value;
+    len = summed_len(text);
+    if (len == 0 || sscanf(text, SLOT_MAGIC "%*[^\n]\nsequence %" SCNu64 "\n", &slot.sequence) != 1 || slot.sequence == 0)
+        return SLOT_TORN;
+    text[len] = '\0';
+    if (!read_version_1(text, len, &slot)) {
+        *ret_slot = (OwnerSlot){.sequence = slot.sequence};
+        return SLOT_NEWER;
+    }
     *ret_slot = slot;
-    return TRUE;
+    return SLOT_READ;
 }
 
 void owner_record_free(OwnerRecord *record)
@@ -167,9 +195,12 @@ static gboolean read_slots(OwnerRecord *record, GError **error)
         return error_errno(error, "cannot read '%s'", record->path);
     for (int i = 0; i < 2; i++) {
         OwnerSlot slot;
+        const OwnerSlotState state = owner_slot_decode(bytes + i * OWNER_SLOT_SIZE, &slot);
 
-        if (owner_slot_decode(bytes + i * OWNER_SLOT_SIZE, &slot) && slot.sequence > record->newest.sequence)
+        if (state == SLOT_READ && slot.sequence > record->newest.sequence)
             record->newest = slot;
+        if (state == SLOT_NEWER)
+            record->unread = MAX(record->unread, slot.sequence);
     }
     atomic_store(&record->written, record->newest.sequence);
     return TRUE;
@@ -183,6 +214,11 @@ OwnerRecord *owner_record_open(const char *path, GError **error)
     record->fd = open(path, O_RDWR | O_CLOEXEC);
     if (!read_slots(record, error))
         return NULL;
+    if (record->unread > record->newest.sequence) {
+        error_set(error, ERROR_CONFIG_UNSUPPORTED,
+                  "'%s': a newer ferryd has written it: this one cannot read its newest word; start the newer one again", path);
+        return NULL;
+    }
     if (record->newest.sequence == 0) {
         error_set(error, ERROR_INTERNAL_ERROR, "'%s' holds no readable word", path);
         return NULL;
@@ -198,7 +234,7 @@ OwnerRecord *owner_record_guess(const char *path, OwnerWord word, OwnerWish wish
     record->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (!read_slots(record, error))
         return NULL;
-    record->newest = (OwnerSlot){.sequence = MAX(record->newest.sequence, 1), .word = word, .wish = wish};
+    record->newest = (OwnerSlot){.sequence = MAX(MAX(record->newest.sequence, record->unread), 1), .word = word, .wish = wish};
     atomic_store(&record->written, record->newest.sequence);
     return g_steal_pointer(&record);
 }

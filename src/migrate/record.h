@@ -40,14 +40,22 @@ typedef struct {
     Uuid boot;
 } OwnerSlot;
 
-/* Pure.  decode is false for a slot that is torn, empty or foreign. */
+typedef enum {
+    SLOT_TORN,  /* or empty, or foreign: it was not written */
+    SLOT_READ,
+    SLOT_NEWER, /* of a newer ferryd: whole, and only its sequence can be read */
+} OwnerSlotState;
+
+/* Pure.  Whatever a later version adds, three lines stay: the first, "ferry-owner VERSION", the second, with the sequence, and the last,
+ * the sum over all before it.  So an older ferryd tells a word that it does not know from one that was not written. */
 void owner_slot_encode(const OwnerSlot *slot, char bytes[OWNER_SLOT_SIZE]);
-gboolean owner_slot_decode(const char bytes[OWNER_SLOT_SIZE], OwnerSlot *ret_slot);
+OwnerSlotState owner_slot_decode(const char bytes[OWNER_SLOT_SIZE], OwnerSlot *ret_slot);
 
 typedef struct OwnerRecord OwnerRecord;
 
 /* Both block (fsync): off the floor.  create makes the file exclusively, durably, with its first word. */
 OwnerRecord *owner_record_create(const char *path, OwnerWord word, OwnerWish wish, GError **error);
+/* ERROR_CONFIG_UNSUPPORTED: its newest word is of a newer ferryd. */
 OwnerRecord *owner_record_open(const char *path, GError **error);
 /* For a file that holds no word that this daemon can rely on: the most cautious one that may have stood there, as of an older boot. */
 OwnerRecord *owner_record_guess(const char *path, OwnerWord word, OwnerWish wish, GError **error);

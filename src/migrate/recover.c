@@ -92,20 +92,23 @@ static Migration *find_known(Domain *domain, const char *id)
 }
 
 /* Steps rewrite the journal without a sync, so a power loss may leave it empty; the word of the guest is what counts. */
-static Journal *guess_journal(const Domain *domain, const Attempt *attempt, const OwnerRecord *record)
+static Journal *guess_journal(const Domain *domain, const Attempt *attempt, OwnerSide side, gboolean has_ended)
 {
-    OwnerWord word = record ? owner_record_word(record) : WORD_GO;
-    gboolean is_destination =
-        word == WORD_PREPARED || word == WORD_TOLD || word == WORD_TAKEN || word == WORD_REFUSED || word == WORD_LOST;
-    Journal *journal =
-        journal_new(is_destination ? SIDE_DESTINATION : SIDE_SOURCE, &domain->uuid, domain->name, attempt->epoch);
+    Journal *journal = journal_new(side, &domain->uuid, domain->name, attempt->epoch);
 
     g_free(journal->id);
     journal->id = g_strdup(attempt->id);
     journal->peer = g_strdup(attempt->peer);
-    if (owner_word_is_final(word))
+    if (has_ended)
         journal->ended_ms = journal->started_ms; /* nothing more is decided, whatever was left to do */
     return journal;
+}
+
+static OwnerSide side_of(OwnerWord word)
+{
+    return word == WORD_PREPARED || word == WORD_TOLD || word == WORD_TAKEN || word == WORD_REFUSED || word == WORD_LOST
+               ? SIDE_DESTINATION
+               : SIDE_SOURCE;
 }
 
 /* An end that the journal tells, or else what may have been the last word: GO, or whatever the guest itself shows. */
@@ -122,30 +125,92 @@ static OwnerWord guess_word(const Domain *domain, const Journal *journal)
     return journal->token ? WORD_PREPARED : WORD_TOLD; /* a stock source may have been answered */
 }
 
+typedef struct {
+    Journal *journal;    /* each NULL: it cannot be read, */
+    OwnerRecord *record;
+    GError *newer;       /* as a newer ferryd has written one of the files, and its newest is not known; NULL: none has */
+} Remains;
+
+static void remains_clear(Remains *remains)
+{
+    journal_free(remains->journal);
+    owner_record_free(remains->record);
+    g_clear_error(&remains->newer);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Remains, remains_clear)
+
+static void take_newer(Remains *remains, GError *error)
+{
+    if (!remains->newer && error_is(error, ERROR_CONFIG_UNSUPPORTED))
+        remains->newer = g_error_copy(error);
+}
+
+static void read_remains(const Attempt *attempt, const char *path, Remains *remains)
+{
+    g_autofree char *dir = migrate_dir();
+    g_autoptr(GError) journal_error = NULL;
+    g_autoptr(GError) word_error = NULL;
+
+    remains->journal = journal_load(dir, attempt->id, &journal_error);
+    remains->record = owner_record_open(path, &word_error);
+    take_newer(remains, attempt->newer);
+    take_newer(remains, journal_error);
+    take_newer(remains, word_error);
+}
+
+static gboolean have_ended(const Remains *remains)
+{
+    return (remains->record && owner_word_is_final(owner_record_word(remains->record))) ||
+           (remains->journal && !journal_is_open(remains->journal));
+}
+
+/* It may have promised more than this daemon knows: nothing is ended, nothing runs that may run elsewhere, and nobody is told
+ * anything.  The files stay as they are, for the newer one. */
+static Migration *adopt_unread(Domain *domain, const Attempt *attempt, const char *path, const Remains *remains, GError **error)
+{
+    const OwnerSide side = remains->journal  ? (OwnerSide)remains->journal->side
+                           : remains->record ? side_of(owner_record_word(remains->record))
+                                             : SIDE_SOURCE;
+    OwnerRecord *record = owner_record_guess(path, side == SIDE_SOURCE ? WORD_GO : WORD_TOLD,
+                                             domain->wants_paused ? WISH_PAUSED : WISH_RUN, error);
+    Journal *journal;
+    Migration *migration;
+
+    if (!record)
+        return NULL;
+    journal = guess_journal(domain, attempt, side, FALSE);
+    if (remains->journal) {
+        journal->flags = remains->journal->flags;
+        g_free(journal->peer);
+        journal->peer = g_strdup(remains->journal->peer);
+    }
+    migration = adopt(domain, journal, record);
+    migration->unread = g_strdup(remains->newer->message);
+    return migration;
+}
+
 /* Part of it cannot be read.  To take that for "no migration" would let a guest run that was given away. */
-static Migration *load_what_is_left(Domain *domain, const Attempt *attempt, gboolean is_newer, GError **error)
+static Migration *load_what_is_left(Domain *domain, const Attempt *attempt, GError **error)
 {
     g_autofree char *dir = migrate_dir();
     g_autofree char *path = record_path(attempt->id);
     g_autofree char *json = g_strdup_printf("%s/%s.json", dir, attempt->id);
-    g_autoptr(Journal) journal = NULL;
-    g_autoptr(OwnerRecord) record = NULL;
+    g_auto(Remains) remains = {NULL};
+    OwnerWord word;
 
     if (access(path, F_OK) < 0 && access(json, F_OK) < 0)
         return NULL; /* its history was tidied away */
-    record = owner_record_open(path, NULL);
-    journal = journal_load(dir, attempt->id, NULL) ?: guess_journal(domain, attempt, record);
-    if (is_newer && record && !owner_word_is_final(owner_record_word(record))) {
-        /* It may have promised more than this daemon knows: nothing is ended, and nothing runs that may run elsewhere.  The
-         * file stays as it is, for the newer one. */
-        const OwnerWord word = journal->side == SIDE_SOURCE ? WORD_GO : WORD_TOLD;
-
-        g_clear_pointer(&record, owner_record_free);
-        record = owner_record_guess(path, word, domain->wants_paused ? WISH_PAUSED : WISH_RUN, error);
-    } else if (!record)
-        record = owner_record_guess(path, guess_word(domain, journal), domain->wants_paused ? WISH_PAUSED : WISH_RUN,
-                                    error);
-    return record ? adopt(domain, g_steal_pointer(&journal), g_steal_pointer(&record)) : NULL;
+    read_remains(attempt, path, &remains);
+    if (remains.newer && !have_ended(&remains))
+        return adopt_unread(domain, attempt, path, &remains, error);
+    word = remains.record ? owner_record_word(remains.record) : WORD_GO;
+    if (!remains.journal)
+        remains.journal = guess_journal(domain, attempt, side_of(word), owner_word_is_final(word));
+    if (!remains.record)
+        remains.record = owner_record_guess(path, guess_word(domain, remains.journal), domain->wants_paused ? WISH_PAUSED : WISH_RUN, error);
+    return remains.record && recover_word(remains.journal, remains.record, error)
+               ? adopt(domain, g_steal_pointer(&remains.journal), g_steal_pointer(&remains.record))
+               : NULL;
 }
 
 Migration *recover_attach(Domain *domain)
@@ -162,11 +227,12 @@ Migration *recover_attach(Domain *domain)
         return NULL;
     if (find_known(domain, attempt->id))
         return domain->migration;
-    migration = load(domain, attempt->id, &error);
-    if (migration)
+    if (attempt->newer)
+        error = g_error_copy(attempt->newer);
+    else if ((migration = load(domain, attempt->id, &error)))
         return domain->migration;
     log_error("the last migration of domain '%s' (%s) cannot be read: %s", domain->name, attempt->id, error->message);
-    migration = load_what_is_left(domain, attempt, error_is(error, ERROR_CONFIG_UNSUPPORTED), NULL);
+    migration = load_what_is_left(domain, attempt, NULL);
     if (migration)
         log_error("migration %s of domain '%s' is taken for %s", attempt->id, domain->name,
                   enum_name(owner_word_names, migration_word(migration)));
@@ -475,7 +541,7 @@ AWAITS static void recover_orphan(const char *id)
     }
     if (journal_is_open(journal))
         show_definition(domain, journal);
-    if (!load(domain, id, &error))
+    if (!load(domain, id, &error) && !recover_attach(domain))
         log_error("%s", error->message);
     else
         recover_domain(domain);

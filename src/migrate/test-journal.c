@@ -68,7 +68,8 @@ static void what_a_newer_daemon_wrote_is_refused_and_not_guessed(void)
     g_autofree char *text = journal_format(journal);
     g_autofree char *field = g_strconcat("{ \"promised\": true,", strchr(text, '{') + 1, NULL);
     g_autofree char *version = g_strdup(text);
-    const char *const newer[] = {field, version};
+    g_autofree char *outcome = g_strconcat("{ \"outcome\": \"SHARED\",", strchr(text, '{') + 1, NULL);
+    const char *const newer[] = {field, version, outcome}, *const unknown[] = {"'promised'", "version 2", "'SHARED'"};
     g_autoptr(Journal) known = journal_parse(text, NULL);
 
     g_assert_nonnull(known);
@@ -78,7 +79,7 @@ static void what_a_newer_daemon_wrote_is_refused_and_not_guessed(void)
 
         g_assert_null(journal_parse(newer[i], &error));
         g_assert_true(error_is(error, ERROR_CONFIG_UNSUPPORTED));
-        g_assert_nonnull(strstr(error->message, i == 0 ? "'promised'" : "version 2"));
+        g_assert_nonnull(strstr(error->message, unknown[i]));
     }
 }
 
@@ -110,6 +111,33 @@ static void attempt_is_found_again(void)
     ids = journal_list(dir);
     g_assert_cmpuint(ids->len, ==, 1);
     g_assert_true(g_spawn_command_line_sync(remove, NULL, NULL, NULL, NULL));
+}
+
+/* What it says counts, but nothing takes its place: that would forget what this daemon does not know. */
+static void attempt_of_a_newer_daemon_is_not_written_over(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("ferry-XXXXXX", NULL);
+    g_autoptr(Journal) journal = sample();
+    g_autofree char *path = NULL;
+    g_autoptr(Attempt) attempt = NULL;
+    g_autoptr(GError) error = NULL;
+    char uuid[UUID_TEXT_SIZE];
+    uint64_t epoch = 0;
+
+    path = g_strdup_printf("%s/%s.attempt", dir, uuid_format(&journal->uuid, uuid));
+    g_assert_true(g_file_set_contents(path, "{\"attempt\":\"0123456789abcdef0123456789abcdef\",\"epoch\":7,\"held_by\":\"fedora3\"}", -1, NULL));
+    attempt = attempt_read(dir, &journal->uuid);
+    g_assert_cmpuint(attempt->epoch, ==, 7);
+    g_assert_false(attempt_check(attempt, NULL));
+    g_assert_false(attempt_next_epoch(attempt, "guest", &epoch, &error));
+    g_assert_true(error_is(error, ERROR_CONFIG_UNSUPPORTED));
+    g_assert_nonnull(strstr(error->message, "a newer ferryd has written it: this one does not know its field 'held_by'"));
+    g_clear_pointer(&attempt, attempt_free);
+    g_assert_true(attempt_write(dir, &journal->uuid, journal, NULL)); /* a person's word */
+    attempt = attempt_read(dir, &journal->uuid);
+    g_assert_true(attempt_check(attempt, NULL));
+    g_unlink(path);
+    g_rmdir(dir);
 }
 
 static gboolean is_there(const char *dir, const char *id, const char *suffix)
@@ -192,6 +220,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/journal/text-comes-back", text_comes_back);
     g_test_add_func("/migrate/journal/malformed-is-refused", malformed_is_refused);
     g_test_add_func("/migrate/journal/attempt-is-found-again", attempt_is_found_again);
+    g_test_add_func("/migrate/journal/attempt-of-a-newer-daemon-is-not-written-over", attempt_of_a_newer_daemon_is_not_written_over);
     g_test_add_func("/migrate/journal/history-is-bounded", history_is_bounded);
     g_test_add_func("/migrate/journal/what-a-newer-daemon-wrote-is-refused-and-not-guessed",
                     what_a_newer_daemon_wrote_is_refused_and_not_guessed);

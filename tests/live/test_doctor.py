@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What an operator sees: migrations listed and watched, whoever leads them, and what lies about that belongs to nobody."""
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
 import signal
 
+import pytest
 from conftest import lab_of
 from lab.lab import end, wait_until
 from lab.moves import Guest
@@ -205,38 +207,91 @@ def test_a_qemu_without_a_registry_entry(lab, started):
     assert_well(one)
 
 
-def test_records_of_a_newer_ferryd_are_not_guessed(lab, started):
-    """The guest waits for a person, or for the newer daemon; the record stays as it was."""
+def of_a_newer_ferryd(files, what):
+    """Writes one of the files of a migration as a ferryd might that knows more.  Returns the file."""
+    path = files[what]
+    if what == "word":      # OFFERED or PREPARED stands in the other slot
+        text = b"ferry-owner 1\nsequence 2\nword SHARED\nwish run\nboot 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\n"
+        with path.open("r+b") as record:
+            record.write((text + b"sum " + hashlib.sha256(text).hexdigest().encode()).ljust(512, b"\n"))
+    else:
+        path.write_text(json.dumps(dict(json.loads(path.read_text()), promised="more")))
+    return path
+
+
+def files_of(host, running):
+    state = host.folder / "var/lib/ferry"
+    attempt = listed(host)[0]["attempt"]
+    return {"journal": state / f"migrations/{attempt}.json", "word": state / f"migrations/{attempt}.owner",
+            "generation": state / f"domains/{running.guest.uuid}.attempt"}
+
+
+@pytest.mark.parametrize("what", ["journal", "word", "generation"])
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_records_of_a_newer_ferryd_are_not_guessed(lab, started, side, what):
+    """The guest waits for a person, or for the newer daemon; the records stay as they were."""
     one, two = lab.hosts
     running = started(one, append=SLOW, memory_mib=64)
     client = move(one, two, "--p2p", "--bandwidth", PACE_MIB)
     wait_until_it_moves(one)
-    attempt = listed(one)[0]["attempt"]
-    path = one.folder / f"var/lib/ferry/migrations/{attempt}.json"
+    host, other, taken_for = (one, two, "GO") if side == "source" else (two, one, "TOLD")
+    files = files_of(host, running)
+    host.kill_daemon()
+    end(client, signal.SIGKILL)
+    if side == "destination":       # which else would hear of it, and decide
+        other.kill_daemon()
+    known = {path: path.read_bytes() for path in files.values()}
+    path = of_a_newer_ferryd(files, what)
+    newer = {path: path.read_bytes() for path in files.values()}
+    known_as = "the other host" if (side, what) == ("source", "journal") else other.name      # the generation was written before it was known
+    qemus = host.qemus()
+    host.restart_ferryd()
+    if side == "destination":
+        other.restart_ferryd()
+    assert f"migration {files['word'].stem} of domain 'qemu' is taken for {taken_for}" in host.log()
+    for verb in ("suspend", "destroy"):
+        refused = host.virsh(verb, "qemu", check=False)
+        assert refused.returncode == 1 and f"may run on {known_as}, since 2" in refused.stderr, refused.stderr
+        assert f"{path.name}': a newer ferryd has written it: this one" in refused.stderr and "start the newer one again" in refused.stderr
+    status, findings = doctor(host)
+    record, = (row for row in findings if row["class"] == "person")
+    assert record["what"] == ("generation of a guest" if what == "generation" else "record of a migration")
+    assert "a newer ferryd has written it" in record["cause"]
+    waiting, = (row for row in findings if row["class"] == "waits")
+    sentence = listed(host)[0]["sentence"]
+    assert (waiting["guest"], waiting["cause"]) == ("qemu", sentence) and listed(host)[0]["state"] == "waiting"
+    assert sentence in host.virsh("dominfo", "qemu").stdout
+    watcher = watch(host, "--timeout", "1")
+    assert watcher.wait(20) == 2 and watcher.stdout.read().count(sentence) == 2     # as it begins to wait, and in the end
+    assert {path: path.read_bytes() for path in files.values()} == newer and host.qemus() == qemus
+    host.kill_daemon()
+    path.write_bytes(known[path])
+    host.restart_ferryd()
+    one.ferry("migrate-setspeed", "qemu", "1000", check=False)     # if it goes on
+    assert host.ferry("migration", "watch", "qemu", "--timeout", "30", check=False).returncode != 2
+    running.ticks.wait(more=10)
+    assert_well(host)
+
+
+@pytest.mark.parametrize("what", ["journal", "word", "generation"])
+def test_a_person_ends_what_a_newer_ferryd_has_left(lab, started, what):
+    one, two = lab.hosts
+    running = started(one, append=SLOW, memory_mib=64)
+    client = move(one, two, "--p2p", "--bandwidth", PACE_MIB)
+    wait_until_it_moves(one)
+    files = files_of(one, running)
     one.kill_daemon()
     end(client, signal.SIGKILL)
-    journal, word = json.loads(path.read_text()), path.with_suffix(".owner").read_bytes()
-    path.write_text(json.dumps(dict(journal, promised="more")))
+    of_a_newer_ferryd(files, what)
     one.restart_ferryd()
-    assert f"migration {attempt} of domain 'qemu' is taken for GO" in one.log()
-    refused = one.virsh("suspend", "qemu", check=False)
-    assert refused.returncode == 1 and "may run on" in refused.stderr, refused.stderr
-    status, findings = doctor(one)
-    record, = (row for row in findings if row["what"] == "record of a migration")
-    assert record["class"] == "person" and "does not know its field 'promised'" in record["cause"]
-    waiting, = (row for row in findings if row["class"] == "waits")
-    sentence = listed(one)[0]["sentence"]
-    assert (waiting["guest"], waiting["cause"]) == ("qemu", sentence) and listed(one)[0]["state"] == "waiting"
-    assert ", since 2" in sentence and sentence in one.virsh("dominfo", "qemu").stdout
-    watcher = watch(one, "--timeout", "1")
-    assert watcher.wait(20) == 2 and watcher.stdout.read().count(sentence) == 2     # as it begins to wait, and in the end
-    assert path.with_suffix(".owner").read_bytes() == word
-    one.kill_daemon()
-    path.write_text(json.dumps(journal))
+    one.ferry("migration", "resolve", "qemu", "--here", "--confirm", listed(one)[0]["other_host"] or "it")
+    assert one.ferry("domstate", "--reason", "qemu").stdout.startswith("running") and listed(one) == []
     one.restart_ferryd()
-    one.ferry("migrate-setspeed", "qemu", "1000", check=False)     # if it goes on
-    assert one.ferry("migration", "watch", "qemu", "--timeout", "30", check=False).returncode != 2
-    running.ticks.wait(more=10)
+    assert listed(one, "--all")[0]["word"] == "KEPT"
+    one.virsh("suspend", "qemu")
+    one.virsh("resume", "qemu")
+    running.ticks.wait(one.name, more=10)
+    wait_until(lambda: not two.qemus(), "the other host has given it up", 30)
     assert_well(one)
 
 
