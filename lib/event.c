@@ -192,7 +192,8 @@ bool ferry_connection_watch(FerryConnection *conn, int id, FerryDomain *domain,
     if (!ferry_event_name(id))
         return error_set(error, ERROR_INVALID_ARG, "invalid argument: there is no event %d", id);
     if (!ferry_connection_has_feature(conn, FEATURE_EVENT_CALLBACKS))
-        return error_set(error, ERROR_NO_SUPPORT,
+        return connection_check(conn, error) &&
+               error_set(error, ERROR_NO_SUPPORT,
                          "the daemon at '%s' is too old to send events by callback",
                          conn->uri_text);
     if (!CALL(conn, CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, &args, arena, &ret, error))

@@ -9,6 +9,13 @@
 #define REFUSED_MS (10 * 1000) /* while the destination's new daemon has the old attempt */
 #define PAUSE_MS 250
 
+/* A feature is what a daemon has said that it has: one that could say nothing any more lacks none. */
+static gboolean are_connected(const Migration *migration, GError **error)
+{
+    return connection_check(migration->domain->conn, error) &&
+           connection_check(migration->dest, error);
+}
+
 static gboolean check_features(Migration *migration, GError **error)
 {
     FerryConnection *source = migration->domain->conn, *dest = migration->dest;
@@ -16,17 +23,20 @@ static gboolean check_features(Migration *migration, GError **error)
 
     if (!ferry_connection_has_feature(source, FEATURE_MIGRATE_PARAMS) ||
         !ferry_connection_has_feature(dest, FEATURE_MIGRATE_PARAMS))
-        return error_set(error, ERROR_NO_SUPPORT, "the daemon at '%s' is too old to migrate with",
+        return are_connected(migration, error) &&
+               error_set(error, ERROR_NO_SUPPORT, "the daemon at '%s' is too old to migrate with",
                          ferry_connection_has_feature(source, FEATURE_MIGRATE_PARAMS)
                              ? dest->uri_text
                              : source->uri_text);
     migration->run.is_protected = ferry_connection_has_feature(source, FEATURE_CHANGE_PROTECTION);
     if ((flags & MIGRATE_CHANGE_PROTECTION) && !migration->run.is_protected)
-        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
+        return are_connected(migration, error) &&
+               error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
                          "argument unsupported: cannot enforce change protection");
     if ((flags & MIGRATE_OFFLINE) && (!ferry_connection_has_feature(source, FEATURE_OFFLINE) ||
                                       !ferry_connection_has_feature(dest, FEATURE_OFFLINE)))
-        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
+        return are_connected(migration, error) &&
+               error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
                          "argument unsupported: offline migration is not supported by both hosts");
     if (migration->run.is_protected)
         migration->run.flags |= MIGRATE_CHANGE_PROTECTION;

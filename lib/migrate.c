@@ -171,7 +171,8 @@ static gboolean check_p2p(Migration *migration, GError **error)
                          "invalid argument: Attempt to migrate guest to the same host %s", dest);
     if (!ferry_connection_has_feature(source, FEATURE_P2P) ||
         !ferry_connection_has_feature(source, FEATURE_MIGRATE_PARAMS))
-        return error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
+        return connection_check(source, error) &&
+               error_set(error, ERROR_ARGUMENT_UNSUPPORTED,
                          "argument unsupported: p2p migration is not supported by the source host");
     return TRUE;
 }

@@ -45,6 +45,18 @@ def test_a_destination_that_cannot_be_reached_calls_back(lab, started, firewall,
     assert "the source does not reach this host, but this host reaches it: called back at" in two.log()[before:]
 
 
+def test_a_link_that_breaks_while_the_daemons_are_compared_makes_none_of_them_old(lab, started):
+    one, two = lab.hosts
+    running = started(one)
+    two.drop("tcp dport 16509 @th,352,32 60 @th,480,32 13", verdict="reject with tcp reset")   # CONNECT_SUPPORTS_FEATURE, MIGRATE_PARAMS
+    try:
+        result = move(running.ticks, one, [lab.ferry, "-c", one.socket_uri, "migrate", "--live", "qemu", two.tcp_uri])
+    finally:
+        two.undrop()
+    assert "onnection reset" in result.output and "too old" not in result.output
+    assert_stayed(result, running.ticks, running.guest, one, two)
+
+
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_what_has_no_way_is_told_before_a_qemu_is_started(lab, started, firewall, verdict):
     one, two = lab.hosts
