@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Two hosts for the fault cells: daemons that fail on order, and the harm that comes from outside."""
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -110,6 +111,19 @@ class Place(Lab):
     def state(host):
         """The folder of the records of migrations."""
         return pathlib.Path(f"/proc/{host.pid}/root/{STATE}/migrations")
+
+    def journals(self):
+        return {path for host in self.hosts for path in self.state(host).glob("*.json")}
+
+    def attempts(self, host, uuid, known):
+        """[journal] of that guest's attempts to leave the host, oldest first; known: journals() before them."""
+        found = []
+        for path in set(self.state(host).glob("*.json")) - known:
+            with contextlib.suppress(OSError, ValueError):      # it is being written
+                journal = json.loads(path.read_text())
+                if journal.get("uuid") == uuid:
+                    found.append(journal)
+        return sorted(found, key=lambda journal: journal.get("epoch", 0))
 
     def files(self, host):
         """Below /run/ferry and in the state, what may stay excepted: what is known of migrations, of emulators and of other hosts."""
