@@ -10,7 +10,6 @@ its definition; one that may stay (WAYS, and what had not begun) has to say why.
 """
 import argparse
 import collections
-import json
 import os
 import pathlib
 import random
@@ -25,6 +24,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 TOP = TESTS.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "guest")]
 
+import stamps                                   # noqa: E402
 from faults.judge import Harm, Witness          # noqa: E402
 from faults.places import REAL, Place           # noqa: E402
 from lab.lab import Unavailable, become_root, require, wait_until       # noqa: E402
@@ -120,7 +120,9 @@ class Upgrades:
         self.place.__enter__()
         try:
             for number, way in enumerate(self.ways):
-                witness = self.witnesses[way] = Witness(self.place, f"guest-{'abcdefgh'[number]}", tick_ms=TICK_MS, **MEMORY)
+                name = f"guest-{'abcdefgh'[number]}"
+                image = stamps.create(self.place.shared / f"{name}.raw")
+                witness = self.witnesses[way] = Witness(self.place, name, tick_ms=TICK_MS, image=image, **MEMORY)
                 self.place.witnesses.append(witness)
                 witness.here = self.place.hosts[number // 2 % 2]
                 witness.begin()
@@ -142,7 +144,7 @@ class Upgrades:
     def play(self, turn):
         place = self.place
         sizes = {host: (host.folder / "ferryd.out").stat().st_size for host in place.hosts}
-        known = {path for host in place.hosts for path in place.state(host).glob("*.json")}
+        known = place.journals()
         marks, clients = {}, {}
         for way, witness in self.witnesses.items():
             witness.source = witness.here
@@ -175,17 +177,8 @@ class Upgrades:
         host.restart_ferryd()
 
     def _attempts(self, way, known):
-        """[journal] of this round's attempts at the source, oldest first."""
-        found = []
         witness = self.witnesses[way]
-        for path in set(self.place.state(witness.source).glob("*.json")) - known:
-            try:
-                journal = json.loads(path.read_text())
-            except (OSError, ValueError):       # it is being written
-                continue
-            if journal.get("uuid") == witness.guest.uuid:
-                found.append(journal)
-        return sorted(found, key=lambda journal: journal.get("epoch", 0))
+        return self.place.attempts(witness.source, witness.guest.uuid, known)
 
     def _end(self, way, client):
         move = Move(way, self.witnesses[way].source.name)
