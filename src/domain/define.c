@@ -172,13 +172,13 @@ AWAITS gboolean domain_undefine(Domain *domain, unsigned flags, GError **error)
 {
     g_auto(JobGuard) guard = {NULL};
 
-    if (!job_guard_begin(&guard, domain, JOB_DEFINE, "domain_undefine", error))
+    if (!job_guard_begin(&guard, domain, JOB_DEFINE, "domain_undefine", error) ||
+        !owner_gate_check(domain, OWNER_VERB_UNDEFINE, error))
         return FALSE;
     if (!domain->persistent)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: cannot undefine transient domain");
-    return owner_gate_check(domain, OWNER_VERB_UNDEFINE, error) &&
-           domain_drop_persistent(domain, error);
+    return domain_drop_persistent(domain, error);
 }
 
 AWAITS gboolean domain_set_autostart(Domain *domain, gboolean is_on, GError **error)

@@ -4,48 +4,9 @@
 
 #include "domain/event.h"
 #include "qemu/guest.h"
+#include "qemu/monitor-text.h"
 #include "service/calls.h"
 #include "service/service.h"
-
-/* What would run, move or end the guest behind the gate's back.  Asked as words: a client may write
- * JSON or HMP, with any spacing; a word inside a string only makes the gate asked once more than
- * needed. */
-static const char *const gated_words[] = {
-    "cont",
-    "c",
-    "system_reset",
-    "system_wakeup",
-    "migrate",
-    "migrate-incoming",
-    "migrate_incoming",
-    "loadvm",
-    "snapshot-load",
-    "migrate-continue",
-    "migrate_continue",
-    "migrate_cancel",
-    "migrate-recover",
-    "migrate_recover",
-    "q",
-    "quit",
-    "set_link",
-    "human-monitor-command",
-    "x-exit-preconfig",
-    NULL,
-};
-
-static gboolean is_gated(const char *text)
-{
-    g_autofree char *copy = g_strdup(text);
-
-    for (char *p = copy; *p; p++)
-        if (!g_ascii_isalnum(*p) && *p != '-' && *p != '_')
-            *p = ' ';
-    g_auto(GStrv) words = g_strsplit(copy, " ", -1);
-    for (char **word = words; *word; word++)
-        if (g_strv_contains(gated_words, *word))
-            return TRUE;
-    return FALSE;
-}
 
 AWAITS gboolean service_qemu_domain_monitor_command(Call *call,
                                                     const QemuDomainMonitorCommandArgs *args,
@@ -56,7 +17,7 @@ AWAITS gboolean service_qemu_domain_monitor_command(Call *call,
     g_autoptr(Domain) domain = service_find(&args->dom, error);
 
     if (!domain || !service_check_flags(args->flags, HMP, "domain_monitor_command", error) ||
-        (is_gated(args->cmd) && !owner_gate_check(domain, OWNER_VERB_MONITOR, error)) ||
+        (monitor_text_is_gated(args->cmd, args->flags & HMP) && !owner_gate_check(domain, OWNER_VERB_MONITOR, error)) ||
         !domain_check_active(domain, error))
         return FALSE;
     if (!domain->guest)

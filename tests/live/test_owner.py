@@ -21,6 +21,8 @@ import wire  # noqa: E402
 
 LIVE, PERSIST, UNDEFINE, PROTECT = 1, 8, 16, 256
 STRING = 7
+MONITOR_CONT = (["--hmp", "cont"], ["--hmp", "\v c"], ['{"execute":"cont"}'], ['{"execute":"\\u0063ont"}'],
+                ['{"execute":"human-monitor-command","arguments":{"command-line":"\\u0063"}}'])
 DOUBT = "outcome not yet known: paused here, granted to fedora2"
 
 
@@ -114,9 +116,14 @@ def assert_doubt(host, since=0):
     wait_until(lambda: DOUBT in host.virsh("dominfo", "qemu").stdout, "the sentence in dominfo", 10)
     assert host.virsh("domstate", "--reason", "qemu").stdout.strip() == "paused (migrating)"
     assert DOUBT in host.ferry("domstate", "--reason", "qemu").stdout
-    for verb in ("resume", "destroy", "reboot", "reset"):
+    for verb in ("resume", "destroy", "reboot", "reset", "undefine"):
         refused = host.virsh(verb, "qemu", check=False)
         assert refused.returncode == 1 and DOUBT in refused.stderr, f"{verb}: {refused.stderr}"
+    for words in MONITOR_CONT:
+        refused = host.virsh("qemu-monitor-command", "qemu", *words, check=False)
+        assert refused.returncode == 1 and DOUBT in refused.stderr, f"{words}: {refused.stdout}{refused.stderr}"
+    assert "VM status: paused" in host.virsh("qemu-monitor-command", "qemu", "--hmp", "info status").stdout
+    assert '"running":false' in host.virsh("qemu-monitor-command", "qemu", '{"execute":"query-status"}').stdout.replace(" ", "")
     assert DOUBT in host.log()[since:]
 
 
