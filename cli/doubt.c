@@ -31,7 +31,7 @@ char *kept_text(FerryDomain *domain)
     char *text = NULL;
 
     for (char **message = messages; message && *message && !text; message++)
-        if (g_str_has_prefix(*message, "kept here after a migration"))
+        if (g_str_has_prefix(*message, "kept here after a migration") || g_str_has_prefix(*message, "here after a migration"))
             text = g_strdup(*message);
     ferry_strv_free(messages);
     return text;

@@ -9,7 +9,7 @@
 FerryMigrationRow *doubt_of(FerryDomain *domain);
 /* The host's own sentence, which says for whom and since when; the caller frees it.  NULL of NULL. */
 char *doubt_text(const FerryMigrationRow *doubt);
-/* Why a guest that has stayed here after a migration cannot go on yet; NULL: it can.  The caller frees it. */
+/* Why a guest that has stayed, or come, here by a migration cannot go on yet; NULL: it can.  The caller frees it. */
 char *kept_text(FerryDomain *domain);
 
 /* "2026-11-23 11:34:24" in local time; "" of 0.  The caller frees it. */

@@ -22,9 +22,11 @@ static Finding *add(Doctor *doctor, FindingKind kind, const Domain *domain, cons
 static gboolean add_waiting(Doctor *doctor, Domain *domain)
 {
     const Migration *migration = domain->migration; /* also one that has ended, and left two hosts with the guest */
-    g_autofree char *sentence = migration && handover_is_in_doubt(migration) ? handover_sentence(migration) : NULL;
+    g_autofree char *sentence = NULL;
     Finding *finding;
 
+    if (migration)
+        sentence = handover_is_in_doubt(migration) ? handover_sentence(migration) : migration->is_ended ? NULL : handover_stuck_note(migration);
     if (!sentence)
         return FALSE;
     finding = add(doctor, FINDING_WAITS, domain, sentence);

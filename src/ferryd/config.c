@@ -96,7 +96,7 @@ static const ConfigRow rows[] = {
     NUMBER(max_anonymous_per_address, "20", 1, 1000000,
            "The same, from one address; more of them wait for one to log in, as long as login_timeout says."),
     NUMBER(login_timeout, "10", 1, 3600,
-           "Seconds after which a connection that has not logged in is closed."),
+           "Seconds after which a connection that has not logged in is closed; one that had to wait for its turn has as many again."),
     NUMBER(max_client_requests, "32", 1, 10000,
            "Calls of one client that run at once; beyond it the client is not read."),
     NUMBER(max_requests, "512", 8, 100000,

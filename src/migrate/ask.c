@@ -536,6 +536,10 @@ AWAITS static void sync_task(void *data)
 
 static void linger(Migration *migration)
 {
+    if (lingering.length >= LINGERING_MAX && migration->domain->migration != migration) {
+        route_close(&migration->route); /* an older attempt, which has no claim before a newest one */
+        return;
+    }
     if (lingering.length >= LINGERING_MAX) {
         Migration *oldest = lingering.head->data;
 

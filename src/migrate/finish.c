@@ -269,7 +269,7 @@ AWAITS static void insist(Migration *migration)
 {
     migration->is_cont_refused = TRUE;
     ask_start(migration);
-    handover_enter_doubt(migration, migration->stream_error);
+    handover_enter_doubt(migration, NULL);
     while (is_refused_cont(migration) && migration->said != HEARD_DROP) {
         migration_wait(migration, CONT_AGAIN_MS, NULL); /* DROP ends it at once */
         if (migration->said != HEARD_DROP)

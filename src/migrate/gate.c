@@ -79,7 +79,9 @@ static char *explain(Domain *domain)
 
     switch (standing(domain)) {
     case OWNER_HERE:
-        return queue_sentence(domain) ?: (migration ? rival_note(migration) : NULL);
+        if (!migration)
+            return queue_sentence(domain);
+        return queue_sentence(domain) ?: handover_stuck_note(migration) ?: rival_note(migration);
     case OWNER_COMING:
         return g_strdup_printf("is coming from %s by migration %s", peer, migration->journal->id);
     case OWNER_GIVEN:

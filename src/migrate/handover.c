@@ -52,8 +52,8 @@ OwnerQemu handover_qemu(const Migration *migration)
 
         if (migration_word(migration) == WORD_TAKEN &&
             (qemu_guest_is_running(domain->guest) || owner_record_wish(migration->record) == WISH_PAUSED ||
-             domain->wants_paused || migration->is_cont_unanswered))
-            /* left paused as its user wished: that counts as run; so does what may yet run */
+             domain->wants_paused || migration->may_have_run))
+            /* left paused as its user wished: that counts as run; so does what may yet run, or has */
             return is_postcopy ? OWNER_QEMU_RUNS_HALF : OWNER_QEMU_RUNS;
         if (migration->status == QEMU_MIGRATION_COMPLETED)
             return OWNER_QEMU_LOADED;
@@ -156,10 +156,12 @@ AWAITS static gboolean resume(Migration *migration, RunningReason reason, GError
     while (!migration->is_qemu_dead && domain->guest) {
         g_autoptr(GError) why = NULL;
 
-        if ((qemu_guest_is_running(domain->guest) && !migration->is_cancelled) || domain_run(domain, reason, &why))
+        if ((qemu_guest_is_running(domain->guest) && !migration->is_cancelled) || domain_run(domain, reason, &why)) {
+            migration->may_have_run = TRUE; /* however soon it stops by itself */
             return TRUE;
+        }
         if (error_is(why, ERROR_OPERATION_TIMEOUT)) /* only a refusal proves that it did not run */
-            migration->is_cont_unanswered = TRUE;
+            migration->may_have_run = TRUE;
         if (clock_now_ms() >= deadline) {
             if (!migration->is_cont_refused)
                 domain_explain_lock(domain, &why);
@@ -205,8 +207,6 @@ AWAITS static void cont(Migration *migration)
     }
     if (!is_destination)
         again_resume(domain, error->message);
-    else if (!migration->is_peer_ferry)
-        domain_add_message(domain, "here after a migration, but not resumed: %s", error->message);
 }
 
 static gboolean write_word(Migration *migration, const OwnerVerdict *verdict, const char *cause, GError **error)
@@ -371,12 +371,28 @@ static char *asking(const Migration *migration)
     return g_strdup_printf("asking it since %s%s%s%s", when, ask->obstacle ? " (" : "", ask->obstacle ?: "", ask->obstacle ? ")" : "");
 }
 
+char *handover_stuck_note(const Migration *migration)
+{
+    const Domain *domain = migration->domain;
+    const char *host = migration->journal->peer ?: "another host", *why = migration->stream_error;
+    const gboolean is_still = domain->guest && domain->state == DOMAIN_PAUSED && domain->reason == PAUSED_MIGRATION && !domain->wants_paused;
+
+    if (!is_still || migration->side != SIDE_DESTINATION || migration_word(migration) != WORD_TAKEN)
+        return NULL;
+    if (migration->is_ended)
+        return g_strdup_printf("here after a migration from %s, but not resumed%s%s; `ferry resume %s` tries it again", host,
+                               why ? ": " : "", why ?: "", domain->name);
+    return g_strdup_printf("here after a migration from %s, but not resumed%s%s; it is tried again until it runs, or %s takes it back", host,
+                           why ? ": " : "", why ?: "", host);
+}
+
 char *handover_sentence(const Migration *migration)
 {
     const char *host = migration->journal->peer ?: "the other host";
     const char *name = migration->journal->name;
     g_autofree char *word_since = migration->record ? time_text(owner_record_written_ms(migration->record)) : NULL;
     g_autofree char *since = NULL;
+    char *stuck;
 
     if (rival_is_open(migration))
         return rival_sentence(migration);
@@ -384,6 +400,9 @@ char *handover_sentence(const Migration *migration)
         return g_strdup_printf("outcome not yet known: may run on %s, since %s: %s; only if that cannot be: look there, then `ferry migration "
                                "resolve %s --there` if it does, `--here` if it does not and never will",
                                host, word_since, migration->unread, name);
+    stuck = handover_stuck_note(migration);
+    if (stuck)
+        return stuck;
     if (migration->side == SIDE_DESTINATION && migration_word(migration) == WORD_TOLD)
         return g_strdup_printf("outcome not yet known: may run on %s; it has not acknowledged that the guest is here, since %s; look "
                                "there, then `ferry migration resolve %s --here` if it does not run there and never will, "

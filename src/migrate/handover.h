@@ -24,5 +24,7 @@ gboolean handover_is_over(const Migration *migration);
 gboolean handover_is_in_doubt(const Migration *migration);
 /* Marks it: the job ends, so that verbs get the sentence at once instead of waiting for the job. */
 void handover_enter_doubt(Migration *migration, const char *why);
-/* "outcome not yet known: …": for whom it waits, since when, and what a person can do; the caller frees it. */
+/* It has come here, and QEMU refuses to run it: why, and what is done about that.  NULL: it is not so.  The caller frees it. */
+char *handover_stuck_note(const Migration *migration);
+/* That, or "outcome not yet known: …": for whom it waits, since when, and what a person can do; the caller frees it. */
 char *handover_sentence(const Migration *migration);

@@ -14,7 +14,7 @@
 #include "migrate/hello.h"
 
 #define LANE_SILENCE_MS (10 * 1000) /* of a stock source before its magic, of a proven pact lane before its first word */
-#define LANE_WAITING_MAX 64 /* connected, not yet proven; beyond it the oldest of the busiest address goes */
+#define LANE_WAITING_MAX 64 /* connected, not yet let in; beyond it the oldest of the busiest address goes */
 #define LANE_MAGIC "QEVM"                     /* the first four bytes of QEMU's stream, */
 #define LANE_MAGIC_CHANNEL "\x11\x22\x33\x44" /* and of each of its channels */
 

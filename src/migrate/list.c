@@ -102,7 +102,8 @@ static MigrationRow *row_of_open(const Migration *migration, const char *dir)
     row->state = is_waiting ? MIGRATION_WAITING : MIGRATION_ACTIVE;
     row->word = enum_name(owner_word_names, migration_word(migration));
     row->phase = g_strdup(migration->journal->phase);
-    row->sentence = is_waiting ? handover_sentence(migration) : queue_sentence(migration->domain) ?: way_sentence(migration);
+    row->sentence = is_waiting ? handover_sentence(migration)
+                               : queue_sentence(migration->domain) ?: handover_stuck_note(migration) ?: way_sentence(migration);
     return row;
 }
 

@@ -111,7 +111,7 @@ typedef struct Migration {
     Timer *silence;
     int64_t (*leader_silence_ms)(void *lead); /* of the service: since the leading connection's last call or data */
     gboolean is_carried;           /* tunnelled: the stream comes over the calling connection */
-    gboolean is_cont_unanswered;   /* QEMU was told to run the guest and did not say whether it does */
+    gboolean may_have_run;         /* QEMU has run the guest, or was told to and did not say whether it does: it is not given back */
     gboolean is_stream_attached;   /* QEMU has its descriptor */
     gboolean is_definition_owed;   /* it could not be written yet */
     OwnerHeard heard_in_vain;      /* what the table said to it could not be carried out yet */

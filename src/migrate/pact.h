@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The pact lane: the first proven connection of a migration, on which the two daemons speak without a client and without
+/* The pact lane: the proven connection that its dialler has chosen first, on which the two daemons speak without a client and without
  * credentials, from the proof to the end.  Losing it decides nothing.
  *
  * A word on the wire: kind (1 byte), zero (1), length of the rest (2, big-endian), the rest: at most PACT_REST_MAX bytes. */

@@ -239,6 +239,17 @@ Migration *recover_attach(Domain *domain)
     return domain->migration;
 }
 
+/* As it arrives it is paused; what has stopped it otherwise it did by itself, having run. */
+AWAITS static void ask_whether_it_runs(Migration *migration)
+{
+    g_autoptr(QemuGuest) guest = qemu_guest_ref(migration->domain->guest);
+    g_autofree char *state = qemu_guest_query_status(guest, NULL);
+    const gboolean is_paused = g_strcmp0(state, "paused") == 0, is_running = g_strcmp0(state, "running") == 0;
+
+    migration->may_have_run = !is_paused && g_strcmp0(state, "inmigrate") != 0;
+    migration->is_half = postcopy_is_status(migration->status) && (is_paused || is_running);
+}
+
 /* What QEMU says, once it can be asked. */
 AWAITS static void ask_qemu(Migration *migration)
 {
@@ -251,9 +262,11 @@ AWAITS static void ask_qemu(Migration *migration)
     migration_watch(migration);
     if (qemu_query_migrate(domain->guest, &migration->info, &error)) {
         migration->status = migration->info.status;
-        migration->is_cont_unanswered = FALSE;
+        migration->may_have_run = FALSE;
     } else
         log_warning("domain '%s': %s", domain->name, error->message);
+    if (!domain->guest)
+        return; /* meanwhile */
     if (migration->side == SIDE_SOURCE && migration->status == QEMU_MIGRATION_COMPLETED && qemu_guest_is_running(domain->guest))
         migration->status = QEMU_MIGRATION_NONE; /* that was how it once came here: who has sent it all stands still */
     if (migration->status == QEMU_MIGRATION_SETUP && postcopy_is_asked(migration) && owner_word_is_final(migration_word(migration)))
@@ -263,11 +276,8 @@ AWAITS static void ask_qemu(Migration *migration)
     if (migration->side != SIDE_DESTINATION || migration->status == QEMU_MIGRATION_NONE)
         return;
     migration->is_stream_attached = TRUE;
-    if (postcopy_is_status(migration->status)) {
-        g_autofree char *state = qemu_guest_query_status(domain->guest, NULL);
-
-        migration->is_half = g_strcmp0(state, "paused") == 0 || g_strcmp0(state, "running") == 0;
-    }
+    if (postcopy_is_status(migration->status) || migration->status == QEMU_MIGRATION_COMPLETED)
+        ask_whether_it_runs(migration);
 }
 
 /* QEMU sends or receives by itself: nothing of it has ended with the old daemon. */
@@ -315,8 +325,9 @@ static gboolean was_never_performed(const Migration *migration)
 /* It was about to run here.  QEMU may refuse: then the source is told, or it stands here, defined. */
 AWAITS static void take_on(Migration *migration)
 {
-    migration_begin_job(migration, NULL);
-    if (migration_goes_alone(migration))
+    if (!migration->has_job)
+        migration_begin_job(migration, NULL);
+    if (migration_goes_alone(migration) && handover_is_loaded(migration))
         dest_hear(migration, HEARD_GO, NULL);
     else
         dest_settle(migration, HEARD_NOTHING, NULL, NULL);
@@ -423,7 +434,7 @@ void recover_silent(Domain *domain)
         !postcopy_is_asked(migration) || !qemu_guest_awaits_pages(domain->guest))
         return;
     migration_watch(migration);
-    migration->is_cont_unanswered = TRUE; /* it runs, or waits for what it needs to run */
+    migration->may_have_run = TRUE; /* it runs, or waits for what it needs to run */
     migration->status = QEMU_MIGRATION_POSTCOPY_ACTIVE;
     task_spawn("migration-settle-silent", settle_open_task, migration_ref(migration), (GDestroyNotify)migration_unref);
 }

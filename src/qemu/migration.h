@@ -69,7 +69,7 @@ AWAITS gboolean qemu_migrate_set_parameters(QemuGuest *guest, const Params *para
 /* All that QEMU reports, to be written back at the end.  The caller frees. */
 AWAITS Params *qemu_migrate_get_parameters(QemuGuest *guest, GError **error);
 
-/* `migrate` to any uri; over a descriptor: getfd, then fd:NAME in one go. */
+/* `migrate` to any uri; over a descriptor: getfd, and once that is answered fd:NAME. */
 AWAITS gboolean qemu_migrate(QemuGuest *guest, const char *uri, gboolean is_resume, GError **error);
 AWAITS gboolean qemu_migrate_fd(QemuGuest *guest, int fd, gboolean is_resume, GError **error);
 AWAITS gboolean qemu_migrate_incoming(QemuGuest *guest, const char *uri, GError **error);

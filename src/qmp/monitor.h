@@ -49,8 +49,8 @@ uint64_t monitor_command_count(const Monitor *monitor);
 AWAITS gboolean monitor_execute(Monitor *monitor, const char *command, json_object *args, int fd,
                                 int64_t timeout_ms, json_object **ret_value, GError **error);
 
-/* The same in two steps; the first does not await: the command is on its way when it returns (or
- * has failed, which the second tells).  Never NULL; forget the answer by monitor_command_unref. */
+/* The same in two steps; the first does not await: the command is on its way when it returns, or
+ * behind others that QEMU has to answer first (or has failed, which the second tells).  Never NULL; forget the answer by monitor_command_unref. */
 MonitorCommand *monitor_send(Monitor *monitor, const char *command, json_object *args, int fd);
 /* Out of band: past all that waits for QEMU's lock.  Only where monitor_has_oob, and few commands may
  * be sent so (migrate-pause, migrate-recover, yank). */

@@ -203,7 +203,7 @@ static Caller *take_client(Link *link, gboolean is_readonly)
     return caller; /* the server's reference is the one that lasts */
 }
 
-/* A place before log-in has become free. */
+/* A place has become free. */
 static void let_in_from_outside(void)
 {
     for (GList *link = server.outside.head, *next; link; link = next) {
@@ -226,16 +226,13 @@ void server_count_login(Caller *caller)
 
 void server_forget_client(Caller *caller)
 {
-    const gboolean is_anonymous = caller->state == CALLER_ANONYMOUS;
-
-    if (is_anonymous)
+    if (caller->state == CALLER_ANONYMOUS)
         count_anonymous(caller, -1);
     server.total_unsent -= caller->counted_unsent;
     caller->counted_unsent = 0;
     g_queue_unlink(&server.clients, &caller->server_link);
     caller_unref(caller);
-    if (is_anonymous)
-        let_in_from_outside();
+    let_in_from_outside();
 }
 
 /* Over the limit of all: who holds most has to go.  What those hold who are going already is as

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A guest has arrived, and what stands behind its word cannot be written at first: it is tried until it is, and nothing counts as over before."""
+import json
 import os
 import pathlib
 import shutil
+import signal
+import socket
 import subprocess
 
 import pytest
@@ -36,8 +39,8 @@ def running(lab):
     """A guest that runs where it is told to, and is gone after the test."""
     guest = Guest(lab, memory_mib=96, append="set=48", emulator=lab.emulator)
     with guest.ticks() as ticks:
-        def start(host, devices=""):
-            guest.devices = devices
+        def start(host, devices="", on_poweroff="destroy"):
+            guest.devices, guest.on_poweroff = devices, on_poweroff
             host.virsh("create", guest.path())
             ticks.wait(host.name, more=10)
             return guest, ticks
@@ -128,3 +131,62 @@ def test_a_held_image_after_the_answer_to_a_stock_host(lab, running, image):
     ticks.wait(one.name, more=10)
     verdict = ticks.verdict(since)
     assert verdict.is_sound, verdict.complaint()
+
+
+def test_a_held_image_and_a_source_that_cannot_be_asked(lab, running, image):
+    """Nobody may take it back, so it is tried on; and whoever asks is told for what it waits."""
+    _, one, two = lab.hosts
+    guest, ticks = running(one, disk(image))
+    hit = arm(two, "destination/PREPARED.D-take", "stall-before")
+    since = ticks.mark()
+    process = one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", "--persistent", "--p2p", guest.name, two.tcp_uri],
+                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(hit.exists, "the switch-over")
+    pid = one.daemon_pid("ferryd")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with held(image):
+            hit.unlink()
+            wait_until(lambda: "but not resumed: " in two.virsh("dominfo", guest.name).stdout, "the word that it is not resumed")
+            assert "until it runs, or fedora2 takes it back" in two.ferry("domstate", "--reason", guest.name).stdout
+            assert "not resumed" in two.ferry("migration", "list").stdout and "not resumed" in two.ferry("doctor", check=False).stdout
+        ticks.wait(two.name, more=10)
+        assert "resumed" not in two.virsh("dominfo", guest.name).stdout
+    finally:
+        os.killpg(os.getpgid(pid), signal.SIGCONT)
+    process.wait(30)
+    verdict = ticks.verdict(since)
+    assert verdict.is_sound, verdict.complaint()
+
+
+def switch_off(host):
+    """The guest switches itself off, and QEMU waits for the word to end; nobody of this host sees it."""
+    commands = [{"execute": "qmp_capabilities"}, {"execute": "set-action", "arguments": {"reboot": "shutdown", "shutdown": "pause"}},
+                {"execute": "system_reset"}]
+    path, = host.folder.glob("run/**/monitor.sock")
+    with socket.socket(socket.AF_UNIX) as monitor:
+        monitor.settimeout(20)
+        monitor.connect(str(path))
+        with monitor.makefile("rw") as lines:
+            for command in commands:
+                print(json.dumps(command), file=lines, flush=True)
+            while json.loads(lines.readline()).get("event") != "STOP":
+                pass
+
+
+def test_a_guest_that_has_run_is_not_given_back(lab, running):
+    """It has switched itself off before a new daemon sees it, and obeys no `cont`: its source, which has not heard of it, does not get it."""
+    _, one, two = lab.hosts
+    guest, ticks = running(one, on_poweroff="preserve")
+    arm(two, "destination/TAKEN.D-define", "kill-before")
+    process = one.popen(["virsh", "-c", one.socket_uri, "migrate", "--live", "--persistent", "--p2p", guest.name, two.tcp_uri],
+                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: not two.daemon_pid("ferryd"), "the end of its daemon")
+    ticks.wait(two.name, more=10)
+    switch_off(two)
+    two.restart_ferryd()
+    wait_until(lambda: not one.qemus(), "its source to let it go")
+    process.wait(30)
+    assert ticks.last().host == two.name
+    assert len(two.qemus()) == 1 and is_defined(two, guest)
+    assert "outcome not yet known" not in two.virsh("dominfo", guest.name).stdout

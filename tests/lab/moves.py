@@ -22,11 +22,12 @@ class Guest:
     """The bare-metal test guest as a domain.  Each host has its console at the same path in its own /run."""
 
     def __init__(self, lab, name="qemu", memory_mib=64, tick_ms=20, append="", kernel=None, initrd=None, pattern=None,
-                 kind="qemu", devices="", machine="q35", emulator="/usr/bin/qemu-system-x86_64", listens=True):
+                 kind="qemu", devices="", machine="q35", emulator="/usr/bin/qemu-system-x86_64", listens=True,
+                 on_poweroff="destroy"):
         self.lab, self.name, self.tick_ms, self.memory_mib = lab, name, tick_ms, memory_mib
         self.uuid = str(uuid.uuid4())
         self.listens = listens      # at its console; else it connects to who watches
-        self.emulator = emulator
+        self.emulator, self.on_poweroff = emulator, on_poweroff
         self.pattern, self.kind, self.devices, self.initrd, self.machine = pattern, kind, devices, initrd, machine
         self.append = append if kernel else f"tick={tick_ms} name={name} {append}".strip()
         self.kernel = kernel or lab.shared / "ferry-test-guest"
@@ -50,7 +51,7 @@ class Guest:
   </os>
   <features><acpi/></features>
   <on_reboot>restart</on_reboot>
-  <on_poweroff>destroy</on_poweroff>
+  <on_poweroff>{self.on_poweroff}</on_poweroff>
   <devices>
     <emulator>{self.emulator}</emulator>
     <serial type='unix'><source mode='{"bind" if self.listens else "connect"}' path='{self.console}'/><target port='0'/></serial>
