@@ -73,6 +73,12 @@ AWAITS static gboolean arrive_capabilities(Migration *migration, GError **error)
     return qemu_migrate_set_parameters(guest, params, error);
 }
 
+static void note_attached(Migration *migration)
+{
+    migration->is_stream_attached = TRUE;
+    pact_say(migration->route.pact, PACT_ATTACHED, NULL, 0);
+}
+
 /* For several connections QEMU listens itself; a lone one it gets when that is there. */
 AWAITS static gboolean arrive_serve(Migration *migration, GError **error)
 {
@@ -84,7 +90,7 @@ AWAITS static gboolean arrive_serve(Migration *migration, GError **error)
     guest = living_guest(migration, error);
     if (!guest || !bundle_serve(migration->bundle, guest, &uri, error) || !qemu_migrate_incoming(guest, uri, error))
         return FALSE;
-    migration->is_stream_attached = TRUE;
+    note_attached(migration);
     bundle_go(migration->bundle);
     return TRUE;
 }
@@ -170,7 +176,7 @@ AWAITS gboolean dest_attach(Migration *migration, int fd, GError **error)
 
     if (!guest || !qemu_migrate_incoming_fd(guest, stream, error))
         return FALSE;
-    migration->is_stream_attached = TRUE;
+    note_attached(migration);
     queue_leave(migration);
     return TRUE;
 }
@@ -303,6 +309,8 @@ static void take_pact(Migration *migration, int fd, const char *peer, gboolean i
         /* It may have been said while nobody could hear; once bytes have come it was heard. */
         if (migration->is_guest_ready && (migration->status == QEMU_MIGRATION_NONE || migration->status == QEMU_MIGRATION_SETUP))
             pact_say(route->pact, PACT_READY, NULL, 0);
+        if (migration->is_stream_attached)
+            pact_say(route->pact, PACT_ATTACHED, NULL, 0);
         return;
     }
     migration->is_arriving = TRUE;

@@ -20,6 +20,7 @@ typedef enum {
     PACT_READY = 2,   /* destination: QEMU waits for the stream */
     PACT_DIAL = 4,    /* source, where the destination dials: one more lane, please; rest: purpose, number (2 bytes) */
     PACT_TOLD = 5,    /* my record, sealed; rest: migrate/told */
+    PACT_ATTACHED = 6, /* destination: QEMU has the stream, whatever becomes of this daemon */
 } PactWord;
 
 /* Pure.  Looks for one whole word at the front: *ret_len is its length with the head, 0 if more bytes are needed.  FALSE:

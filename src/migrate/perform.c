@@ -262,7 +262,7 @@ AWAITS static gboolean perform_start(Migration *migration, GError **error)
     task_unshield();
     if (is_started)
         fd_clear(&run->fd); /* QEMU has its own */
-    return is_started && (!migration->wants_switch || qemu_migrate_start_postcopy(guest, error));
+    return is_started && postcopy_switch(migration, error);
 }
 
 /* For a change.  Once the switched guest stands still for longer than a client is left without an answer, it is kept: it goes on
@@ -292,8 +292,12 @@ AWAITS static gboolean perform_memory(Migration *migration, GError **error)
     int64_t torn_ms = 0;
 
     for (;;) {
+        g_autoptr(GError) why = NULL;
+
         if (is_given_up(migration))
             return describe_failure(migration, error);
+        if (!postcopy_switch(migration, &why))
+            log_warning("domain '%s': %s", migration->domain->name, why->message);
         switch (migration->status) {
         case QEMU_MIGRATION_COMPLETED:
             qemu_migration_info_clear(&migration->info);

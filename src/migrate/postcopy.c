@@ -104,6 +104,18 @@ static gboolean has_stream(QemuMigrationStatus status)
            status != QEMU_MIGRATION_COMPLETED;
 }
 
+/* What of the stream lies with a daemon ends with that one: then a source that has switched has no way back. */
+AWAITS gboolean postcopy_switch(Migration *migration, GError **error)
+{
+    g_autoptr(QemuGuest) guest = migration->domain->guest ? qemu_guest_ref(migration->domain->guest) : NULL;
+    const gboolean is_attached = migration->route.is_attached || !migration_goes_alone(migration);
+
+    if (!migration->wants_switch || !guest || !has_stream(migration->status) || !is_attached)
+        return TRUE;
+    migration->wants_switch = FALSE;
+    return qemu_migrate_start_postcopy(guest, error);
+}
+
 gboolean postcopy_is_out(const Migration *migration)
 {
     OwnerWord word = migration_word(migration);
@@ -450,9 +462,8 @@ AWAITS gboolean postcopy_start(Domain *domain, GError **error)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: switching to post-copy requires migration to be started with "
                          "VIR_MIGRATE_POSTCOPY flag");
-    migration->wants_switch = TRUE;
-    return migration->status == QEMU_MIGRATION_NONE || postcopy_is_status(migration->status) ||
-           qemu_migrate_start_postcopy(domain->guest, error);
+    migration->wants_switch = !postcopy_is_status(migration->status);
+    return postcopy_switch(migration, error);
 }
 
 AWAITS gboolean postcopy_pause(Migration *migration, GError **error)

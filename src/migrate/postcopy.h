@@ -37,6 +37,9 @@ void postcopy_lead(Migration *migration);
 /* AWAITS the end of a migration whose word is final, however long its memory takes; or the doubt whether it can be had back. */
 AWAITS void postcopy_await_end(Migration *migration);
 
+/* Source: tells QEMU to switch if that is asked for, once the destination's QEMU has the stream. */
+AWAITS gboolean postcopy_switch(Migration *migration, GError **error);
+
 /* migrate-postcopy, domjobabort --postcopy. */
 AWAITS gboolean postcopy_start(Domain *domain, GError **error);
 AWAITS gboolean postcopy_pause(Migration *migration, GError **error);

@@ -157,6 +157,9 @@ static void on_heard(PactWord word, const uint8_t *rest, size_t len, void *data)
         log_debug("domain '%s': QEMU waits on %s", migration->journal->name, migration->journal->peer);
         migration->route.is_ready = TRUE;
         condition_signal(migration->changed);
+    } else if (word == PACT_ATTACHED) {
+        migration->route.is_attached = TRUE;
+        condition_signal(migration->changed);
     } else if (word == PACT_TOLD) {
         ask_hear(migration, rest, len);
     } else if (word == PACT_DIAL && migration->side == SIDE_DESTINATION && pact_parse_lane(rest, len, &name) &&

@@ -29,6 +29,7 @@ typedef struct {
     Pact *pact;             /* NULL: no connection was proven */
     struct sockaddr_storage address; /* that won */
     gboolean is_ready;               /* the destination's QEMU waits for the memory */
+    gboolean is_attached;            /* source: the destination's QEMU has the stream */
     gboolean is_called_back;         /* the destination dials, the source listens */
     gboolean is_met;                 /* a pact lane was proven, whatever became of it */
     gboolean is_mutual;              /* the other side has said a word since: its own note of the way is written as well */
