@@ -6,11 +6,13 @@
 #include "loop/child.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -209,4 +211,42 @@ void process_free(Process *process)
 gboolean process_kill(Process *process, int signal_number)
 {
     return pidfd_send_signal(process->pidfd, signal_number, NULL, 0) == 0 || errno == ESRCH;
+}
+
+int process_find_fd(pid_t pid, const char *target, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)pid);
+    g_autoptr(GError) why = NULL;
+    g_autoptr(GDir) dir = g_dir_open(path, 0, &why);
+    uint64_t number;
+
+    for (const char *name; dir && !why && (name = g_dir_read_name(dir));) {
+        g_autofree char *link = g_build_filename(path, name, NULL);
+        g_autofree char *shown = g_file_read_link(link, &why);
+
+        if (g_strcmp0(shown, target) == 0 && number_parse_u64(name, INT_MAX, &number))
+            return (int)number;
+        if (g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_NOENT)) /* closed meanwhile */
+            g_clear_error(&why);
+    }
+    if (why && !g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_NOENT)) /* it has ended */
+        error_set(error, ERROR_SYSTEM_ERROR, "cannot look at the descriptors of process %d: %s",
+                  (int)pid, why->message);
+    return -1;
+}
+
+int process_get_socket(const Process *process, guint64 inode, GError **error)
+{
+    g_autofree char *target = g_strdup_printf("socket:[%" G_GUINT64_FORMAT "]", inode);
+    const int number = process_find_fd(process->pid, target, error);
+    auto_fd int fd = number >= 0 ? pidfd_getfd(process->pidfd, number, 0) : -1;
+    struct stat info;
+
+    if (fd >= 0) /* it may have closed that one meanwhile, and have something else there */
+        return fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode) && info.st_ino == inode ? fd_steal(&fd)
+                                                                                       : -1;
+    if (number >= 0 && errno != EBADF && errno != ESRCH)
+        error_errno(error, "cannot get a duplicate of descriptor %d of process %d", number,
+                    (int)process->pid);
+    return -1;
 }

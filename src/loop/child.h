@@ -46,4 +46,11 @@ void process_free(Process *process); /* stops watching */
 /* Never hits a successor of that pid.  true also if it has gone already. */
 gboolean process_kill(Process *process, int signal_number);
 
+/* The descriptor of a process that /proc/PID/fd shows as a link to target.  -1: it has none, or (with
+ * an error) nobody may look. */
+int process_find_fd(pid_t pid, const char *target, GError **error);
+/* A descriptor of our own of its socket with that inode (Linux 5.6).  -1: it has none (any more), or
+ * (with an error) the kernel gives none away. */
+int process_get_socket(const Process *process, guint64 inode, GError **error);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Process, process_free)

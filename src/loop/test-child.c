@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,6 +114,53 @@ static void killed_body(void *data)
 static void a_killed_child_tells_its_signal(void)
 {
     loop_test_run(killed_body, NULL);
+}
+
+static guint64 inode_of(int fd)
+{
+    struct stat info;
+
+    g_assert_cmpint(fstat(fd, &info), ==, 0);
+    return info.st_ino;
+}
+
+static void socket_body(void *data)
+{
+    const char *const argv[] = {"/bin/cat", NULL};
+    ChildSpec spec = {.argv = argv};
+    End end = {.end = await_new("child")};
+    g_autoptr(Process) process = NULL;
+    g_autoptr(GError) error = NULL;
+    guint64 inode;
+    int pair[2], fd;
+    pid_t pid;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+    inode = inode_of(pair[0]);
+    spec.stdin_fd = pair[0];
+    g_assert_true(child_spawn(&spec, &pid, NULL));
+    close(pair[0]);
+    process = process_watch(pid, 0, ended, &end, NULL);
+    fd = process_get_socket(process, inode, &error);
+    if (error) {
+        g_test_skip(error->message);
+        process_kill(process, SIGKILL);
+    } else {
+        g_assert_cmpuint(inode_of(fd), ==, inode);
+        g_assert_cmpint(process_get_socket(process, inode_of(pair[1]), &error), ==, -1); /* ours */
+        g_assert_no_error(error);
+        g_assert_cmpint(shutdown(fd, SHUT_RDWR), ==, 0);
+        close(fd);
+    }
+    g_assert_true(await(end.end, 20000, NULL)); /* it has read the end */
+    g_assert_cmpint(process_get_socket(process, inode, NULL), ==, -1);
+    await_unref(end.end);
+    close(pair[1]);
+}
+
+static void a_socket_of_a_process_is_found_and_shut_under_it(void)
+{
+    loop_test_run(socket_body, NULL);
 }
 
 /* A grandchild whose parent ends belongs to somebody else. */
@@ -260,6 +309,8 @@ int main(int argc, char **argv)
                     a_child_gets_its_descriptors_and_no_others);
     g_test_add_func("/loop/child/a-missing-program-ends-with-127", a_missing_program_ends_with_127);
     g_test_add_func("/loop/child/a-killed-child-tells-its-signal", a_killed_child_tells_its_signal);
+    g_test_add_func("/loop/child/a-socket-of-a-process-is-found-and-shut-under-it",
+                    a_socket_of_a_process_is_found_and_shut_under_it);
     g_test_add_func("/loop/child/the-end-of-a-process-of-others-is-seen",
                     the_end_of_a_process_of_others_is_seen);
     g_test_add_func("/loop/child/a-child-nobody-watches-leaves-no-zombie",

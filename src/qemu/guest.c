@@ -138,17 +138,12 @@ AWAITS gboolean qemu_guest_answers(QemuGuest *guest)
 
 gboolean qemu_guest_awaits_pages(const QemuGuest *guest)
 {
-    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)guest->pid);
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    gboolean is_found = FALSE;
+    return process_find_fd(guest->pid, "anon_inode:[userfaultfd]", NULL) >= 0;
+}
 
-    for (const char *name; dir && !is_found && (name = g_dir_read_name(dir));) {
-        g_autofree char *link = g_build_filename(path, name, NULL);
-        g_autofree char *target = g_file_read_link(link, NULL);
-
-        is_found = g_strcmp0(target, "anon_inode:[userfaultfd]") == 0;
-    }
-    return is_found;
+int qemu_guest_get_socket(const QemuGuest *guest, guint64 inode, GError **error)
+{
+    return guest->process ? process_get_socket(guest->process, inode, error) : -1;
 }
 
 AWAITS static gboolean wait_for_end(QemuGuest *guest, int64_t timeout_ms)

@@ -91,6 +91,8 @@ AWAITS gboolean qemu_guest_answers(QemuGuest *guest);
 /* Postcopy: it waits for pages, or will when it touches one that has not come.  Not asked but seen, so that a vCPU that waits with
  * QEMU's lock, and keeps its monitor from answering, can be told from any other silence. */
 gboolean qemu_guest_awaits_pages(const QemuGuest *guest);
+/* As loop/child.h's process_get_socket. */
+int qemu_guest_get_socket(const QemuGuest *guest, guint64 inode, GError **error);
 /* query-status: "running", "paused", "inmigrate", "postmigrate" … The caller frees. */
 AWAITS char *qemu_guest_query_status(QemuGuest *guest, GError **error);
 
