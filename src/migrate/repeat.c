@@ -16,6 +16,7 @@
 #define WATCHED_PATIENCE_MS (20 * 1000) /* while a client waits too */
 #define REFUSED_PATIENCE_MS 10000 /* while it has the old attempt, or is away again */
 #define PAUSE_MS 500
+#define CAUSE_UNWANTED "operation aborted: job 'migration out' canceled by client"
 
 typedef struct {
     Migration *ended; /* a reference */
@@ -42,8 +43,11 @@ static gboolean is_cut(const Migration *migration)
 const char *repeat_cause(const Migration *migration)
 {
     const Journal *journal = migration->journal;
+    const OwnerWord word = migration_word(migration);
 
-    if (!is_cut(migration) || journal->is_unwanted)
+    if (journal->is_unwanted && (word == WORD_OFFERED || word == WORD_KEPT))
+        return CAUSE_UNWANTED;
+    if (!is_cut(migration))
         return PHASE_CAUSE_RESTART;
     if (has_used_up(journal, SIDE_SOURCE))
         return PHASE_CAUSE_RESTART " once more, and does not begin it again";
@@ -92,7 +96,7 @@ static gboolean check_wanted(const Repeat *repeat, GError **error)
     const Domain *domain = repeat->domain;
 
     if (repeat->is_given_up)
-        return error_set(error, ERROR_OPERATION_ABORTED, "operation aborted: job 'migration out' canceled by client");
+        return error_set(error, ERROR_OPERATION_ABORTED, CAUSE_UNWANTED);
     if (repeat->ended->domain != domain)
         return error_set(error, ERROR_OPERATION_INVALID, "it has ended, and was created anew");
     if (migration_of(domain))
