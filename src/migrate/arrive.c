@@ -227,7 +227,7 @@ static void take_lane(Migration *migration, LaneName name, int fd, const char *p
     }
     log_write(name.purpose == LANE_MEMORY ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, NULL, "%s of domain '%s' comes from %s", title,
               migration->journal->name, peer);
-    route_keep_duplicate(&migration->route, fd);
+    route_keep_duplicate(migration, fd);
     if (lane_is_joined(name.purpose, SIDE_DESTINATION, migration->flags))
         bundle_add(migration->bundle, name, fd);
     else

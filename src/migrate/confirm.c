@@ -204,6 +204,7 @@ void source_hear(Migration *migration, OwnerHeard heard, const char *reason)
         migration->refusal = g_strdup(reason && *reason ? reason : "it gave no reason");
     if (!(is_answer && (word == WORD_GO || has_fallen)) && !(heard == HEARD_CANNOT && word == WORD_GO && !migration->is_wanted_back) &&
         !(heard == HEARD_LOADED && word == WORD_OFFERED && migration->journal->has_fallen)) {
+        handover_free_silent(migration);
         condition_signal(migration->changed); /* Perform gives up by itself */
         return;
     }

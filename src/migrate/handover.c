@@ -96,6 +96,17 @@ static gboolean break_lanes(Migration *migration)
     return has_lanes;
 }
 
+/* With postcopy as well: a QEMU that has switched is not silent.  But once it is kept, what is under way may be what leads back. */
+void handover_free_silent(Migration *migration)
+{
+    const OwnerWord word = migration_word(migration);
+    const gboolean is_given_up = word == WORD_OFFERED ? migration->journal->is_unwanted || migration->refusal
+                                                      : word == WORD_KEPT && !postcopy_is_asked(migration);
+
+    if (is_given_up && !migration->task)
+        break_lanes(migration);
+}
+
 static void free_blocked(void *data)
 {
     Migration *migration = data;

@@ -12,6 +12,10 @@ AWAITS gboolean handover_hear(Migration *migration, OwnerHeard heard, const char
 /* The same for the end of QEMU, from the loop thread: the word only. */
 void handover_qemu_died(Migration *migration);
 
+/* Source: it is given up, and no task is at it, as recovery waits for a QEMU that is silent, perhaps since it is blocked on its
+ * lanes.  It is freed of them, as by a link that breaks; what it says then goes through the table. */
+void handover_free_silent(Migration *migration);
+
 /* The own QEMU as the tables see it. */
 OwnerQemu handover_qemu(const Migration *migration);
 /* The destination's QEMU could run the guest. */

@@ -34,7 +34,7 @@ static const struct {
     FIELD(STRING, given_to),   FIELD(BOOL, has_left),    FIELD(BOOL, was_defined),  FIELD(STRING, phase),      FIELD(STRING, step),      FIELD(STRING, steps_done),
     FIELD(STRING, address),    FIELD(I64, started_ms),    FIELD(I64, ended_ms),     FIELD(STRING, outcome),
     FIELD(STRING, cause),      FIELD(STRING, way),        FIELD(STRING, reach),     FIELD(U64, port),
-    FIELD(BOOL, is_carried),   FIELD(STRING, peer_uri),   FIELD(BOOL, is_over),
+    FIELD(STRING, lanes),      FIELD(BOOL, is_carried),   FIELD(STRING, peer_uri),   FIELD(BOOL, is_over),
     FIELD(STRING, params),     FIELD(STRING, repeats),    FIELD(U64, restarts),      FIELD(STRING, reclaims),  FIELD(BOOL, is_unwanted), FIELD(U64, rival_epoch),
     FIELD(BOOL, has_yielded),  FIELD(BOOL, has_fallen),
 };

@@ -39,6 +39,7 @@ typedef struct {
     char *way;           /* "dialled" or "called back": how the two daemons have met; NULL: they have not, beside the calls */
     char *reach;         /* the dialling side: where the other one listens, "192.0.2.1:49152 [2001:db8::1]:49152 …", best first */
     uint64_t port;       /* the listening side: its port; 0: none */
+    char *lanes;         /* those that QEMU has: the inodes of their sockets, joined by blanks; NULL: none, or it has ended */
     gboolean is_carried; /* part of the memory passes through this daemon and ends with it */
     char *peer_uri;      /* source, peer-to-peer: the destination's daemon */
     char *params;        /* source, peer-to-peer: what was asked beside the flags, to begin it again; NULL: not all of it is kept */

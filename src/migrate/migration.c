@@ -293,6 +293,7 @@ void migration_end(Migration *migration, const char *cause)
     migration->journal->outcome = g_strdup(word);
     if (cause && !migration->journal->cause)
         migration->journal->cause = g_strdup(cause);
+    g_clear_pointer(&migration->journal->lanes, g_free);
     if (migration->record)
         migration_save_for_sure(migration);
     queue_leave(migration);

@@ -171,6 +171,7 @@ AWAITS gboolean migrate_abort(Domain *domain, unsigned flags, GError **error)
     g_free(migration->abort_reason);
     migration->abort_reason = g_strdup("canceled by client");
     note_unwanted(migration);
+    handover_free_silent(migration);
     migration_interrupt(migration);
     return TRUE;
 }

@@ -119,7 +119,7 @@ AWAITS static gboolean connect_memory(Migration *migration, GError **error)
         return route_find(migration, run->route->uri, error) && route_open_lane(migration, memory, &run->fd, error);
     if (!connect_stock(migration, error))
         return FALSE;
-    route_keep_duplicate(&migration->route, run->fd);
+    route_keep_duplicate(migration, run->fd);
     return TRUE;
 }
 
@@ -131,7 +131,7 @@ AWAITS static gboolean connect_channel(Migration *migration, LaneName name, int 
         return route_open_lane(migration, name, ret_fd, error);
     if (!lane_connect_beside(run->fd, CONNECT_TIMEOUT_MS, ret_fd, error))
         return FALSE;
-    route_keep_duplicate(&migration->route, *ret_fd);
+    route_keep_duplicate(migration, *ret_fd);
     return TRUE;
 }
 

@@ -228,7 +228,7 @@ AWAITS static gboolean recover_stream(Migration *migration, GError **error)
 
     migration->route.is_ready = FALSE;
     route_shut_lanes(&migration->route);
-    g_array_set_size(migration->route.duplicates, 0);
+    route_drop_duplicates(migration);
     return route_open_lane(migration, name, &fd, error) && await_ready(migration, error) &&
            qemu_migrate_fd(guest, fd, TRUE, error);
 }
@@ -321,8 +321,8 @@ AWAITS static gboolean take_stream(Migration *migration, QemuGuest *guest, int *
 
     if (!break_stream(migration, error))
         return FALSE;
-    g_array_set_size(migration->route.duplicates, 0);
-    route_keep_duplicate(&migration->route, *lane);
+    route_drop_duplicates(migration);
+    route_keep_duplicate(migration, *lane);
     if (!qemu_guest_has_oob(guest))
         return qemu_migrate_recover_fd(guest, *lane, error);
     if (qemu_guest_answers(guest)) {

@@ -416,6 +416,7 @@ AWAITS static void recover_open(Domain *domain, Migration *migration)
 {
     log_info("domain '%s': found migration %s open, %s", domain->name, migration->journal->id,
              enum_name(owner_word_names, migration_word(migration)));
+    route_regain_duplicates(migration);
     ask_qemu(migration);
     settle_open(migration);
 }
@@ -430,8 +431,11 @@ void recover_silent(Domain *domain)
 {
     Migration *migration = recover_attach(domain);
 
-    if (!migration || migration->is_ended || migration_word(migration) != WORD_TAKEN || !owner_record_is_this_boot(migration->record) ||
-        !postcopy_is_asked(migration) || !qemu_guest_awaits_pages(domain->guest))
+    if (!migration || migration->is_ended || !owner_record_is_this_boot(migration->record))
+        return;
+    route_regain_duplicates(migration);
+    handover_free_silent(migration);
+    if (migration_word(migration) != WORD_TAKEN || !postcopy_is_asked(migration) || !qemu_guest_awaits_pages(domain->guest))
         return;
     migration_watch(migration);
     migration->may_have_run = TRUE; /* it runs, or waits for what it needs to run */

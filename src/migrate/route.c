@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -109,12 +110,56 @@ gboolean route_terms(const Migration *migration, HelloTerms *ret_terms, GError *
     return TRUE;
 }
 
-void route_keep_duplicate(Route *route, int fd)
+/* What is joined ends with this daemon, and so does its note's use. */
+static void note_lane(Migration *migration, int fd)
+{
+    Journal *journal = migration->journal;
+    g_autofree char *before = g_steal_pointer(&journal->lanes);
+    g_autoptr(GError) error = NULL;
+    struct stat info;
+
+    if (journal->is_carried || fstat(fd, &info) < 0)
+        return;
+    journal->lanes = g_strdup_printf("%s%s%" G_GUINT64_FORMAT, before ?: "", before ? " " : "", (guint64)info.st_ino);
+    if (migration->record && !migration_save(migration, &error))
+        log_warning("%s, continuing", error->message);
+}
+
+void route_keep_duplicate(Migration *migration, int fd)
 {
     int copy = dup(fd);
 
-    if (copy >= 0)
-        g_array_append_val(route->duplicates, copy);
+    if (copy < 0)
+        return;
+    g_array_append_val(migration->route.duplicates, copy);
+    note_lane(migration, fd);
+}
+
+void route_regain_duplicates(Migration *migration)
+{
+    const Journal *journal = migration->journal;
+    g_auto(GStrv) lanes = g_strsplit(journal->lanes ?: "", " ", -1);
+    GArray *duplicates = migration->route.duplicates;
+    g_autoptr(GError) error = NULL;
+    uint64_t inode;
+
+    if (duplicates->len > 0 || !migration->domain->guest)
+        return;
+    for (char **lane = lanes; *lane && !error; lane++) {
+        int fd = number_parse_u64(*lane, UINT64_MAX, &inode) ? qemu_guest_get_socket(migration->domain->guest, inode, &error) : -1;
+
+        if (fd >= 0)
+            g_array_append_val(duplicates, fd);
+    }
+    if (error)
+        log_warning("domain '%s': %s, continuing without a hold of its lanes: a QEMU that does not answer cannot be freed of them",
+                    journal->name, error->message);
+}
+
+void route_drop_duplicates(Migration *migration)
+{
+    g_array_set_size(migration->route.duplicates, 0);
+    g_clear_pointer(&migration->journal->lanes, g_free);
 }
 
 static void shut(Route *route, int how)
@@ -516,7 +561,7 @@ AWAITS gboolean route_open_lane(Migration *migration, LaneName name, int *ret_fd
             return FALSE;
         }
     }
-    route_keep_duplicate(route, fd);
+    route_keep_duplicate(migration, fd);
     *ret_fd = fd_steal(&fd);
     return TRUE;
 }

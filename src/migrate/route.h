@@ -65,8 +65,12 @@ AWAITS gboolean route_wait_ready(Migration *migration, GError **error);
 /* Source: one more lane over that way; the descriptor is the caller's. */
 AWAITS gboolean route_open_lane(Migration *migration, LaneName name, int *ret_fd, GError **error);
 
-/* Keeps a duplicate of a lane that goes to QEMU. */
-void route_keep_duplicate(Route *route, int fd);
+/* Keeps a duplicate of a lane that goes to QEMU, and a note of it in the journal. */
+void route_keep_duplicate(Migration *migration, int fd);
+/* After a restart: duplicates of the lanes that QEMU still has, out of its process. */
+void route_regain_duplicates(Migration *migration);
+/* They have ended, or QEMU has: others may follow. */
+void route_drop_duplicates(Migration *migration);
 /* Frees a QEMU that is blocked on them. */
 void route_shut_lanes(Route *route);
 /* Ends the stream of a QEMU that has died, so that its other half does not wait for more; what it had written still arrives. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """An abort takes effect at once, whoever is silent on the other side and whatever is stuck on the way."""
 import contextlib
+import json
 import os
 import signal
 import time
@@ -37,16 +38,19 @@ def migrate(lab):
     lab.hosts[1].run(["nft", "flush", "ruleset"])
 
 
-def abort(lab, running, process):
-    """The command has ended and the guest runs on before anybody has lost patience."""
+def abort(lab, running, process, is_led=True):
+    """The command has ended and the guest runs on before anybody has lost patience.  is_led: that daemon has not been restarted."""
     one, two = lab.hosts
     since = running.ticks.mark()
     began = time.monotonic()
     one.virsh("domjobabort", "qemu")
+    if not is_led:
+        wait_until(lambda: one.virsh("domjobinfo", "qemu").stdout.split() == ["Job", "type:", "None"], "the end of the job")
+        running.ticks.wait(one.name, more=1)
     output, _ = process.communicate(timeout=60)
     took = time.monotonic() - began
     print(f"aborted within {took * 1000:.0f} ms: {output.strip()}")
-    assert process.returncode == 1 and "canceled by client" in output, output
+    assert process.returncode == 1 and ("canceled by client" in output or not is_led), output
     assert took < AT_ONCE_S, f"{took:.1f} s: {output}"
     assert one.virsh("domjobinfo", "qemu").stdout.split() == ["Job", "type:", "None"]
     assert one.virsh("domstate", "qemu").stdout.strip() == "running"
@@ -111,15 +115,11 @@ def test_a_lane_that_does_not_connect(lab, started, migrate, mode):
     wait_until(lambda: not two.qemus() and traces(two, running.guest) == [], "nothing is left over there")
 
 
-@pytest.mark.parametrize("phase", ["memory", "last"])
-@pytest.mark.parametrize("frozen", ["QEMU", "daemon"])
-@pytest.mark.parametrize("mode", MODES)
-def test_a_receiver_that_is_frozen(lab, started, migrate, mode, frozen, phase):
-    """Pipe and socket are full, QEMU blocks in a write: in the last phase with its monitor, and with the guest stopped."""
+@contextlib.contextmanager
+def stuck(lab, migrate, frozen, mode, phase):
+    """A migration whose receiver is frozen (a QEMU or a daemon of two): pipe and socket are full, and QEMU blocks in a write: in the last
+    phase with its monitor, and with the guest stopped."""
     one, two = lab.hosts
-    if frozen == "daemon" and mode != "tunnelled":
-        pytest.skip("the memory does not pass through the daemon")
-    running = started(one, append="set=24 touch=24 check=500", memory_mib=64)
     process = migrate(mode, two.tcp_uri, "--bandwidth", "1")
     wait_job(one, process)
     wait_until(two.qemus, "QEMU over there")
@@ -134,11 +134,56 @@ def test_a_receiver_that_is_frozen(lab, started, migrate, mode, frozen, phase):
             seen = []
             wait_until(lambda: seen.append(one.virsh("domjobinfo", "qemu").stdout.partition("Memory processed")[2].split("\n")[0])
                        or len(seen) > 5 and len(set(seen[-5:])) == 1, "it is stuck", every_s=0.1)
-        abort(lab, running, process)
+        yield process
     finally:
         with contextlib.suppress(ProcessLookupError):  # and who entered the namespace for a daemon; QEMU may have been ended
             os.killpg(os.getpgid(pid), signal.SIGCONT)
+
+
+@pytest.mark.parametrize("phase", ["memory", "last"])
+@pytest.mark.parametrize("frozen", ["QEMU", "daemon"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_receiver_that_is_frozen(lab, started, migrate, mode, frozen, phase):
+    one, two = lab.hosts
+    if frozen == "daemon" and mode != "tunnelled":
+        pytest.skip("the memory does not pass through the daemon")
+    running = started(one, append="set=24 touch=24 check=500", memory_mib=64)
+    with stuck(lab, migrate, frozen, mode, phase) as process:
+        abort(lab, running, process)
     wait_until(lambda: not two.qemus() and traces(two, running.guest) == [], "nothing is left over there")
+
+
+@pytest.mark.parametrize("phase", ["memory", "last"])
+@pytest.mark.parametrize("restarted", [[0], [1], [0, 1]], ids=["source", "destination", "both"])
+def test_a_receiver_that_is_frozen_and_a_new_daemon(lab, started, migrate, restarted, phase):
+    """QEMU has the lane, the daemon that made it is gone, and QEMU is as silent to the new one."""
+    one, two = lab.hosts
+    running = started(one, append="set=24 touch=24 check=500", memory_mib=64)
+    with stuck(lab, migrate, "QEMU", "p2p", phase) as process:
+        for number in restarted:
+            lab.hosts[number].restart_ferryd(signal.SIGKILL)
+        abort(lab, running, process, is_led=0 not in restarted)
+    wait_until(lambda: not two.qemus() and traces(two, running.guest) == [], "nothing is left over there")
+    journals = (one.folder / "var/lib/ferry/migrations").glob("*.json")
+    newest = max((json.loads(path.read_text()) for path in journals), key=lambda journal: journal["started_ms"])
+    assert newest["outcome"] == "KEPT" and "canceled by client" in newest["cause"], newest
+    assert "lanes" not in newest, newest    # an older daemon, which does not know them, can read it
+
+
+def test_a_receiver_that_is_frozen_and_a_kernel_that_gives_no_lane_away(lab, started, migrate):
+    """As in a sandbox: the log says why, and QEMU is told to cancel."""
+    one, _ = lab.hosts
+    running = started(one, append="set=24 touch=24 check=500", memory_mib=64)
+    try:
+        with stuck(lab, migrate, "QEMU", "p2p", "memory") as process:
+            one.kill_daemon()
+            one.start_ferryd(wrapper=["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"])
+            log = one.log()
+            abort(lab, running, process, is_led=False)
+    finally:
+        one.stop_daemon()
+        one.start_ferryd()
+    assert "continuing without a hold of its lanes" in log, log[-3000:]
 
 
 @pytest.mark.parametrize("words", [[], ["--parallel"]], ids=["one-lane", "parallel"])
