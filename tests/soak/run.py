@@ -49,12 +49,13 @@ ASK_S = 0.05            # between two requests
 ENOUGH = 20             # of a mode, for some of them to have moved
 # What a client may say last of a move that ended by what is done here: to a connection, to a daemon, to a QEMU.
 HIT = re.compile("end of file|socket is closed|failed to connect socket|connection (refused|reset)|connection abort|broken pipe|bad file descriptor|"
-                 "no longer answers|not yet known|domain is not running|process exited while|its QEMU has ended|QEMU gave no reason|keepalive|"
-                 "timed out", re.I)
+                 "hung up|no longer answers|not yet known|domain is not running|process exited while|its QEMU has ended|QEMU gave no reason|"
+                 "load of migration failed|keepalive|timed out", re.I)
 VIRSH_TRIED = "error: failed to get domain"     # stands before the reason, or behind it
 # Of harm, by its words.  A write that the emulation has lost shows as ticks and pages that do not fit: two guests would be seen on two
 # consoles, or by their stamps, and the same kill would bring them again.
-SORTS = (("emulation", trials.HARMED), ("lost", "no QEMU is left"), ("doubled", "QEMUs:|RAN ON BOTH|RAN TWICE|TWO WRITERS|WENT BACK|BEGAN THE SAME|WERE ON THE"), ("harmed", ""))
+SORTS = (("emulation", trials.HARMED), ("lost", "no QEMU is left"),
+         ("doubled", "QEMUs:|RAN ON BOTH|RAN TWICE|TWO WRITERS|WENT BACK|BEGAN THE SAME|WERE ON THE"), ("harmed", ""))
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,7 @@ class Arena:
                     log.seek(sizes[host])
                     lines = [line.rstrip() for line in log if re.search("warning|error|migration of domain|is ready", line)]
                 row["output"] += "".join(f"\n  {host.name}: {line[:240]}" for line in lines[-12:])
+                row["output"] += "".join(self._last_words(host, witness.guest.name) for witness in self.witnesses)
             self.leave()
         else:
             for witness in self.witnesses:
@@ -182,6 +184,15 @@ class Arena:
                     witness.here.virsh("start", witness.guest.name)
                     witness.ticks.wait(witness.here.name, more=2)
         return row
+
+    @staticmethod
+    def _last_words(host, name):
+        """What its QEMUs said there, last."""
+        text = ""
+        for path in (host.folder / "var/log/ferry").rglob(f"{name}.log*"):
+            lines = [line for line in path.read_text(errors="replace").splitlines() if ": starting up: " not in line]
+            text += "".join(f"\n  {host.name}, {path.name}: {line[:240]}" for line in lines[-4:])
+        return text
 
     def _strike(self, kill, client):
         place, witness = self.place, self.witnesses[kill.guest]
