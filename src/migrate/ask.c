@@ -394,6 +394,12 @@ static void tell_doubt(Migration *migration)
     handover_enter_doubt(migration, ask->obstacle);
 }
 
+/* While a guest waits, a link that is back is to be noticed soon, however long it was away. */
+static int64_t longest_pause(const Migration *migration, int64_t now)
+{
+    return migration->is_ended && now - migration->ask.since_ms >= ASK_LONG_AFTER_MS ? ASK_PAUSE_LONG_MS : ASK_PAUSE_MS;
+}
+
 static void on_timer(void *data)
 {
     g_autoptr(Migration) migration = migration_ref(data);
@@ -413,7 +419,7 @@ static void on_timer(void *data)
     if (!ask->has_heard || pact_is_lost(migration->route.pact)) {
         if (is_dialer(migration))
             dial_pact(migration);
-        if (is_callable(migration) && !migration->route.is_met && !ask->is_calling) {
+        if (is_callable(migration) && pact_is_lost(migration->route.pact) && !ask->is_calling) {
             ask->is_calling = TRUE;
             task_spawn("migration-ask", call_task, migration_ref(migration), (GDestroyNotify)migration_unref);
         }
@@ -422,7 +428,7 @@ static void on_timer(void *data)
     ask->asked++;
     ask_say(migration, FALSE);
     tell_doubt(migration);
-    ask->pause_ms = MIN(ask->pause_ms * 2, now - ask->since_ms < ASK_LONG_AFTER_MS ? ASK_PAUSE_MS : ASK_PAUSE_LONG_MS);
+    ask->pause_ms = MIN(ask->pause_ms * 2, longest_pause(migration, now));
     timer_restart(ask->timer, ask->pause_ms);
 }
 

@@ -18,8 +18,8 @@
 typedef struct Migration Migration;
 
 #define ASK_FIRST_MS 100          /* doubling … */
-#define ASK_PAUSE_MS 1000         /* … to this: a link that is back is noticed soon; */
-#define ASK_LONG_AFTER_MS (10 * 60 * 1000) /* after that, every */
+#define ASK_PAUSE_MS 1000         /* … to this; */
+#define ASK_LONG_AFTER_MS (10 * 60 * 1000) /* after that, where no guest waits, every */
 #define ASK_PAUSE_LONG_MS 10000
 #define ASK_PATIENCE_MS (20 * 1000) /* of a client that waits for the outcome */
 

@@ -245,6 +245,20 @@ def test_a_guest_in_doubt_waits_over_a_restart(lab, doubtful):
     nothing_left(one, running.guest)
 
 
+def test_daemons_that_only_meet_in_calls_any_more(lab, doubtful):
+    """The ports of migrations are blocked meanwhile; the other daemon can be called, as it was to lead the migration."""
+    one, two = lab.hosts
+    running, process, pid = doubtful
+    for host in lab.hosts:
+        host.drop("tcp dport 49152-49215")
+        host.drop("tcp sport 49152-49215")
+    one.restart_ferryd(signal.SIGKILL)      # which waits for no answer to Finish
+    end(process, signal.SIGKILL)
+    wakes(pid)
+    runs_on(running, two)
+    wait_until(lambda: not one.qemus(), "its source to let it go", 30)
+
+
 def test_a_person_may_know_that_it_is_there(lab, doubtful):
     one, two = lab.hosts
     running, process, pid = doubtful
