@@ -166,6 +166,9 @@ static const ConfigRow rows[] = {
            "Guests that may be prepared here without anything having come of them yet; further ones queue up."),
     NUMBER(incoming_timeout, "60", 1, 3600,
            "Seconds after which a prepared guest is refused if nothing is heard of its source any more."),
+    NUMBER(postcopy_patience, "0", 0, 86400,
+           "Seconds for which a broken stream is made again after the switch to post-copy; then only\n"
+           "`virsh migrate --postcopy --postcopy-resume` does so; 0: without limit."),
     CHOICE(stock_source, "careful", "careful fast",
            "A stock source resumes its guest when the answer that it is here gets lost.\n"
            "careful: the guest runs here only once the source's host has acknowledged the answer (a\n"

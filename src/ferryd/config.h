@@ -35,7 +35,7 @@ typedef struct {
     char *migration_host, *migration_address;
     char **migration_networks;
     gboolean migration_networks_only;
-    int64_t max_outgoing, max_incoming, incoming_timeout;
+    int64_t max_outgoing, max_incoming, incoming_timeout, postcopy_patience;
     char *stock_source;
     int64_t migration_port_min, migration_port_max;
     char **peer, **peer_uri;

@@ -229,6 +229,7 @@ static gboolean init_rooms(Daemon *daemon, GError **error)
         .max_outgoing = (unsigned)config->max_outgoing,
         .max_incoming = (unsigned)config->max_incoming,
         .incoming_timeout_ms = config->incoming_timeout * 1000,
+        .postcopy_patience_ms = config->postcopy_patience * 1000,
         .env = &daemon->qemu,
         .is_resolved_by_lease = g_str_equal(config->resolve, "lease"),
         .is_stock_trusted = g_str_equal(config->stock_source, "fast"),

@@ -71,6 +71,7 @@ typedef struct Migration {
     gboolean is_half;         /* destination: its QEMU could run, though a part of the memory is not here */
     gboolean is_postcopy_led; /* a task looks after it */
     gboolean is_held;         /* source: its user has broken the stream on purpose, and goes on when he wants */
+    int64_t cut_ms;           /* source: clock_now_ms() of when the stream was found broken; 0: it is not */
     gboolean is_recovering;   /* source: another stream is being made */
     gboolean is_confirmed;    /* source: who leads it has come to fetch the outcome */
     int newest_stream;        /* destination: its source has made it again, and QEMU has not heard of it yet; -1: none */
@@ -136,6 +137,7 @@ typedef struct {
     unsigned max_outgoing;         /* migrations away from here that are under way at once; 0: no limit */
     unsigned max_incoming;         /* prepared guests of whose source nothing has come yet */
     int64_t incoming_timeout_ms;   /* after so much silence they are refused */
+    int64_t postcopy_patience_ms;  /* after that, a broken stream is made again only if its user says so; 0: no limit */
     const char *const *migration_networks; /* in order of preference; may be NULL */
     gboolean wants_networks_only;  /* others are not offered at all */
     const char *migration_address; /* to listen on; NULL: every address */

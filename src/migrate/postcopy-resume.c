@@ -97,6 +97,7 @@ AWAITS gboolean postcopy_perform_again(Migration *migration, GError **error)
     g_autoptr(Migration) hold = migration_ref(migration);
 
     migration->is_held = FALSE;
+    migration->cut_ms = 0;
     condition_signal(migration->changed);
     log_info("domain '%s': its user wants the rest of its memory to go on", migration->journal->name);
     while (!migration->is_ended && !migration->is_qemu_dead && handover_qemu(migration) == OWNER_QEMU_CUT)

@@ -251,6 +251,19 @@ static gboolean is_held(const Migration *migration)
     return migration->is_held && migration_word(migration) != WORD_KEPT;
 }
 
+static void note_cut(Migration *migration, gboolean is_cut)
+{
+    const int64_t patience_ms = migrate_settings()->postcopy_patience_ms, now = clock_now_ms();
+
+    migration->cut_ms = !is_cut ? 0 : migration->cut_ms ?: now;
+    if (!is_cut || !patience_ms || migration->is_held || now - migration->cut_ms < patience_ms)
+        return;
+    migration->is_held = TRUE;
+    log_warning("domain '%s': the stream with the rest of its memory to %s has been broken for %" G_GINT64_FORMAT " s (postcopy_patience): it "
+                "is not made again before `virsh migrate --postcopy --postcopy-resume` is called",
+                migration->journal->name, migration->journal->peer, patience_ms / 1000);
+}
+
 AWAITS static void look_at_source(Migration *migration)
 {
     OwnerQemu qemu = handover_qemu(migration);
@@ -258,6 +271,7 @@ AWAITS static void look_at_source(Migration *migration)
     gboolean is_half = postcopy_is_split(migration);
     g_autoptr(GError) error = NULL;
 
+    note_cut(migration, qemu == OWNER_QEMU_CUT);
     if (is_held(migration) && qemu == OWNER_QEMU_SWITCHED)
         qemu_migrate_pause(migration->domain->guest, NULL); /* held while another stream was being made */
     if (word == WORD_KEPT && qemu == OWNER_QEMU_CUT && migration->has_job && !migration->task)

@@ -4,6 +4,7 @@ is on each side then, so neither QEMU may end, and a stream that breaks is made 
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -353,6 +354,21 @@ def test_a_hold_while_another_stream_is_made(lab, journey):
     output, _ = resumed.communicate(timeout=60)
     assert resumed.returncode == 0, f"{output}\n{it.logs()}"
     it.arrives()
+
+
+def test_a_stream_that_is_made_again_for_a_time(lab, journey):
+    """Its host's patience is limited: then its user says when it goes on."""
+    it = journey()
+    with it.one.configured(postcopy_patience=1):
+        it.switch().cut()
+        wait_until(lambda: "(postcopy_patience): it is not made again" in it.one.log(), "the end of its patience", 30)
+        it.mend()
+        time.sleep(2.5)  # it would have been made again by then
+        it.wait("paused (post-copy failed)", "running (post-copy failed)")
+        resumed = it.one.popen(["virsh", "-c", it.one.socket_uri, "migrate", "--live", "--postcopy", "--postcopy-resume", "qemu", it.two.tcp_uri],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        it.has_arrived()
+        resumed.wait(30)
 
 
 def test_a_leader_that_is_replaced(lab, journey):
