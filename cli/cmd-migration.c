@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -91,15 +92,57 @@ static int find_outcome(const Arguments *arguments)
     return found;
 }
 
-/* On a terminal the name of the other host is asked for, to be typed by somebody who has looked
- * there; a script has decided already.  "": not asked; NULL: nothing was typed. */
-static char *ask_host(const char *stake)
+/* "2026-11-23 11:34:24, 3 min ago" */
+static char *age_text(gint64 wall_ms)
+{
+    const gint64 age_s = MAX(0, g_get_real_time() / 1000 - wall_ms) / 1000;
+    g_autofree char *time = time_text(wall_ms);
+
+    return age_s < 120    ? g_strdup_printf("%s, %" G_GINT64_FORMAT " s ago", time, age_s)
+           : age_s < 7200 ? g_strdup_printf("%s, %" G_GINT64_FORMAT " min ago", time, age_s / 60)
+                          : g_strdup_printf("%s, %" G_GINT64_FORMAT " h ago", time, age_s / 3600);
+}
+
+static void print_lease(FerryDomain *domain)
+{
+    char **messages = ferry_domain_messages(domain, NULL);
+    const char *lease = "none: nothing but your answer keeps the guest from running twice";
+
+    for (char **message = messages; message && *message; message++)
+        if (g_str_has_prefix(*message, "lease: "))
+            lease = *message + strlen("lease: ");
+    fprintf(stderr, "  %-14s %s\n", "lease:", lease);
+    ferry_strv_free(messages);
+}
+
+/* All that its host can tell to who has to answer for the other one. */
+static void print_known(FerryDomain *domain, const FerryMigrationRow *row)
+{
+    g_autofree char *since = age_text(row->since_ms);
+    g_autofree char *there = g_strdup_printf("%s:", row->peer ?: "other host");
+    g_autofree char *heard = age_text(row->heard_ms);
+
+    fprintf(stderr, "Domain '%s': %s\n", ferry_domain_name(domain), row->sentence);
+    fprintf(stderr, "  %-14s %s since %s (migration %s, generation %" G_GUINT64_FORMAT ")\n", "here:", row->word, since, row->id,
+            (guint64)row->epoch);
+    if (row->heard)
+        fprintf(stderr, "  %-14s %s, as it last said %s\n", there, row->heard, heard);
+    else
+        fprintf(stderr, "  %-14s has said nothing since this ferryd was started\n", there);
+    print_lease(domain);
+}
+
+/* Whoever types or writes the other host's name has at least thought of it.  NULL: he has not. */
+static char *ask_host(const Arguments *arguments)
 {
     char line[256] = "";
 
-    fprintf(stderr, "%s\n", stake);
-    if (!isatty(STDIN_FILENO))
-        return g_strdup("");
+    if (arguments_has(arguments, "confirm"))
+        return g_strdup(arguments_text(arguments, "confirm"));
+    if (!isatty(STDIN_FILENO)) {
+        complain("nothing was done: this is no terminal to ask at; say which host you have looked at by --confirm NAME");
+        return NULL;
+    }
     fputs("Type the name of the other host to go on: ", stderr);
     if (!fgets(line, sizeof line, stdin) || !*g_strstrip(line)) {
         complain("nothing was done");
@@ -108,38 +151,49 @@ static char *ask_host(const char *stake)
     return g_strdup(line);
 }
 
-/* Whoever types or writes the other host's name has at least thought of it. */
-static gboolean check_host(const char *typed, const char *host)
+static gboolean check_host(const char *typed, const FerryMigrationRow *row)
 {
-    if (!host || !*typed || g_ascii_strcasecmp(host, typed) == 0) /* "": a script, not asked */
+    if (row->state != FERRY_MIGRATION_WAITING || !row->peer || g_ascii_strcasecmp(row->peer, typed) == 0)
         return TRUE;
-    complain("the other host is '%s', not '%s'; nothing was done", host, typed);
+    complain("the other host is '%s', not '%s'; nothing was done", row->peer, typed);
     return FALSE;
+}
+
+static gboolean is_confirmed(FerryDomain *domain, const FerryMigrationRow *row, int outcome, const Arguments *arguments, char **ret_host)
+{
+    g_autofree char *host = NULL;
+
+    print_known(domain, row);
+    fprintf(stderr, "--%s: %s\n", outcomes[outcome].outcome, outcomes[outcome].stake);
+    host = ask_host(arguments);
+    if (!host || !check_host(host, row))
+        return FALSE;
+    *ret_host = g_steal_pointer(&host);
+    return TRUE;
 }
 
 static int resolve(Session *session, const Arguments *arguments)
 {
     int outcome = find_outcome(arguments);
     g_autoptr(FerryDomain) domain = NULL;
-    FerryMigrationRow *doubt = NULL;
-    g_autofree char *text = NULL;
-    g_autofree char *other = NULL;
+    FerryMigrationRow *rows = NULL;
     g_autofree char *host = NULL;
     FerryError *error = NULL;
+    gboolean is_sure;
 
     if (outcome < 0)
         return complain("say one of --here, --there and --crashed: what has become of the guest");
     domain = session_domain(session, arguments);
     if (!domain)
         return EXIT_BAD;
-    doubt = doubt_of(domain);
-    text = doubt_text(doubt);
-    other = g_strdup(doubt ? doubt->peer : NULL);
-    ferry_migration_rows_free(doubt);
-    if (text)
-        fprintf(stderr, "%s\n", text);
-    host = g_strdup(arguments_text(arguments, "confirm"));
-    if ((!host && !(host = ask_host(outcomes[outcome].stake))) || !check_host(host, other))
+    rows = ferry_migrations_list(session->conn, ferry_domain_uuid(domain), true, &error);
+    if (!rows)
+        return fail(error);
+    is_sure = rows->id && is_confirmed(domain, rows, outcome, arguments, &host);
+    if (!rows->id)
+        complain("nothing is to be resolved: no migration of '%s' is known on this host", ferry_domain_name(domain));
+    ferry_migration_rows_free(rows);
+    if (!is_sure)
         return EXIT_BAD;
     if (!ferry_domain_resolve_migration(domain, outcomes[outcome].outcome, host, &error))
         return fail(error);
@@ -169,7 +223,7 @@ static const Option options[] = {
     {"here", OPTION_FLAG, 0, "it does not run on the other host and never will: it goes on here"},
     {"there", OPTION_FLAG, 0, "it is on the other host: what is left of it here ends"},
     {"crashed", OPTION_FLAG, 0, "neither host has its memory any more: it is shut off here"},
-    {"confirm", OPTION_TEXT, OPTION_NAMED, "the name of the other host; asked for on a terminal"},
+    {"confirm", OPTION_TEXT, OPTION_NAMED, "resolve: the name of the other host, which is else asked for on a terminal"},
     JSON_OPTION,
     {NULL},
 };
@@ -193,7 +247,8 @@ const Command command_migration = {
             "rather than risk that it runs\n"
             "twice, and asks until that host answers; then it settles by itself.  Only if it never "
             "will, somebody who has looked\n"
-            "there can say how it is: resolve.  --here while it runs there makes it run twice.",
+            "there can say how it is: resolve.  --here while it runs there makes it run twice.  It prints what is at stake and what is known of\n"
+            "both sides, and asks for the other host's name; where there is no terminal, --confirm must give it.",
     .options = options,
     .run = run,
 };

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "domain/image-use.h"
+#include "domain/lease.h"
 #include "domain/registry.h"
 #include "domain/store.h"
 #include "model/guest-def.h"
@@ -194,11 +195,13 @@ GPtrArray *domain_collect_messages(Domain *domain)
 {
     GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
     g_autofree char *sentence = owner_hooks()->explain ? owner_hooks()->explain(domain) : NULL;
-
+    const OwnerStanding standing = owner_standing(domain);
     g_autoptr(GError) silence = NULL;
 
     if (sentence)
         g_ptr_array_add(lines, g_steal_pointer(&sentence));
+    if (lease_is_on() && (standing == OWNER_IN_DOUBT || standing == OWNER_GIVEN))
+        g_ptr_array_add(lines, g_strdup("lease: kept in sanlock, which refuses `--here` as long as the other host may be alive"));
     if (domain->guest && !qemu_guest_check_met(domain->guest, &silence))
         g_ptr_array_add(lines, g_strdup(silence->message));
     for (unsigned i = 0; i < domain->messages->len; i++)

@@ -234,7 +234,7 @@ def test_a_source_that_cannot_read_its_journal_does_not_resume(lab, started, wha
         refused = one.virsh(verb, "qemu", check=False)
         assert refused.returncode == 1 and "outcome not yet known" in refused.stderr, f"{verb}: {refused.stderr} {refused.stdout}"
     if what == "json":
-        one.ferry("migration", "resolve", "qemu", "--there")
+        one.ferry("migration", "resolve", "qemu", "--there", "--confirm", "fedora2")
     wait_until(lambda: not one.qemus(), "the source has let go", 10)
     leader.vanish()
     runs_on(running, two)
@@ -324,7 +324,7 @@ def test_a_way_back_that_was_refused_can_be_resolved_and_forgotten(lab, started)
     one.virsh("define", running.guest.path())
     back_refused()
     two.virsh("destroy", "qemu")
-    one.ferry("migration", "resolve", "qemu", "--here", check=False)
+    one.ferry("migration", "resolve", "qemu", "--here", "--confirm", "fedora2", check=False)
     one.virsh("start", "qemu")
     running.ticks.wait(one.name, more=5)
 

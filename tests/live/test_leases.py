@@ -254,6 +254,8 @@ def test_the_other_hosts_death_ends_a_doubt(lab, started, has_run):
     name = running.guest.name
     one.virsh("define", running.guest.path())
     process, pid = stands_in_doubt(lab, running)
+    untold = one.ferry("migration", "resolve", name, "--here", check=False)
+    assert untold.returncode == 1 and re.search("lease: +kept in sanlock, which refuses `--here`", untold.stderr), untold.stderr
     wait_until(lambda: "domain 'bereft' stays in doubt: " in one.log(), "a look at the lease")
     one.restart_ferryd(signal.SIGKILL)
     if has_run:

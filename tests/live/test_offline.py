@@ -113,7 +113,7 @@ def test_the_definition_stays_too(lab, guest, led):
             return
         assert refused.returncode == 1 and "given to fedora2" in refused.stderr.replace("the other host", "fedora2"), refused.stderr
         assert ("a row `peer_uri` in ferryd.conf says it" in refused.stderr) or "a stock host cannot be asked" in refused.stderr, refused.stderr
-        one.ferry("migration", "resolve", "still", "--here")
+        one.ferry("migration", "resolve", "still", "--here", "--confirm", "fedora2")
         one.virsh("start", "still")
 
 
@@ -256,7 +256,7 @@ def test_the_leading_client_dies(lab, guest):
         assert refused.returncode == 1 and "its definition may have moved to" in refused.stderr, refused.stderr
     one.restart_ferryd()
     assert "its definition may have moved to" in one.virsh("dominfo", "still").stdout
-    one.ferry("migration", "resolve", "still", "--there")
+    one.ferry("migration", "resolve", "still", "--there", "--confirm", "fedora2")
     assert known(lab) == ["fedora2"]
 
 
@@ -285,7 +285,7 @@ def test_ferry_does_not_guess(lab, guest):
     assert client.returncode == 1, output
     wait_until(lambda: "its definition may have moved to" in one.virsh("dominfo", "still").stdout, "the doubt is told")
     assert one.virsh("start", "still", check=False).returncode == 1
-    one.ferry("migration", "resolve", "still", "--there")
+    one.ferry("migration", "resolve", "still", "--there", "--confirm", "fedora2")
     assert known(lab) == ["fedora2"]
 
 

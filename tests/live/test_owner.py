@@ -6,8 +6,11 @@ import contextlib
 import json
 import os
 import pathlib
+import pty
+import re
 import signal
 import struct
+import subprocess
 import sys
 import uuid
 
@@ -262,7 +265,65 @@ def test_daemons_that_only_meet_in_calls_any_more(lab, doubtful):
 def test_a_person_may_know_that_it_is_there(lab, doubtful):
     one, two = lab.hosts
     running, process, pid = doubtful
-    one.ferry("migration", "resolve", "qemu", "--there", "--confirm", "fedora2")
+    told = one.ferry("migration", "resolve", "qemu", "--there", "--confirm", "fedora2")
+    assert STAKES["--there"] in told.stderr and "Type the name" not in told.stderr, told.stderr
+    wait_until(lambda: not one.qemus(), "it has ended here", 10)
+    end(process, signal.SIGKILL)
+    wakes(pid)
+    runs_on(running, two)
+    nothing_left(one, running.guest)
+
+
+def asked(host, *words, typed):
+    """`ferry migration resolve` on a terminal, where somebody types that: (exit status, what it said)."""
+    ours, its = pty.openpty()
+    try:
+        process = host.popen([host.lab.ferry, "-c", host.socket_uri, "migration", "resolve", "qemu", *words], stdin=its, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+        os.write(ours, typed.encode() + b"\n")
+        output, _ = process.communicate(timeout=30)
+    finally:
+        os.close(ours)
+        os.close(its)
+    return process.returncode, output
+
+
+STAKES = {"--here": "it will run twice, and its disks will be destroyed", "--there": "its memory is lost", "--crashed": "memory is given up here"}
+
+
+def test_a_person_is_told_what_is_at_stake_and_asked(lab, doubtful):
+    """Both records as far as they are known, the age of the last answer, the lease; and the other host's name is to be typed."""
+    one, two = lab.hosts
+    running, process, pid = doubtful
+    end(process, signal.SIGKILL)
+    generation = json.loads(one.ferry("migration", "list", "--json").stdout)[0]["epoch"]
+    for word, stake in STAKES.items():
+        for typed in ("", "fedora9"):
+            status, output = asked(one, word, typed=typed)
+            assert status == 1 and f"{word}: " in output and stake in output and "nothing was done" in output, output
+            assert "Type the name of the other host to go on: " in output and f"Domain 'qemu': {DOUBT}" in output, output
+            assert re.search(rf"here: +GO since 2\S+ \S+, \d+ (s|min) ago \(migration [0-9a-f]{{32}}, generation {generation}\)", output), output
+            assert re.search(r"fedora2: +has said nothing since this ferryd was started", output), output
+            assert re.search(r"lease: +none: nothing but your answer", output), output
+        refused = one.ferry("migration", "resolve", "qemu", word, check=False)
+        assert refused.returncode == 1 and stake in refused.stderr and "say which host you have looked at by --confirm NAME" in refused.stderr
+        assert "Type the name" not in refused.stderr
+    assert_doubt(one)
+    status, output = asked(one, "--there", typed="Fedora2")
+    assert status == 0 and "Domain 'qemu' is resolved: it is there" in output, output
+    wait_until(lambda: not one.qemus(), "it has ended here", 10)
+    again = one.ferry("migration", "resolve", "qemu", "--there", "--confirm", "fedora2", check=False)
+    assert again.returncode == 1, again.stderr
+    wakes(pid)
+    runs_on(running, two)
+    nothing_left(one, running.guest)
+
+
+def test_a_person_may_know_that_it_is_there(lab, doubtful):
+    one, two = lab.hosts
+    running, process, pid = doubtful
+    told = one.ferry("migration", "resolve", "qemu", "--there", "--confirm", "fedora2")
+    assert STAKES["--there"] in told.stderr and "Type the name" not in told.stderr, told.stderr
     wait_until(lambda: not one.qemus(), "it has ended here", 10)
     end(process, signal.SIGKILL)
     wakes(pid)
@@ -285,6 +346,9 @@ def test_two_hosts_that_both_have_it_after_a_wrong_word(lab, doubtful, picked):
     wait_until(lambda: two.virsh("domstate", "qemu").stdout.strip() == "paused", "the lower generation to stand back")
     wait_until(lambda: "is on fedora2 too" in one.virsh("dominfo", "qemu").stdout, "the other one to hear of it")
     assert one.virsh("domstate", "qemu").stdout.strip() == "running"
+    untold = two.ferry("migration", "resolve", "qemu", picked, check=False)
+    assert untold.returncode == 1 and re.search(r"here: +TAKEN since 2", untold.stderr), untold.stderr
+    assert re.search(r"fedora1: +KEPT, as it last said 2\S+ \S+, \d+ (s|min) ago", untold.stderr), untold.stderr
     two.restart_ferryd(signal.SIGKILL)
     refused = two.virsh("resume", "qemu", check=False)
     assert refused.returncode == 1 and "a person has given it to fedora1 too" in refused.stderr, refused.stderr
@@ -448,7 +512,7 @@ def test_a_definition_that_stayed_does_not_start_again(lab, started):
         one.restart_ferryd()
     assert one.virsh("domstate", "qemu").stdout.strip() == "shut off"
     two.virsh("destroy", "qemu")
-    one.ferry("migration", "resolve", "qemu", "--here")
+    one.ferry("migration", "resolve", "qemu", "--here", "--confirm", "fedora2")
     one.virsh("start", "qemu")
     running.ticks.wait(one.name, more=5)
 
@@ -507,7 +571,7 @@ def test_a_host_that_lost_its_power_asks_before_it_starts(lab, started):
     leader.vanish()
     refused = one.virsh("start", "qemu", check=False)
     assert refused.returncode == 1 and "outcome not yet known" in refused.stderr, refused.stderr
-    one.ferry("migration", "resolve", "qemu", "--here")
+    one.ferry("migration", "resolve", "qemu", "--here", "--confirm", "fedora2")
     one.virsh("start", "qemu")
     running.ticks.wait(one.name, more=5)
 
@@ -583,7 +647,7 @@ def test_autostart_has_its_turn_once_the_owner_is_known(lab, started):
     leader.vanish()
     wait_until(lambda: "autostart of domain 'qemu' waits" in one.log(), "the refused autostart", 10)
     assert not one.qemus()
-    one.ferry("migration", "resolve", "qemu", "--here")
+    one.ferry("migration", "resolve", "qemu", "--here", "--confirm", "fedora2")
     wait_until(one.qemus, "the autostart", 10)
     running.ticks.wait(one.name, more=5)
     one.virsh("autostart", "--disable", "qemu")
@@ -608,10 +672,10 @@ def test_a_transient_guest_outlives_the_power_in_its_record(lab, started, runs_t
         assert "outcome not yet known" in one.virsh("start", "qemu", check=False).stderr
         one.restart_ferryd()
     if runs_there:
-        one.ferry("migration", "resolve", "qemu", "--there")
+        one.ferry("migration", "resolve", "qemu", "--there", "--confirm", "fedora2")
         assert one.virsh("list", "--all", "--name").stdout.split() == []
         return
-    one.ferry("migration", "resolve", "qemu", "--here")
+    one.ferry("migration", "resolve", "qemu", "--here", "--confirm", "fedora2")
     assert one.virsh("domstate", "--reason", "qemu").stdout.strip() == "shut off (crashed)"
     one.restart_ferryd()
     one.virsh("start", "qemu")
