@@ -505,7 +505,7 @@ def window(cell):
     if hits_source and cell.fault == "kill-here" and at == STOPPED:
         return "W3: nobody watched whether the guest ran again before its QEMU died"
     if hits_source and cell.fault == "kill-here" and at == GO and cell.mode == "tunnelled":
-        return "a tunnel's destination refuses when its connection ends, and the source has died as well"
+        return "tunnel: its destination refuses when its connection ends, and the source has died as well"
     if hits_source and is_reboot and (at == STOPPED or at == GO and is_at_source(cell.point)):
         return "W2: the source's host loses power after the end of the stream, before GO is durable"
     if hits_destination and (at == TAKEN or is_reboot and at in (STOPPED, GO)):

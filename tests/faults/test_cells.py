@@ -2,6 +2,7 @@
 """The cells themselves: what is merged may not change how it may end, and nothing is left out without a word."""
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -31,6 +32,20 @@ def test_steps_and_rows_are_listed_once(points):
     phases = [point.split("/")[0] for point in points]
     assert set(phases) == {"begin", "p2p", "prepare", "arrive", "perform", "source", "destination"}
     assert {"source/OFFERED.S-go", "destination/PREPARED.D-take", "destination/PREPARED.D-take.actions"} <= set(points)
+
+
+def test_an_operator_is_told_of_every_window(points, survey):
+    """What docs/recovery.md calls the only moments in which memory is lost are those that a cell may end in."""
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs/recovery.md").read_text().split("## When memory is lost")[1].split("\n## ")[0]
+    rows = {line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")} - {""}
+    reasons = {cells.window(cell) for cell in cells.all_cells(points, survey)}
+    windows = {reason.split(":")[0] for reason in reasons if re.match(r"(W\d|tunnel):", reason)}
+    assert {"W1", "W2", "W3", "W4", "tunnel"} <= windows <= rows, (windows, rows)
+    assert f"These {['', '', '', '', '', 'five', 'six', 'seven'][len(rows)]} are the only moments" in page
+    # what is left says that there was one image only, or that both were taken
+    assert {reason for reason in reasons if reason.split(":")[0] not in windows} <= {
+        "", "both images are killed", "the only image was the source's", "it ran there",
+        "a second fault takes one image after something has happened to the other side (W1 to W3, or its own QEMU)"}
 
 
 def test_a_cell_is_found_again_by_its_id(points, survey):
