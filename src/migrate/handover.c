@@ -107,6 +107,12 @@ void handover_free_silent(Migration *migration)
         break_lanes(migration);
 }
 
+/* The reader of QEMU's pipe went with its connection. */
+static gboolean is_tunnel_lost(const Migration *migration)
+{
+    return migration->cut_stream && migration->lost_reason;
+}
+
 static void free_blocked(void *data)
 {
     Migration *migration = data;
@@ -144,7 +150,7 @@ AWAITS static void cancel_stream(Migration *migration)
     g_autoptr(GError) error = NULL;
     g_autoptr(Timer) stuck = NULL;
 
-    if (is_under_way(migration) && !postcopy_is_asked(migration) && break_lanes(migration))
+    if (is_under_way(migration) && !postcopy_is_asked(migration) && (break_lanes(migration) || is_tunnel_lost(migration)))
         wait_for_end(migration, BREAK_PATIENCE_MS);
     if (handover_qemu(migration) == OWNER_QEMU_SWITCHED)
         postcopy_calm(migration);

@@ -9,7 +9,7 @@ import time
 import pytest
 from conftest import lab_of
 from lab.lab import end, wait_until
-from lab.moves import traces
+from lab.moves import assert_runs_on, traces
 
 PREPARE3_PARAMS = 303
 TRIES = 16
@@ -209,6 +209,23 @@ def test_a_guest_that_dies_in_the_last_phase(lab, started, migrate, mode, words)
     wait_until(lambda: one.virsh("domstate", "--reason", "qemu").stdout.strip() == "shut off (crashed)", "it is shut off here")
     wait_until(lambda: traces(two, running.guest) == [], "nothing is left over there")
     assert one.virsh("start", "qemu").returncode == 0
+
+
+def test_a_tunnel_that_is_lost_ends_the_stream_by_itself(lab, started, migrate):
+    """`migrate_cancel` is the one way that may leave QEMU with closed images, until `cont`, for which this daemon may not live."""
+    one, two = lab.hosts
+    running = started(one, append="set=8")
+    before = len(one.log())
+    process = migrate("tunnelled", two.tcp_uri, "--bandwidth", "2")
+    wait_until(lambda: process.poll() is not None or "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout, "memory moves")
+    two.kill_daemon()
+    output, _ = process.communicate(timeout=60)
+    two.restart_ferryd()
+    assert process.returncode, output
+    assert_runs_on(running.ticks, running.guest, one, two)
+    log = one.log()[before:]
+    assert "migrate_cancel" not in log
+    assert '"status": "failed"' in log or '"status":"failed"' in log
 
 
 @pytest.mark.parametrize("mode", MODES)
