@@ -262,18 +262,6 @@ def test_daemons_that_only_meet_in_calls_any_more(lab, doubtful):
     wait_until(lambda: not one.qemus(), "its source to let it go", 30)
 
 
-def test_a_person_may_know_that_it_is_there(lab, doubtful):
-    one, two = lab.hosts
-    running, process, pid = doubtful
-    told = one.ferry("migration", "resolve", "qemu", "--there", "--confirm", "fedora2")
-    assert STAKES["--there"] in told.stderr and "Type the name" not in told.stderr, told.stderr
-    wait_until(lambda: not one.qemus(), "it has ended here", 10)
-    end(process, signal.SIGKILL)
-    wakes(pid)
-    runs_on(running, two)
-    nothing_left(one, running.guest)
-
-
 def asked(host, *words, typed):
     """`ferry migration resolve` on a terminal, where somebody types that: (exit status, what it said)."""
     ours, its = pty.openpty()
