@@ -209,16 +209,19 @@ class Place(Lab):
     def speed_up(host):
         (host.folder / "durable/slow").unlink(missing_ok=True)
 
+    def filler(self, host):
+        """In a host's own mount, which nobody else's disk is behind."""
+        return pathlib.Path(f"/proc/{host.pid}/root/{STATE}/filler")
+
     def fill(self, host):
-        path = pathlib.Path(f"/proc/{host.pid}/root/{STATE}/filler")
-        with contextlib.suppress(OSError), open(path, "wb") as out:
+        with contextlib.suppress(OSError), open(self.filler(host), "wb") as out:
             while True:
                 out.write(b"\0" * 65536)
                 out.flush()
 
     def empty(self, host):
         with contextlib.suppress(FileNotFoundError):
-            pathlib.Path(f"/proc/{host.pid}/root/{STATE}/filler").unlink()
+            self.filler(host).unlink()
 
 
 @contextlib.contextmanager

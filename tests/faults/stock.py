@@ -6,7 +6,7 @@ stock.py [--build DIR] [--jobs N] [--fresh] [--again] [--only PATTERN …] [--li
 
 A cell is PAIR:MODE:MOMENT:FAULT.  The moments are seen from outside, so that they mean the same in each pair: a QEMU that is about
 to be started there, bytes on the lane, a guest that has fallen silent, Finish's answer on its way.  What becomes of the guest is
-seen from outside, too: QEMU processes, the guest's own ticks, virsh on both hosts.  A cell that may end worse than between stock hosts stands
+seen from outside, too: QEMU processes, the guest's own ticks, virsh on both hosts.  What is not tried, RULES say.  A cell that may end worse than between stock hosts stands
 in EXCEPTIONS with its letter of docs/handover.md, section 11.  Results are appended to FILE (DIR/faults-stock.jsonl), so that an
 interrupted run goes on where it was.
 """
@@ -25,14 +25,15 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 TOP = TESTS.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "guest")]
 
-from faults.places import BLINK_S, PORTS, SHORT, Place, end, leading, strike
+import stamps
+from faults.places import BLINK_S, LOCK_S, PORTS, SHORT, STATE_KIB, Place, held, leading, strike
 from lab import trials
-from lab.lab import Unavailable, require, wait_until
-from lab.moves import Guest
+from lab.lab import STOCK_PORT, Unavailable, require, wait_until
+from lab.moves import STAMPED_DISK, Guest
 
 PAIRS = {"stock": ("libvirtd", "libvirtd"), "to-stock": ("ferryd", "libvirtd"), "from-stock": ("libvirtd", "ferryd")}
 CONTROL = "stock"
-MODES = {"virsh": [], "p2p": ["--p2p"]}
+MODES = {"virsh": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"]}
 MOMENTS = {
     "prepare": "Prepare is not answered yet: the QEMU there is about to be started",
     "memory": "memory moves",
@@ -52,7 +53,27 @@ FAULTS = {
     "stop-destination-daemon": "the destination's daemon is",
     "reboot-source": "the source's host loses its power and starts again",
     "reboot-destination": "the destination's host does",
+    "disk-full-source": "the source's disk is full: with its records and definitions, at a stock host with its definitions",
+    "disk-full-destination": "the destination's is",
+    "lane": "the lane is not read any more; the user gives up",
+    "return-path": "the way back is cut once the destination has loaded",
+    "lock": "an image's lock is held by another for a moment",
 }
+# What is left out, and why.
+LAST_ONLY = ("lane", "return-path", "lock")
+RULES = (
+    (lambda cell: cell.fault in LAST_ONLY and cell.moment != "last",
+     "A lane, its way back and a lock at `cont` belong to the end of the stream: they are tried in the last phase."),
+    (lambda cell: cell.fault == "return-path" and cell.mode == "tunnelled", "A tunnel has no way back."),
+    (lambda cell: cell.mode == "tunnelled" and cell.moment == "prepare",
+     "Until Prepare is answered nothing travels yet: tunnelled is tried as peer-to-peer."),
+    (lambda cell: cell.mode == "tunnelled" and cell.fault.startswith("disk-full"), "A full disk does not know how the memory travels: the same."),
+)
+NOT_HERE = (
+    "a step that fails, and a row of a table: a stock daemon has neither, and does not fail on order (make faults)",
+    "a message of an older attempt: what is said once more, over any connection, is said between two ferryds (make faults); a stock host says each "
+    "thing once, over a connection that ends with its attempt",
+)
 # From the best to the worst.
 CLASSES = {
     "one": "runs on one side, and nothing of it is on the other",
@@ -71,6 +92,10 @@ EXCEPTIONS = {
     "from-stock:p2p:there:kill-source-daemon": "U5",
     "from-stock:p2p:there:kill-destination-daemon": "U5",
     "from-stock:p2p:there:reboot-source": "U5",
+    "from-stock:tunnelled:there:kill-source-daemon": "U5",
+    "from-stock:tunnelled:there:kill-destination-daemon": "U5",
+    "from-stock:tunnelled:there:reboot-source": "U5",
+    "to-stock:tunnelled:there:reboot-destination": "U8",
     "to-stock:p2p:there:reboot-destination": "U8",      # between stock hosts it goes on with a memory that the other has outrun
 }
 SAMPLE = ("p2p:there:kill-source-daemon", "virsh:memory:kill-destination-qemu")
@@ -80,12 +105,15 @@ MOVING_BYTES = 200000
 SILENT_S = 0.4          # without a tick: it is stopped
 REACH_S = 12
 CLIENT_S = 25
+ABORT_S = 5             # for a user who has given up
+STILL_S = 0.5           # without a byte: all of it is there
 RUNS_S = 0.5            # a tick within it: it runs
 CALM_S = 1.0            # so long must it stand as it is
 LONG_S = SHORT.connection_s + 1.5     # so long where a connection has to be missed first
 SETTLE_S = 8.0
 CONTROL_TRIES = 4     # more of a cell between stock hosts, where ours has come out worse
 PIECE = 8           # cells that a worker takes at once
+STOCK_DISK = "/etc/libvirt/qemu"
 STOCK_TIMES = "keepalive_interval = 1\nkeepalive_count = 2\n"
 WRAPPER = """#!/bin/sh
 case " $* " in *" -incoming "*)
@@ -113,7 +141,8 @@ class Cell:
 
 
 def all_cells():
-    return [Cell(*words) for words in itertools.product(PAIRS, MODES, MOMENTS, FAULTS)]
+    cells = (Cell(*words) for words in itertools.product(PAIRS, MODES, MOMENTS, FAULTS))
+    return [cell for cell in cells if not any(rule(cell) for rule, _ in RULES)]
 
 
 def parse(text):
@@ -130,6 +159,7 @@ class StockPlace(Place):
     def __init__(self, build, kinds, **more):
         super().__init__(build, **more)
         self.kinds = dict(zip(self.hosts, kinds))
+        self.have_disks = set()
         self.config = {"emulator_dirs": f"/usr/bin {self.shared}"}
 
     def __enter__(self):
@@ -145,13 +175,26 @@ class StockPlace(Place):
         if self.kinds[host] == "ferryd":
             super().start(host, **more)
         else:
+            self._give_disk(host)
             host.start_libvirtd(libvirtd_conf=STOCK_TIMES, qemu_conf=STOCK_TIMES)
+
+    def filler(self, host):
+        if self.kinds[host] == "ferryd":
+            return super().filler(host)
+        return pathlib.Path(f"/proc/{host.pid}/root{STOCK_DISK}/filler")
 
     def restart(self, host):
         if self.kinds[host] == "ferryd":
             super().restart(host)
         elif not host.daemon_pid("libvirtd"):
             host.restart_libvirtd()
+
+    def _give_disk(self, host):
+        """A disk of its own, that can be filled, for what a stock host keeps."""
+        if host not in self.have_disks:
+            host.run(["mkdir", "-p", STOCK_DISK])
+            host.run(["mount", "-t", "tmpfs", "-o", f"size={STATE_KIB}k", "tmpfs", STOCK_DISK])
+            self.have_disks.add(host)
 
     def kill_daemon(self, host):
         process, pid = host.daemons[self.kinds[host]], host.daemon_pid(self.kinds[host])
@@ -171,15 +214,22 @@ class StockPlace(Place):
     def release(self, host):
         host.run(["tc", "qdisc", "del", "dev", "eth0", "root"], check=False, stderr=subprocess.DEVNULL)
 
-    def count_bytes(self, host):
+    def count_bytes(self, host, ports):
         host.nft("add table inet lab\nadd chain inet lab input { type filter hook input priority 0; }\n"
-                 f"add rule inet lab input tcp dport {PORTS[0]}-{PORTS[1]} counter\n")
+                 f"add rule inet lab input tcp dport {ports} counter\n")
 
     @staticmethod
     def counted(host):
         """(packets, bytes) of the first counter."""
         match = re.search(r"counter packets (\d+) bytes (\d+)", host.run(["nft", "list", "table", "inet", "lab"]).stdout)
         return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
+
+    def cut_lanes(self):
+        """Connections to the ports of migrations break."""
+        for host in self.hosts:
+            for end, other in (("sport", "dport"), ("dport", "sport")):
+                host.run(["ss", "-K", "(", end, "ge", f":{PORTS[0]}", "and", end, "le", f":{PORTS[1]}", "and", other, "ne", f":{STOCK_PORT}", ")"],
+                         check=False)
 
 
 class Court:
@@ -229,14 +279,16 @@ class Court:
         place = self.place
         self.source, self.destination = source, destination = place.hosts
         self.number += 1
-        self.guest = Guest(place, name=f"g{self.number}", memory_mib=24, append="set=4 dirty=50", emulator=place.wrapper)
+        self.image = stamps.create(place.shared / f"g{self.number}.raw") if cell.fault == "lock" else None
+        self.guest = Guest(place, name=f"g{self.number}", memory_mib=24, append="set=4 dirty=50" + (" stamp=2" if self.image else ""),
+                           emulator=place.wrapper, devices=STAMPED_DISK.format(self.image) if self.image else "")
         with self.guest.ticks(place.hosts) as self.ticks:
             source.virsh("define", self.guest.path())
             source.virsh("start", self.guest.name)
             self.ticks.wait(source.name, more=3)
-            self._get_ready(cell.moment)
+            self._get_ready(cell)
             argv = ["virsh", *SHORT.virsh, "-c", source.socket_uri, "migrate", "--live", "--persistent", "--undefinesource",
-                    *MODES[cell.mode], self.guest.name, destination.tcp_uri]
+                    *MODES[cell.mode], *(["--unsafe"] if self.image else []), self.guest.name, destination.tcp_uri]
             self.is_cut = False
             with leading(source, argv) as self.client:
                 self._reach(cell.moment)
@@ -247,16 +299,18 @@ class Court:
                 except subprocess.TimeoutExpired:
                     row["output"] = f"still waits after {CLIENT_S} s"
             for host in place.hosts:
+                place.empty(host)
                 place.restart(host)
             row["outcome"] = self._observe(LONG_S if cell.fault in ("cut", "blink") or cell.fault.startswith(("stop", "reboot")) else CALM_S)
             row["told"] = self._told()
 
-    def _get_ready(self, moment):
+    def _get_ready(self, cell):
+        moment = cell.moment
         if moment == "prepare":
             (self.destination.folder / "run/consoles/hold").touch()
         if moment in ("memory", "last"):
             self.place.throttle(self.source)
-            self.place.count_bytes(self.destination)
+            self.place.count_bytes(self.destination, STOCK_PORT if cell.mode == "tunnelled" else f"{PORTS[0]}-{PORTS[1]}")
         if moment == "last":
             self.source.virsh("qemu-monitor-command", self.guest.name, "--hmp", "migrate_set_parameter downtime-limit 600000")
         if moment == "there":
@@ -298,9 +352,18 @@ class Court:
             self._kill_qemu(host)
         elif fault == "kill-client":
             strike(self.client, signal.SIGKILL)
-        elif fault == "ctrl-c":     # without a terminal virsh does not read it: what it would send is sent beside it
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.source.virsh("domjobabort", self.guest.name, check=False, timeout_s=3)
+        elif fault == "ctrl-c":
+            self._give_up()
+        elif fault.startswith("disk-full"):
+            place.fill(host)
+        elif fault == "lane":
+            self._stop_reading()
+        elif fault == "return-path":
+            self._cut_the_way_back()
+        elif fault == "lock":
+            with held(self.image):
+                self._release()
+                time.sleep(LOCK_S)
         elif fault == "cut":
             place.cut(self.destination)
             self.is_cut = True
@@ -320,6 +383,42 @@ class Court:
             place.power_off(host)
             self._release()
             place.power_on(host)
+
+    def _give_up(self):
+        """Ctrl-C.  Without a terminal virsh does not read it: what it would send is sent beside it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.source.virsh("domjobabort", self.guest.name, check=False, timeout_s=3)
+
+    def _stop_reading(self):
+        pids = self._qemus(self.destination)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            self._give_up()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.client.wait(ABORT_S)
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def _cut_the_way_back(self):
+        """Nothing that the destination says on the migration's ports arrives, until it has loaded; then they break."""
+        place, destination = self.place, self.destination
+        self.source.nft("add table inet way\nadd chain inet way in { type filter hook input priority 0; }\n"
+                        f"add rule inet way in ip saddr {destination.address} tcp sport {PORTS[0]}-{PORTS[1]} tcp flags & psh != 0 drop\n")
+        place.release(self.source)
+        last, since = place.counted(destination), time.monotonic()
+        deadline = since + REACH_S * self.patience
+        while time.monotonic() - since < STILL_S:
+            found, now = place.counted(destination), time.monotonic()
+            if now > deadline:
+                raise Missed("the lane does not come to rest")
+            if found != last:
+                last, since = found, now
+            time.sleep(0.02)
+        place.cut_lanes()
+        place.mend(self.source)
 
     def _kill_qemu(self, host):
         """Also one that is about to be: what was held before it."""
@@ -437,14 +536,22 @@ def with_worst_controls(rows, try_again):
     return rows
 
 
+def print_rules(say=print):
+    every = [Cell(*words) for words in itertools.product(PAIRS, MODES, MOMENTS, FAULTS)]
+    for rule, text in RULES:
+        say(f"{sum(map(rule, every)):5} {text}")
+    for text in NOT_HERE:
+        say(f"      not here: {text}")
+
+
 def print_table(rows, say=print):
     say("\n" + "\n".join(f"{name:12} {text}" for name, text in CLASSES.items()) + "\n")
-    say(f"{'':42}" + "".join(f"{pair:20}" for pair in PAIRS))
+    say(f"{'':45}" + "".join(f"{pair:20}" for pair in PAIRS))
     for mode, moment, fault in itertools.product(MODES, MOMENTS, FAULTS):
         found = {pair: rows.get(Cell(pair, mode, moment, fault).id) for pair in PAIRS}
         if any(found.values()):
             texts = [f"{row['outcome']} {EXCEPTIONS.get(row['cell'], '')}" if row else "" for row in found.values()]
-            say(f"{mode:6} {moment:8} {fault:26} " + "".join(f"{text:20}" for text in texts))
+            say(f"{mode:9} {moment:8} {fault:26} " + "".join(f"{text:20}" for text in texts))
 
 
 def line(row):
@@ -482,6 +589,7 @@ def main():
         rows = with_worst_controls(rows, lambda names: trials.try_all(sorted(names), names, record, arguments.jobs, work, in_pieces, line, build,
                                                                        arguments.patience))
     wrong = verdicts(rows)
+    print_rules()
     print_table(rows)
     for cell, text in wrong:
         print(f"\nFAILED {cell.id}: {text}\n  {rows[cell.id]['output']}")

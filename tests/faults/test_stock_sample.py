@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The part of `make faults-stock` that joins the gate: a lost answer and a dead QEMU, each with and without a stock host."""
+import itertools
 import os
 import pathlib
 import shutil
@@ -31,6 +32,13 @@ def test_the_exceptions_are_cells_and_stand_on_the_page():
     page = (pathlib.Path(__file__).resolve().parents[2] / "docs/handover.md").read_text()
     assert set(stock.EXCEPTIONS) <= known
     assert all(f"**{letter}**" in page for letter in stock.EXCEPTIONS.values())
+
+
+def test_what_is_left_out_is_said_and_the_rest_is_tried_beside_its_control():
+    every, tried = [stock.Cell(*words) for words in itertools.product(stock.PAIRS, stock.MODES, stock.MOMENTS, stock.FAULTS)], stock.all_cells()
+    assert all(any(rule(cell) for cell in every) for rule, _ in stock.RULES)
+    assert {(cell.pair, cell.fault) for cell in tried} == {(pair, fault) for pair in stock.PAIRS for fault in stock.FAULTS}
+    assert {cell.control for cell in tried} <= set(tried)
 
 
 def test_a_cell_that_is_worse_is_told():
