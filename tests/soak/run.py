@@ -50,7 +50,7 @@ ENOUGH = 20             # of a mode, for some of them to have moved
 # What a client may say last of a move that ended by what is done here: to a connection, to a daemon, to a QEMU.
 HIT = re.compile("end of file|socket is closed|failed to connect socket|connection (refused|reset)|connection abort|broken pipe|bad file descriptor|"
                  "hung up|no longer answers|not yet known|domain is not running|process exited while|its QEMU has ended|QEMU gave no reason|"
-                 "load of migration failed|keepalive|timed out", re.I)
+                 "load of migration failed|the daemon was restarted|led the migration has ended|keepalive|timed out", re.I)
 VIRSH_TRIED = "error: failed to get domain"     # stands before the reason, or behind it
 # Of harm, by its words.  A write that the emulation has lost shows as ticks and pages that do not fit: two guests would be seen on two
 # consoles, or by their stamps, and the same kill would bring them again.
