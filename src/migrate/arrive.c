@@ -309,8 +309,6 @@ static void take_pact(Migration *migration, int fd, const char *peer, gboolean i
         /* It may have been said while nobody could hear; once bytes have come it was heard. */
         if (migration->is_guest_ready && (migration->status == QEMU_MIGRATION_NONE || migration->status == QEMU_MIGRATION_SETUP))
             pact_say(route->pact, PACT_READY, NULL, 0);
-        if (migration->is_stream_attached)
-            pact_say(route->pact, PACT_ATTACHED, NULL, 0);
         return;
     }
     migration->is_arriving = TRUE;

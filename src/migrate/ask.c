@@ -245,6 +245,8 @@ void ask_meet(Migration *migration, int fd, const PactEvents *events)
     route->pact = pact_new(fd, events, migration);
     route->is_met = TRUE;
     route->pact_events = events;
+    if (migration->side == SIDE_DESTINATION && migration->is_stream_attached)
+        pact_say(route->pact, PACT_ATTACHED, NULL, 0); /* nobody may have heard it */
     if (is_first) {
         route_note(migration);
         if (migration->side == SIDE_SOURCE)

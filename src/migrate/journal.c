@@ -36,7 +36,7 @@ static const struct {
     FIELD(STRING, cause),      FIELD(STRING, way),        FIELD(STRING, reach),     FIELD(U64, port),
     FIELD(STRING, lanes),      FIELD(BOOL, is_carried),   FIELD(STRING, peer_uri),   FIELD(BOOL, is_over),
     FIELD(STRING, params),     FIELD(STRING, repeats),    FIELD(U64, restarts),      FIELD(STRING, reclaims),  FIELD(BOOL, is_unwanted), FIELD(U64, rival_epoch),
-    FIELD(BOOL, has_yielded),  FIELD(BOOL, has_fallen),
+    FIELD(BOOL, has_yielded),  FIELD(BOOL, has_fallen),   FIELD(BOOL, wants_switch),
 };
 #undef FIELD
 
@@ -93,7 +93,7 @@ static json_object *field_format(const Journal *journal, size_t i)
     case FIELD_I64:
         return json_object_new_int64(*(const int64_t *)at);
     case FIELD_BOOL:
-        return json_object_new_boolean(*(const gboolean *)at);
+        return *(const gboolean *)at ? json_object_new_boolean(TRUE) : NULL; /* an older daemon reads what has none of the newer ones */
     case FIELD_SIDE:
         return json_object_new_string(enum_name(side_names, *(const int *)at));
     }

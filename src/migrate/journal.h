@@ -47,6 +47,7 @@ typedef struct {
     char *repeats;       /* the attempt that was begun again by this one; NULL: none */
     uint64_t restarts;   /* whose restarts have ended the attempts before it: a set of 1 << OwnerSide */
     gboolean has_fallen; /* source: QEMU has ended while the migration had its guest stopped, under our eyes */
+    gboolean wants_switch; /* source: its user wants it to switch to postcopy, which its QEMU has not been told */
     gboolean is_unwanted; /* its user has given it up */
     gboolean is_over;    /* both records are final, and both sides know it, or the other one will never ask */
     uint64_t rival_epoch; /* the guest is the other side's too, of that generation, by a person's word; 0: it is not */

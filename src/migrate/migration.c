@@ -294,6 +294,7 @@ void migration_end(Migration *migration, const char *cause)
     if (cause && !migration->journal->cause)
         migration->journal->cause = g_strdup(cause);
     g_clear_pointer(&migration->journal->lanes, g_free);
+    migration->journal->wants_switch = FALSE;
     if (migration->record)
         migration_save_for_sure(migration);
     queue_leave(migration);

@@ -67,7 +67,6 @@ typedef struct Migration {
     gboolean is_finish_lost;  /* source, peer-to-peer: the call of Finish brought no answer, and none is waited for */
 
     /* postcopy (migrate/postcopy.h) */
-    gboolean wants_switch;    /* source: asked to switch, and QEMU has not been told yet */
     gboolean is_half;         /* destination: its QEMU could run, though a part of the memory is not here */
     gboolean is_postcopy_led; /* a task looks after it */
     gboolean is_held;         /* source: its user has broken the stream on purpose, and goes on when he wants */

@@ -110,9 +110,10 @@ AWAITS gboolean postcopy_switch(Migration *migration, GError **error)
     g_autoptr(QemuGuest) guest = migration->domain->guest ? qemu_guest_ref(migration->domain->guest) : NULL;
     const gboolean is_attached = migration->route.is_attached || !migration_goes_alone(migration);
 
-    if (!migration->wants_switch || !guest || !has_stream(migration->status) || !is_attached)
+    if (!migration->journal->wants_switch || !guest || !is_attached || !has_stream(migration->status) ||
+        postcopy_is_status(migration->status))
         return TRUE;
-    migration->wants_switch = FALSE;
+    migration->journal->wants_switch = FALSE;
     return qemu_migrate_start_postcopy(guest, error);
 }
 
@@ -476,8 +477,12 @@ AWAITS gboolean postcopy_start(Domain *domain, GError **error)
         return error_set(error, ERROR_OPERATION_INVALID,
                          "Requested operation is not valid: switching to post-copy requires migration to be started with "
                          "VIR_MIGRATE_POSTCOPY flag");
-    migration->wants_switch = !postcopy_is_status(migration->status);
-    return postcopy_switch(migration, error);
+    if (postcopy_is_status(migration->status))
+        return TRUE;
+    migration->journal->wants_switch = TRUE;
+    if (!postcopy_switch(migration, error))
+        return FALSE;
+    return !migration->journal->wants_switch || migration_save_durable(migration, error); /* it is promised now */
 }
 
 AWAITS gboolean postcopy_pause(Migration *migration, GError **error)

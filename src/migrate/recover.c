@@ -305,7 +305,6 @@ AWAITS static void go_on(Migration *migration)
     if (migration->side == SIDE_SOURCE) {
         migration->task = task_current(); /* until the new one has it */
         task_spawn("migration-go-on", go_on_task, migration_ref(migration), (GDestroyNotify)migration_unref);
-        return;
     }
     ask_start(migration);
 }

@@ -359,7 +359,10 @@ def test_a_hold_while_another_stream_is_made(lab, journey):
 def test_a_stream_that_is_made_again_for_a_time(lab, journey):
     """Its host's patience is limited: then its user says when it goes on."""
     it = journey()
-    with it.one.configured(postcopy_patience=1):
+    alert = {"keepalive_interval": 1, "keepalive_count": 2}
+    it.one.stop_daemon()
+    postcopy.start(lab, it.one, **alert, postcopy_patience=1)
+    try:
         it.switch().cut()
         wait_until(lambda: "(postcopy_patience): it is not made again" in it.one.log(), "the end of its patience", 30)
         it.mend()
@@ -369,6 +372,9 @@ def test_a_stream_that_is_made_again_for_a_time(lab, journey):
                                stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         it.has_arrived()
         resumed.wait(30)
+    finally:
+        it.one.stop_daemon()
+        postcopy.start(lab, it.one, **alert)
 
 
 def test_a_leader_that_is_replaced(lab, journey):
