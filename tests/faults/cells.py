@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The cells of `make faults`: at which point of which course what goes wrong, which cells cannot differ, and how each may end.
+"""The cells of `make faults`: at which point of which course what goes wrong, and which cells cannot differ.  How each may end: ends.py.
 
 Pure.  A point is a step of a step table or a row of the owner's tables, as `ferryd --list-steps` prints it.  A course is what
 leads there: an ordinary migration, or one to which something has happened already; which points a course passes is seen
@@ -15,7 +15,13 @@ MODES = {
     "postcopy": "direct, virsh leads, switched to postcopy as soon as memory moves",
 }
 LED_BY_DAEMON = ("p2p", "tunnelled")
-NOT_THERE_YET = {"storage": "with storage"}
+# What is not tried here, and where it is.
+ELSEWHERE = (
+    "TOLD, and what leads there: a stock source alone takes it there: tests/live/test_careful.py, and `make faults-stock` beside two stock hosts",
+    "the rows of an offline migration: GO is durable from Begin on, and no QEMU and no memory can be lost, so that only what is said and written "
+    "decides: tests/live/test_offline.py (a daemon killed and the link lost on either side of Finish, the client killed), all of it in tests/model",
+    "a copy of the disks: it is not there yet",
+)
 
 FAULTS = {
     "fail": "the step fails, or the row's word cannot be written",
@@ -67,6 +73,7 @@ COURSES = {
     "destination-reboots-taken": ("destination/PREPARED.D-take", "after", "reboot-this"),
     "locked": ("destination/PREPARED.D-take", "before", "lock"),
     "abort-early": ("perform/start", "before", "ctrl-c"),
+    "abort-go": ("destination/PREPARED.D-take", "before", "ctrl-c"),
     "abort-restarts": ("source/OFFERED.S-abort", "after", "kill-this"),
     "abort-loaded-restarts": ("source/OFFERED.S-abort", "after", "kill-this"),
     "source-restarts-gone": ("source/GO.S-gone", "after", "kill-this"),
@@ -151,8 +158,8 @@ UNREACHED = (
     ("source/KEPT.S-run", "KEPT is asked again after a restart only, and by then it is no longer open once its QEMU has ended"),
     ("destination/LOST.D-kill", "whoever lost it has no QEMU left"),
     ("source/GONE.S-forced", "only a person says so: tests/live/test_owner.py"),
-    ("destination/PREPARED.D-tell", "with a stock source only, as all of TOLD: tests/live/test_careful.py"),
-    ("destination/TOLD.", "with a stock source only: tests/live/test_careful.py"),
+    ("destination/PREPARED.D-tell", "with a stock source only, as all of TOLD"),
+    ("destination/TOLD.", "with a stock source only"),
     ("destination/TAKEN.D-refuse", "the lock would have to last until the source has taken its guest back: tests/live/test_locks.py"),
     ("source/GO.S-refused.4", "QEMU sees a broken stream at its next burst only, after the refusal: sometimes in half-dies-there-go"),
     ("destination/PREPARED.D-timer.2", "a QEMU whose stream ends before it could run ends itself, long before"),
@@ -215,11 +222,6 @@ def places(point, points):
     phase = point.split("/")[0]
     own = [other for other in points if other.startswith(f"{phase}/")]
     return ("before", "after") if own and own[-1] == point else ("before",)
-
-
-def course_cell(mode, course):
-    """What leads there, as a cell of the course before it."""
-    return Cell(mode, COURSE_OF.get(course, "plain"), *COURSES[course])
 
 
 def all_cells(points, survey):
@@ -356,17 +358,25 @@ def merge_tunnelled(cell, points):
     return None
 
 
+# Here a tunnel's destination may have refused by itself, so that the guest may have another image left.
+ON_A_TUNNEL = ("source/OFFERED.S-go-dead", "source/GO.S-again")
+KILLS_QEMU = ("kill-here", "kill-source", "kill-destination", "reboot-this", "reboot-other")
+
+
 def merge_second(cell, points):
     """On a course that is not the ordinary one, a second fault comes before or after each row in one way to lead it."""
-    if cell.course != "plain" and cell.mode in ("ferry", "tunnelled"):
-        return Cell("virsh" if cell.mode == "ferry" else "p2p", *cell.id.split(":")[1:])
-    return None
+    if cell.course == "plain" or cell.mode not in ("ferry", "tunnelled") or \
+            cell.mode == "tunnelled" and cell.point.removesuffix(".actions") in ON_A_TUNNEL and cell.fault in KILLS_QEMU:
+        return None
+    return Cell("virsh" if cell.mode == "ferry" else "p2p", *cell.id.split(":")[1:])
 
 
-def merge_second_faults(cell, points):
-    if cell.course != "plain" and cell.fault in ("replay", "lock", "client", "ctrl-c", "stop"):
-        return ""
-    return None
+LETS_GO_ON = ("source/OFFERED.S-abort", "source/OFFERED.S-abort.2", "source/GO.S-refused", "source/GO.S-refused.3", "source/KEPT.S-resume",
+              "source/KEPT.S-resume.2", "destination/TAKEN.D-cont")
+
+
+def merge_second_lock(cell, points):
+    return "" if cell.course != "plain" and cell.fault == "lock" and (cell.point, cell.place) not in [(row, "before") for row in LETS_GO_ON] else None
 
 
 def is_switched(point):
@@ -403,10 +413,11 @@ RULES = (
     (merge_client, "Between the same two daemons a client that only waits is a client: what befalls hosts, QEMUs and disks is tried with virsh."),
     (merge_ferry_cut, "ferry's patience with a silent link is half a minute, not to be configured: one cell, just after GO."),
     (merge_tunnelled, "Before Prepare nobody knows yet how the memory will travel: tunnelled is tried as peer-to-peer."),
-    (merge_second, "A second fault meets the daemons between themselves: it is tried with virsh and peer-to-peer."),
+    (merge_second, "A second fault meets the daemons between themselves: it is tried with virsh and peer-to-peer; in a tunnel what kills a QEMU is, too, "
+                   "where its destination may have refused as its connection ended."),
     (merge_postcopy, "Before the switch a migration that allows it is an ordinary one: all that comes before the memory is tried with virsh."),
     (merge_postcopy_rows, "A second fault in postcopy meets the rows that are postcopy's own; the others know of no halves."),
-    (merge_second_faults, "As a second fault only what ends something: a client, a lock, an old message, a pause meet the rows of the ordinary course."),
+    (merge_second_lock, "On other courses it counts where a row lets QEMU go on (`cont`) and is taken just before: nobody else opens the image."),
 )
 
 
@@ -437,82 +448,6 @@ def cells_to_run(points, survey):
     chosen = [cell for cell in merged if cell and not is_led_astray(cell, survey)]
     return chosen + [replace(cell, times=REAL) for cell in chosen
                      if cell.course == "plain" and cell.point.removesuffix(".actions") == real_row(cell.mode)]
-
-
-# ---- how it may end ----
-
-OURS, STOPPED, GO, TAKEN, THEIRS = range(5)
-
-
-def stage(point, place, fault, mode=""):
-    """How far an ordinary migration is there: OURS: the memory is not there; STOPPED: it is, GO is not written; GO; TAKEN is written,
-    it does not run yet; THEIRS: it runs there."""
-    base, is_action = point.removesuffix(".actions"), point.endswith(".actions")
-    is_late = is_action or place == "after"
-    if base == "perform/go":    # after it GO has been said
-        return THEIRS if is_late and mode != "tunnelled" else STOPPED     # tunnelled, Finish alone brings it
-    if base == "p2p/finish":    # which brings GO, if nothing else has
-        return GO if mode == "tunnelled" else THEIRS
-    if base == "p2p/confirm":
-        return THEIRS
-    if base == "perform/memory" and fault not in ("kill-source", "kill-here"):      # QEMU goes on while the daemon stands there
-        return STOPPED
-    if base == "source/OFFERED.S-go":
-        return GO if is_late else STOPPED
-    if base.startswith("destination/PREPARED.D-take"):
-        return GO if not is_late else THEIRS if is_action and place == "after" else TAKEN
-    if base.startswith("destination/TAKEN.D-cont"):
-        return THEIRS if is_action and place == "after" else TAKEN
-    if base.startswith(("destination/TAKEN", "source/GO", "source/GONE")):
-        return THEIRS
-    return OURS
-
-
-W4 = "W4: half of its memory was on the side that went"
-
-
-def window_switched(cell):
-    """In postcopy, after the switch: until the rest has arrived, whichever QEMU ends takes the guest with it."""
-    source, destination = (cell.fault in ("reboot-this", "kill-here"), cell.fault == "reboot-other")[::1 if is_at_source(cell.point) else -1]
-    if cell.course != "plain" and any(fault.startswith(("kill-source", "kill-destination")) for _, _, fault in course_strikes(cell.course)):
-        return W4
-    if cell.point in ("source/GONE.S-kill", "source/GONE.S-kill.actions", "destination/TAKEN.D-define", "destination/TAKEN.D-define.actions"):
-        return "it ran there" if destination or cell.fault == "kill-destination" else ""     # all of it
-    if source or destination or cell.fault in ("kill-source", "kill-destination"):
-        return W4
-    if cell.point == "perform/memory" and cell.fault in ("cut", "blink"):
-        return "W4: the link may break before the destination has loaded"
-    return ""
-
-
-def window(cell):
-    """Why the guest may be shut off (crashed) after it all; "": it may not."""
-    if cell.mode == "postcopy" and is_switched(cell.point):
-        return window_switched(cell)
-    at = stage(cell.point, cell.place, cell.fault, cell.mode)
-    hits_this, hits_other = cell.fault in ("reboot-this", "kill-here"), cell.fault == "reboot-other"
-    hits_source = cell.fault == "kill-source" or (hits_this if is_at_source(cell.point) else hits_other)
-    hits_destination = cell.fault == "kill-destination" or (hits_other if is_at_source(cell.point) else hits_this)
-    is_reboot = cell.fault.startswith("reboot")
-    if cell.fault == "kill-qemus":
-        return "both images are killed"
-    if cell.course != "plain" and (hits_source or hits_destination):
-        return "a second fault takes one image after something has happened to the other side (W1 to W3, or its own QEMU)"
-    if cell.course != "plain":
-        return window(course_cell(cell.mode, cell.course))
-    if hits_source and (at == OURS or cell.point == "perform/memory"):
-        return "the only image was the source's"
-    if hits_source and cell.fault == "kill-here" and at == STOPPED:
-        return "W3: nobody watched whether the guest ran again before its QEMU died"
-    if hits_source and cell.fault == "kill-here" and at == GO and cell.mode == "tunnelled":
-        return "tunnel: its destination refuses when its connection ends, and the source has died as well"
-    if hits_source and is_reboot and (at == STOPPED or at == GO and is_at_source(cell.point)):
-        return "W2: the source's host loses power after the end of the stream, before GO is durable"
-    if hits_destination and (at == TAKEN or is_reboot and at in (STOPPED, GO)):
-        return "W1: it may have run there, for all that the source can know"
-    if hits_destination and (at == THEIRS or cell.point == "p2p/finish"):       # a tunnelled one too, if it was told GO beside the tunnel
-        return "it ran there"
-    return ""
 
 
 # ---- the sample for the gate ----

@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 
 import stamps
-from faults import cells
+from faults import cells, ends
 from faults.places import BLINK_S, LOCK_S, PORTS, REAL, SHORT, Place, end, held, leading, strike
 from faults.replay import OldAttempt
 from lab import postcopy
@@ -39,6 +39,7 @@ WAYS = {"virsh": [], "ferry": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tu
         "postcopy": ["--postcopy", "--bandwidth", "2", "--postcopy-bandwidth", "2"]}       # the rest of its memory takes some seconds
 PART = "with a part of its memory"
 KEPT = "kept here after a migration, and cannot go on yet"
+EXPLAINED = "explained"
 TORN = ("paused (post-copy failed)", "running (post-copy failed)")
 
 
@@ -532,11 +533,14 @@ class Court:
     # ---- judging ----
 
     def _settle(self, cell, since):
-        if self.cut_for_good:
-            return self._settle_without_link(cell, since)
-        return self.witness.wait_for_one(since, bool(cells.window(cell)))
+        may_end = ends.may_end(cell)
+        may_crash = ends.CRASHED in may_end
+        outcome = self._settle_without_link(cell, since, may_crash) if self.cut_for_good else self.witness.wait_for_one(since, may_crash)
+        if outcome not in may_end and not (outcome == EXPLAINED and self.cut_for_good):
+            raise Harm(f"it has ended as '{outcome}', and may only as {', '.join(sorted(may_end))}")
+        return outcome
 
-    def _settle_without_link(self, cell, since):
+    def _settle_without_link(self, cell, since, may_crash):
         """Either it has settled as far as it can without the other side, or it explains itself and a person resolves it."""
         deadline = time.monotonic() + SETTLE_S * self.place.patience
         told = {}
@@ -548,10 +552,10 @@ class Court:
                 return self._give_up_halves(since)
             if cell.mode == "postcopy" and self._is_kept_from_its_images():
                 return self._end_the_other_half(since)
-            outcome, complaint = self.witness.look(since, bool(cells.window(cell)), is_linked=False)
+            outcome, complaint = self.witness.look(since, may_crash, is_linked=False)
             if outcome:
                 self.place.mend(self.cut_for_good)
-                self.witness.wait_for_one(since, bool(cells.window(cell)))
+                self.witness.wait_for_one(since, may_crash)
                 return outcome
             time.sleep(0.1)
         if not any(told.values()):
@@ -565,8 +569,8 @@ class Court:
             return self._give_up_halves(since)
         self.witness.resolve(told, self.destination)
         self.place.mend(self.cut_for_good)
-        self.witness.wait_for_one(since, bool(cells.window(cell)))
-        return "explained"
+        self.witness.wait_for_one(since, may_crash)
+        return EXPLAINED
 
     def _is_torn(self):
         return tuple(host.virsh("domstate", "--reason", self.guest.name, check=False).stdout.strip()
@@ -586,7 +590,7 @@ class Court:
         self.place.mend(self.cut_for_good)
         if self.witness.wait_for_one(since, False) != "stayed":
             raise Harm("kept, and not here")
-        return "explained"
+        return EXPLAINED
 
     def _give_up_halves(self, since):
         """A person knows that the link will never be back."""
@@ -599,7 +603,7 @@ class Court:
         self.place.mend(self.cut_for_good)
         if self.witness.wait_for_one(since, True) != "crashed":
             raise Harm("given up, and not crashed")
-        return "explained"
+        return EXPLAINED
 
     def _check_what_is_over(self, since):
         """Nobody listens for an attempt any more that both sides call over: its word must not go with the power."""

@@ -23,7 +23,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 TOP = TESTS.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "guest")]
 
-from faults import cells, judge
+from faults import cells, ends, judge
 from lab import trials
 from lab.lab import Unavailable, require
 
@@ -110,8 +110,8 @@ def print_rules(points, found, say=print):
     run = cells.cells_to_run(points, found)
     say(f"Of {len(every)} cells {sum(1 for cell in run if cell.times == cells.SHORT)} are run, and {sum(1 for cell in run if cell.times == cells.REAL)} "
         f"at {cells.REAL_ROW} once more, with the real time constants.")
-    for what in cells.NOT_THERE_YET.values():
-        say(f"  not there yet: {what}")
+    for what in cells.ELSEWHERE:
+        say(f"  not tried here: {what}")
     for text, why in cells.OPEN:
         say(f"  known to be wrong: *{text}*: {why}")
     missing = cells.unreached(points, found)
@@ -192,7 +192,7 @@ def main():
         print(f"faults: {problem}", file=sys.stderr)
         return 1
     os.environ["FERRY_BUILD"] = str(build)
-    mark = trials.fingerprint(build, *(TESTS / name for name in ("faults/cells.py", "faults/judge.py", "faults/places.py", "guest/ticks.py", "guest/stamps.py")))
+    mark = trials.fingerprint(build, *(TESTS / name for name in ("faults/cells.py", "faults/ends.py", "faults/judge.py", "faults/places.py", "guest/ticks.py", "guest/stamps.py")))
     record = trials.Record(arguments.record or build / "faults.jsonl", mark, is_fresh=arguments.fresh)
     points = points_of(build)
     if arguments.sample:
@@ -205,7 +205,7 @@ def main():
     chosen = trials.chosen(chosen, arguments.only)[shard - 1::of]
     if arguments.list:
         for cell in chosen:
-            print(f"{cell.id:80} {cells.window(cell)}")
+            print(f"{cell.id:80} {'; '.join(f'{end}: {why}' if why else end for end, why in sorted(ends.may_end(cell).items()))}")
         return 0
     names = [cell.id for cell in chosen]
     redo = record.wrong_of(names) if arguments.again else ()

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import pytest
-from faults import cells
+from faults import cells, ends
 
 BUILD = pathlib.Path(os.environ.get("FERRY_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 
@@ -27,6 +27,12 @@ def survey(points):
     return {mode: {course: plain(mode) if course == "plain" else points for course in cells.courses(mode)} for mode in cells.MODES}
 
 
+@pytest.fixture(scope="module")
+def every(points, survey):
+    """All cells at points to which a course leads."""
+    return [cell for cell in cells.all_cells(points, survey) if not cells.is_row(cell.point) or cell.point.removesuffix(".actions") in ends.ROWS]
+
+
 def test_steps_and_rows_are_listed_once(points):
     assert len(points) == len(set(points))
     phases = [point.split("/")[0] for point in points]
@@ -34,18 +40,13 @@ def test_steps_and_rows_are_listed_once(points):
     assert {"source/OFFERED.S-go", "destination/PREPARED.D-take", "destination/PREPARED.D-take.actions"} <= set(points)
 
 
-def test_an_operator_is_told_of_every_window(points, survey):
+def test_an_operator_is_told_of_every_window(every):
     """What docs/recovery.md calls the only moments in which memory is lost are those that a cell may end in."""
     page = (pathlib.Path(__file__).resolve().parents[2] / "docs/recovery.md").read_text().split("## When memory is lost")[1].split("\n## ")[0]
     rows = {line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")} - {""}
-    reasons = {cells.window(cell) for cell in cells.all_cells(points, survey)}
-    windows = {reason.split(":")[0] for reason in reasons if re.match(r"(W\d|tunnel):", reason)}
-    assert {"W1", "W2", "W3", "W4", "tunnel"} <= windows <= rows, (windows, rows)
+    windows = {why.split(":")[0] for cell in every for why in ends.may_end(cell).get(ends.CRASHED, ends.OWN).split("; ")} - {ends.OWN.split(":")[0]}
+    assert windows == rows
     assert f"These {['', '', '', '', '', 'five', 'six', 'seven'][len(rows)]} are the only moments" in page
-    # what is left says that there was one image only, or that both were taken
-    assert {reason for reason in reasons if reason.split(":")[0] not in windows} <= {
-        "", "both images are killed", "the only image was the source's", "it ran there",
-        "a second fault takes one image after something has happened to the other side (W1 to W3, or its own QEMU)"}
 
 
 def test_a_cell_is_found_again_by_its_id(points, survey):
@@ -80,11 +81,11 @@ def test_what_is_merged_is_run(points, survey):
         assert other is None or other in run, (cell.id, other.id)
 
 
-def test_what_is_merged_may_end_alike(points, survey):
-    for cell in cells.all_cells(points, survey):
+def test_what_is_merged_may_end_alike(points, every):
+    for cell in every:
         other = cells.merge(cell, points)
         if other and cell.fault not in (*cells.ONCE, "lock"):
-            assert bool(cells.window(cell)) == bool(cells.window(other)), (cell.id, other.id)
+            assert (ends.CRASHED in ends.may_end(cell)) == (ends.CRASHED in ends.may_end(other)), (cell.id, other.id)
 
 
 def test_every_rule_merges_something(points, survey):
@@ -107,10 +108,42 @@ def test_one_row_of_every_mode_is_run_with_the_real_times(points, survey):
     assert {cell.fault for cell in real} >= {"cut", "stop", "blink", "kill-this", "reboot-other"}
 
 
-def test_only_a_qemu_or_a_host_that_dies_may_take_a_guest_with_it(points, survey):
-    for cell in cells.all_cells(points, survey):
-        if cells.window(cell) and (cell.mode, cell.point) != ("postcopy", "perform/memory"):      # there a broken link may, too
-            assert any(fault.startswith(("kill-source", "kill-destination", "kill-here", "reboot")) for _, _, fault in cell.strikes), cell.id
+def test_only_a_qemu_or_a_host_that_dies_may_take_a_guest_with_it(every):
+    for cell in every:
+        if ends.CRASHED in ends.may_end(cell) and (cell.mode, cell.point) != ("postcopy", "perform/memory"):      # there a broken link may, too
+            assert any(ends.hits(point, fault) for point, _, fault in cell.strikes), cell.id
+
+
+def test_a_guest_that_may_be_lost_was_lost_with_its_own_qemu_or_in_a_window(every):
+    for cell in every:
+        ends_of = ends.may_end(cell)
+        assert ends_of or ends.LOST in ends.stands(cell.mode, cell.point, cell.place), cell.id
+        why = ends_of.get(ends.CRASHED)
+        assert why is None or all(re.match(r"W[1-5]: |the guest's own QEMU: |tunnel: ", one) for one in why.split("; ")), (cell.id, why)
+        assert (ends.ANEW in ends_of) <= (ends.CRASHED in ends_of), cell.id
+
+
+def test_every_row_to_which_a_course_leads_says_how_far_it_is(points):
+    rows = {point.removesuffix(".actions") for point in points if cells.is_row(point)}
+    assert set(ends.ROWS) <= rows
+    assert all(any(row.startswith(text.removesuffix(".actions")) for text, _ in cells.UNREACHED) for row in rows - set(ends.ROWS)), rows - set(ends.ROWS)
+
+
+@pytest.mark.parametrize("name,expected", [
+    ("virsh:abort-loaded:source/KEPT.S-resume:before:kill-destination", {"stayed"}),
+    ("virsh:abort-loaded:destination/PREPARED.D-refuse:before:reboot-this", {"stayed"}),
+    ("virsh:source-restarts-gone:source/GONE.S-kill:before:kill-source", {"moved"}),
+    ("virsh:source-restarts-gone:source/GONE.S-kill:before:reboot-this", {"moved"}),
+    ("virsh:source-restarts-gone:source/GONE.S-kill:before:kill-destination", {"crashed"}),
+    ("virsh:source-restarts-go:source/GO.S-again:before:kill-destination", {"stayed"}),
+    ("virsh:source-restarts-go:source/GO.S-again:before:kill-source", {"moved"}),
+    ("virsh:destination-restarts-taken:destination/TAKEN.D-cont:before:kill-source", {"moved"}),
+    ("virsh:guest-dies-here-loaded:source/OFFERED.S-go-dead:before:kill-destination", {"crashed"}),
+    ("virsh:plain:destination/PREPARED.D-take:before:kill-destination", {"stayed"}),
+    ("virsh:plain:source/GO.S-gone:before:kill-source", {"moved"}),
+])
+def test_who_keeps_the_only_image_has_the_guest(name, expected):
+    assert set(ends.may_end(cells.parse(name))) == expected
 
 
 def test_the_sample_is_run(points, survey):
