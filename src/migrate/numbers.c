@@ -137,7 +137,8 @@ static void note_unwanted(Migration *migration)
 
 AWAITS gboolean migrate_abort(Domain *domain, unsigned flags, GError **error)
 {
-    Migration *migration = migration_of(domain) ?: queue_find(domain);
+    Migration *found = migration_of(domain) ?: queue_find(domain);
+    g_autoptr(Migration) migration = found ? migration_ref(found) : NULL; /* it may end while this waits its turn to be heard */
 
     if (!domain_check_active(domain, error))
         return FALSE;
