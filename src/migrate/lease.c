@@ -50,8 +50,8 @@ void migrate_lease_settle(const Migration *migration)
     if (migration_is_offline(migration)) /* a guest that is shut off has none */
         return;
     for (unsigned i = 0; i < G_N_ELEMENTS(settlements); i++)
-        if (settlements[i].word == migration_word(migration))
-            settle(migration, settlements[i].op);
+        if (settlements[i].word == migration_word(migration)) /* a guest whose QEMU has ended meanwhile is shut off: nobody's */
+            settle(migration, domain_is_active(migration->domain) ? settlements[i].op : LEASE_AWAY);
 }
 
 static gboolean may_be_bereft(const Migration *migration)
