@@ -90,6 +90,7 @@ AWAITS gboolean source_settle(Migration *migration, OwnerHeard heard, const Migr
     migration->task = task_current();
     task_shield(); /* once an answer is there it is obeyed, whoever has lost patience meanwhile */
     if (!handover_hear(migration, heard, cause, error)) {
+        ask_start(migration); /* the answer comes again, and is tried again */
         migration_leave_turn(migration);
         task_unshield();
         return FALSE;
