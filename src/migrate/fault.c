@@ -98,9 +98,10 @@ AWAITS static gboolean obey_and_wait(const char *point, FaultPlace place, GError
     return TRUE;
 }
 
+/* The rows of an offline migration have no number, and are not listed: "source/offline.S-gone". */
 static char *point_of(OwnerSide side, const OwnerVerdict *verdict, const char *suffix)
 {
-    g_autofree char *name = verdict->row < 0 ? g_strdup("none") : owner_row_name(side, (unsigned)verdict->row);
+    g_autofree char *name = verdict->row < 0 ? g_strconcat("offline.", verdict->rule, NULL) : owner_row_name(side, (unsigned)verdict->row);
 
     return g_strdup_printf("%s/%s%s", side_names[side], name, suffix);
 }

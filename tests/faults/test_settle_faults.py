@@ -190,3 +190,32 @@ def test_a_guest_that_has_run_is_not_given_back(lab, running):
     assert ticks.last().host == two.name
     assert len(two.qemus()) == 1 and is_defined(two, guest)
     assert "outcome not yet known" not in two.virsh("dominfo", guest.name).stdout
+
+
+@pytest.mark.parametrize("point,word", [("PREPARED.D-tell", "kill"), ("PREPARED.D-tell", "kill-after"), ("TOLD.D-told", "kill"),
+                                        ("TOLD.D-told.actions", "kill"), ("TOLD.D-told.actions", "kill-after")])
+def test_a_daemon_that_ends_while_it_answers_a_stock_host(lab, running, point, word):
+    """Nobody runs the guest twice, and nobody loses it: what neither host can know a person says."""
+    stock, one, _ = lab.hosts
+    guest, ticks = running(stock)
+    hit = arm(one, f"destination/{point}", word)
+    since = ticks.mark()
+    stock.virsh("migrate", "--live", "--persistent", guest.name, one.tcp_uri, check=False)
+    revived(one)
+    assert hit.exists()
+
+    def runs(host):
+        return host.virsh("domstate", guest.name, check=False).stdout.strip() == "running"
+
+    def is_in_doubt():
+        return "outcome not yet known" in one.ferry("domstate", "--reason", guest.name, check=False).stdout
+
+    wait_until(lambda: runs(stock) or runs(one) or is_in_doubt(), "a guest that runs, or a word on why none does", 20)
+    if is_in_doubt():
+        one.ferry("migration", "resolve", guest.name, "--there" if runs(stock) else "--here", "--confirm", stock.name)
+    here, other = (stock, one) if runs(stock) else (one, stock)
+    ticks.wait(here.name, more=10)
+    wait_until(lambda: not other.qemus(), "the end of what is left on the other host")
+    verdict = ticks.verdict(since)
+    assert verdict.is_sound, verdict.complaint()
+    assert (other is one) or is_defined(one, guest)
