@@ -13,13 +13,15 @@ MODES = {
     "p2p": "peer-to-peer",
     "tunnelled": "peer-to-peer, tunnelled",
     "postcopy": "direct, virsh leads, switched to postcopy as soon as memory moves",
+    "leased": "direct, virsh leads, the guest has a lease of sanlock",
 }
 LED_BY_DAEMON = ("p2p", "tunnelled")
 # What is not tried here, and where it is.
 ELSEWHERE = (
-    "TOLD, and what leads there: a stock source alone takes it there: tests/live/test_careful.py, and `make faults-stock` beside two stock hosts",
-    "the rows of an offline migration: GO is durable from Begin on, and no QEMU and no memory can be lost, so that only what is said and written "
-    "decides: tests/live/test_offline.py (a daemon killed and the link lost on either side of Finish, the client killed), all of it in tests/model",
+    "TOLD, and what leads there: a stock source alone takes it there: test_settle_faults.py kills the daemon where it answers that, and "
+    "`make faults-stock` lets everything else go wrong beside two stock hosts",
+    "the rows of an offline migration: no QEMU and no memory can be lost, so that only what is said and written decides: test_offline_faults.py kills a "
+    "daemon at each row that a peer-to-peer one passes, tests/live/test_offline.py the link and the client, tests/model all of it",
     "a copy of the disks: it is not there yet",
 )
 
@@ -158,8 +160,8 @@ UNREACHED = (
     ("source/KEPT.S-run", "KEPT is asked again after a restart only, and by then it is no longer open once its QEMU has ended"),
     ("destination/LOST.D-kill", "whoever lost it has no QEMU left"),
     ("source/GONE.S-forced", "only a person says so: tests/live/test_owner.py"),
-    ("destination/PREPARED.D-tell", "with a stock source only, as all of TOLD"),
-    ("destination/TOLD.", "with a stock source only"),
+    ("destination/PREPARED.D-tell", "with a stock source only, as all of TOLD: test_settle_faults.py"),
+    ("destination/TOLD.", "with a stock source only: test_settle_faults.py, tests/live/test_careful.py"),
     ("destination/TAKEN.D-refuse", "the lock would have to last until the source has taken its guest back: tests/live/test_locks.py"),
     ("source/GO.S-refused.4", "QEMU sees a broken stream at its next burst only, after the refusal: sometimes in half-dies-there-go"),
     ("destination/PREPARED.D-timer.2", "a QEMU whose stream ends before it could run ends itself, long before"),
@@ -169,6 +171,8 @@ UNREACHED = (
 
 def courses(mode):
     """What is surveyed in a mode."""
+    if mode == "leased":
+        return ["plain"]
     return [course for course in COURSES
             if course == "plain" or (course in POSTCOPY_COURSES) == (mode == "postcopy") and course not in WAYPOINTS]
 
@@ -379,6 +383,18 @@ def merge_second_lock(cell, points):
     return "" if cell.course != "plain" and cell.fault == "lock" and (cell.point, cell.place) not in [(row, "before") for row in LETS_GO_ON] else None
 
 
+# Whoever changes a lease, or writes the word by which it is changed.
+LEASE_POINTS = ("begin/lease", "prepare/lease", "perform/lease", "source/OFFERED.S-go", "source/GO.S-gone", "destination/PREPARED.D-take",
+                "destination/TAKEN.D-define")
+LEASE_FAULTS = ("fail", "kill-this", "kill-other", "kill-daemons", "kill-here", "kill-source", "kill-destination", "reboot-this", "reboot-other", "ctrl-c")
+
+
+def merge_lease(cell, points):
+    if cell.mode == "leased" and (cell.point.removesuffix(".actions") not in LEASE_POINTS or cell.fault not in LEASE_FAULTS):
+        return Cell("virsh", *cell.id.split(":")[1:])
+    return None
+
+
 def is_switched(point):
     """What an ordinary migration in postcopy passes once QEMU may have switched."""
     return is_row(point) or point in ("perform/memory", "perform/go")
@@ -397,6 +413,7 @@ def merge_postcopy_rows(cell, points):
 
 
 RULES = (
+    (merge_lease, "A lease is changed at three steps and with a last word: what ends a daemon, a QEMU, a host or the migration is tried there with one, too."),
     (merge_self, "The actions of a row cannot fail by order, nor a row that writes no word; and what fails fails before it has done anything: nothing is tried."),
     (merge_at_once, "What the report of a death writes at once cannot be held: only what the daemon does to itself comes in there; the rest comes "
                     "before the death, or at the row that follows."),
@@ -447,7 +464,7 @@ def cells_to_run(points, survey):
     merged = dict.fromkeys(merge(cell, points) for cell in all_cells(points, survey))
     chosen = [cell for cell in merged if cell and not is_led_astray(cell, survey)]
     return chosen + [replace(cell, times=REAL) for cell in chosen
-                     if cell.course == "plain" and cell.point.removesuffix(".actions") == real_row(cell.mode)]
+                     if cell.course == "plain" and cell.mode != "leased" and cell.point.removesuffix(".actions") == real_row(cell.mode)]
 
 
 # ---- the sample for the gate ----
@@ -458,6 +475,7 @@ ORDINARY_POSTCOPY = ("source/OFFERED.S-go.2", "source/GO.S-gone.2", "source/GONE
 SLOW = ("cut", "stop")      # wait for a connection's end: at few points
 SLOW_AT = ("perform/start", "source/OFFERED.S-go", "destination/PREPARED.D-take.actions")
 MATTERS = ("begin/record", "prepare/record", "p2p/connect", "p2p/perform", "perform/start", "perform/memory", "perform/go")      # of the other steps every second cell
+OWN_LABS = ("postcopy", "leased")       # none of the sample, or few: each needs another lab
 POSTCOPY_SAMPLE = (         # few: each takes some seconds, as the memory must not be there too soon
     "source/OFFERED.S-go.2:after:kill-this",
     "source/OFFERED.S-go.2:after:client",
@@ -472,7 +490,7 @@ def sample(points):
     """On the ordinary course each row with each fault once, and of the steps half as much or less, in one mode after the other."""
     passed = [point for point in points if not is_row(point) or point.removesuffix(".actions") in ORDINARY]
     left = {}
-    for cell in cells_to_run(points, {mode: {"plain": passed} for mode in MODES if mode != "postcopy"}):
+    for cell in cells_to_run(points, {mode: {"plain": passed} for mode in MODES if mode not in OWN_LABS}):
         if cell.times == SHORT:     # the real ones are for the whole run: each change of them is another lab, and a pause takes forty seconds
             left.setdefault((cell.point, cell.place, cell.fault), []).append(cell)
     chosen = []

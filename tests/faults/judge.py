@@ -13,7 +13,7 @@ import stamps
 from faults import cells, ends
 from faults.places import BLINK_S, LOCK_S, PORTS, REAL, SHORT, Place, end, held, leading, strike
 from faults.replay import OldAttempt
-from lab import postcopy
+from lab import leases, postcopy
 from lab.lab import wait_until
 from lab.moves import STAMPED_DISK, Guest
 from lab.trials import tried_again_if_harmed
@@ -35,7 +35,7 @@ CRASHED = ("shut off (crashed)",)
 REBOOTED = ("shut off (crashed)", "shut off (unknown)")     # as every guest that was shut off when its daemon started
 WAITS = r"outcome (unknown|not yet known)|waiting for its answer|granted to"
 PASSED = re.compile(r"fault point (\S+)")
-WAYS = {"virsh": [], "ferry": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"],
+WAYS = {"virsh": [], "ferry": [], "p2p": ["--p2p"], "tunnelled": ["--p2p", "--tunnelled"], "leased": [],
         "postcopy": ["--postcopy", "--bandwidth", "2", "--postcopy-bandwidth", "2"]}       # the rest of its memory takes some seconds
 PART = "with a part of its memory"
 KEPT = "kept here after a migration, and cannot go on yet"
@@ -98,6 +98,11 @@ class Witness:
 
     def _look_at_disk(self, tick=None):
         return self.disk.complaint(tick, STAMP_S * self.patience) if self.disk else ""
+
+    def _look_at_lease(self, *hosts):
+        """It names who runs the guest, and nobody else."""
+        named = leases.named(self.place, self.guest.uuid) if self.place.is_leased else [host.number for host in hosts]
+        return "" if named == [host.number for host in hosts] else f"the lease names {named}, and not {[host.name for host in hosts]}"
 
     def qemus(self, host):
         return [pid for pid, words in host.qemus() if any(word.startswith(f"guest={self.guest.name},") for word in words)]
@@ -170,7 +175,7 @@ class Witness:
             verdict = self.ticks.verdict(since)
             if not verdict.is_sound:
                 raise Harm(verdict.complaint())
-        complaint = self._look_at_disk(tick)
+        complaint = self._look_at_disk(tick) or self._look_at_lease(here)
         if complaint:
             return "", complaint
         self.here = here
@@ -190,7 +195,7 @@ class Witness:
         left = self._left(there) + self.place.strays()
         if left or is_linked and any(host.listening(*PORTS) for host in self.place.hosts):
             return "", f"no QEMU is left, but files or ports are: {', '.join(left[:3])}"
-        complaint = self._look_at_disk()
+        complaint = self._look_at_disk() or self._look_at_lease()
         if complaint:
             return "", complaint
         self.here = holders[0]
@@ -265,7 +270,7 @@ class Court:
         self.place = self.witness = None
 
     def enter(self, mode, times=cells.SHORT):
-        own = {"is_postcopy": mode == "postcopy", "times": REAL if times == cells.REAL else SHORT}
+        own = {"is_postcopy": mode == "postcopy", "is_leased": mode == "leased", "times": REAL if times == cells.REAL else SHORT}
         if self.place and self.own == own:
             return
         self.leave()
@@ -469,7 +474,8 @@ class Court:
     def _kill_qemu(self, host):
         before = self._log_size(host)
         for pid, _ in host.qemus():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):       # it may just be ended
+                os.kill(pid, signal.SIGKILL)
         if host.daemon_pid("ferryd"):
             with contextlib.suppress(TimeoutError):     # of one that stands still
                 wait_until(lambda: QEMU_ENDED in self._log(host, before), "the daemon has noticed", QEMU_NOTICE_S)

@@ -11,7 +11,7 @@ import subprocess
 import uuid
 from dataclasses import dataclass
 
-from lab import postcopy
+from lab import leases, postcopy
 from lab.lab import Lab, end, strike, wait_until
 
 
@@ -42,10 +42,10 @@ def below(top):
 class Place(Lab):
     """patience: how many times longer than usual things may take, on a busy machine."""
 
-    def __init__(self, build, times=SHORT, patience=1, is_postcopy=False, **more):
+    def __init__(self, build, times=SHORT, patience=1, is_postcopy=False, is_leased=False, **more):
         super().__init__(hosts=2, build=build, **more)
         self.build, self.times, self.patience = pathlib.Path(build).resolve(), times, patience
-        self.is_postcopy = is_postcopy
+        self.is_postcopy, self.is_leased = is_postcopy, is_leased
         self.config = {}
         self.baseline, self.witnesses = {}, []
 
@@ -60,6 +60,8 @@ class Place(Lab):
                 self.start(host)
             for host in self.hosts:
                 wait_until(lambda one=host: one.virsh("list", check=False).returncode == 0, f"the daemon of {host.name}", 10)
+                if self.is_leased:
+                    wait_until(lambda one=host: f"is number {one.number} of the lockspace" in one.log(), "the lockspace", 30)
                 self.baseline[host] = self.files(host)
         except BaseException:
             self.close()
@@ -69,6 +71,10 @@ class Place(Lab):
     def start(self, host, **more):
         config = self.times.config | self.config | {"shared_dirs": str(self.shared)}
         shim = self.build / "tests/faults/durable.so"
+        if self.is_leased:
+            config |= leases.rows(self, host.number)
+            if not host.daemon_pid("sanlock"):
+                host.start_sanlock()
         environment = {"LD_PRELOAD": str(shim), "FERRY_DURABLE": str(host.folder / "durable")} if shim.exists() else None
         if self.is_postcopy:
             postcopy.start(self, host, environment=environment, **config)
