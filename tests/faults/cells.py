@@ -487,7 +487,8 @@ OPEN = ()                   # ((what a cell's id matches, why it is not right ye
 
 
 def sample(points):
-    """On the ordinary course each row with each fault once, and of the steps half as much or less, in one mode after the other."""
+    """On the ordinary course each row with each fault once, and of the steps half as much or less, in one mode after the other: three minutes,
+    and it may become four."""
     passed = [point for point in points if not is_row(point) or point.removesuffix(".actions") in ORDINARY]
     left = {}
     for cell in cells_to_run(points, {mode: {"plain": passed} for mode in MODES if mode not in OWN_LABS}):

@@ -8,7 +8,9 @@ import shutil
 import pytest
 from lab.trials import run_whole
 
-LIMIT_S = 900       # alone on two cores it takes less than four minutes
+# 505 s of cells in three labs, and 185 s of processor time: some three minutes alone on two cores.  These only end what hangs.
+LIMIT_S = 900
+AGAIN_S = 300       # a few cells
 RUN = pathlib.Path(__file__).with_name("run.py")
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build-faults"
 
@@ -18,7 +20,7 @@ def read(path):
     return {row["cell"]: row for row in map(json.loads, path.read_text().splitlines())} if path.exists() else {}
 
 
-@pytest.mark.limit(2 * LIMIT_S + 30)
+@pytest.mark.limit(LIMIT_S + AGAIN_S + 30)
 def test_as_they_must_be(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("the lab makes namespaces and needs root")
@@ -33,7 +35,7 @@ def test_as_they_must_be(tmp_path):
         for row in rows.values():
             if not row["is_right"]:
                 print(f"tried again: {row['cell']}: {row['outcome']}: {row['complaint']}")
-        status, output = run_whole([*command, "--again"], LIMIT_S)
+        status, output = run_whole([*command, "--again"], AGAIN_S)
         rows = read(path)
     rows = list(rows.values())
     wrong = [row for row in rows if not row["is_right"]]
