@@ -71,6 +71,8 @@ void peer_stream_on_lost(PeerStream *stream, PeerStreamLostFunc fn, void *data);
 /* The guest has finished: sends what the pipe still holds, ends the stream and waits until the peer
  * has taken all. */
 AWAITS gboolean peer_stream_finish(PeerStream *stream, int64_t timeout_ms, GError **error);
+/* Its pipe is read no more, so that who writes to it fails, as soon as the frame under way is sent; the stream cannot be finished. */
+void peer_stream_drop(PeerStream *stream);
 uint64_t peer_stream_bytes(const PeerStream *stream);
 /* If it has not been finished, the peer is told that it is given up (stock answers by failing its
  * guest). */

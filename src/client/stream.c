@@ -34,6 +34,7 @@ static void on_abort(RpcStream *rpc, const GError *error, void *data)
     PeerStream *stream = data;
     PeerStreamLostFunc fn = stream->on_lost;
 
+    g_clear_error(&stream->failure);
     if (error)
         stream->failure = g_error_copy(error);
     else
@@ -106,6 +107,13 @@ AWAITS gboolean peer_stream_finish(PeerStream *stream, int64_t timeout_ms, GErro
     rpc_stream_finish(stream->rpc);
     carrier_flush(stream->peer->carrier);
     return await(stream->finished, timeout_ms, error);
+}
+
+void peer_stream_drop(PeerStream *stream)
+{
+    g_clear_pointer(&stream->carry, carry_free);
+    if (!stream->failure)
+        error_set(&stream->failure, ERROR_OPERATION_ABORTED, "the stream has been given up");
 }
 
 uint64_t peer_stream_bytes(const PeerStream *stream)

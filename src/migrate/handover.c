@@ -107,10 +107,12 @@ void handover_free_silent(Migration *migration)
         break_lanes(migration);
 }
 
-/* The reader of QEMU's pipe went with its connection. */
-static gboolean is_tunnel_lost(const Migration *migration)
+/* FALSE: QEMU's pipe has a reader still. */
+static gboolean drop_tunnel(Migration *migration)
 {
-    return migration->cut_stream && migration->lost_reason;
+    if (migration->drop_stream)
+        migration->drop_stream(migration->cut_data);
+    return migration->drop_stream || (migration->cut_stream && migration->lost_reason) /* it went with its connection */;
 }
 
 static void free_blocked(void *data)
@@ -150,7 +152,7 @@ AWAITS static void cancel_stream(Migration *migration)
     g_autoptr(GError) error = NULL;
     g_autoptr(Timer) stuck = NULL;
 
-    if (is_under_way(migration) && !postcopy_is_asked(migration) && (break_lanes(migration) || is_tunnel_lost(migration)))
+    if (is_under_way(migration) && !postcopy_is_asked(migration) && (break_lanes(migration) || drop_tunnel(migration)))
         wait_for_end(migration, BREAK_PATIENCE_MS);
     if (handover_qemu(migration) == OWNER_QEMU_SWITCHED)
         postcopy_calm(migration);

@@ -91,6 +91,7 @@ typedef struct Migration {
     /* source */
     void *p2p;                     /* peer-to-peer: its leading task's own; NULL: nobody leads it here */
     Peer *peer;                    /* peer-to-peer: the connection to the other daemon, borrowed; NULL: none */
+    void (*drop_stream)(void *data); /* tunnelled: nobody reads QEMU's pipe any more, so its stream fails; NULL: there is none */
     void (*cut_stream)(void *data); /* tunnelled: frees a QEMU that is blocked on its pipe; NULL: there is none */
     void *cut_data;
     uint64_t bandwidth_mib;        /* 0: unlimited */

@@ -262,7 +262,14 @@ AWAITS static gboolean p2p_prepare(void *endpoint, PhaseRun *run, GError **error
     return FALSE;
 }
 
-/* QEMU's pipe has its reader in this connection, and nothing else makes a blocked write return. */
+static void drop_tunnel(void *data)
+{
+    P2p *p2p = data;
+
+    peer_stream_drop(p2p->stream);
+}
+
+/* A reader that waits for a peer lasts as long as this connection, and nothing else makes a blocked write return. */
 static void cut_tunnel(void *data)
 {
     P2p *p2p = data;
@@ -285,9 +292,10 @@ AWAITS static gboolean perform_tunnelled(P2p *p2p, PhaseRun *run, GBytes **ret_c
         return FALSE;
     route.carrier_fd = write_fd;
     p2p->migration->cut_data = p2p;
+    p2p->migration->drop_stream = drop_tunnel;
     p2p->migration->cut_stream = cut_tunnel;
     is_sent = source_perform(p2p->domain, run->params, &route, cookie, len, ret_cookie, error);
-    p2p->migration->cut_stream = NULL;
+    p2p->migration->drop_stream = p2p->migration->cut_stream = NULL;
     if (!is_sent && !p2p->migration->journal->has_fallen) /* else the destination may have all of it */
         return FALSE;
     fd_clear(&write_fd); /* QEMU has closed its end; with ours the pump sees the end of the stream */

@@ -228,6 +228,20 @@ def test_a_tunnel_that_is_lost_ends_the_stream_by_itself(lab, started, migrate):
     assert '"status": "failed"' in log or '"status":"failed"' in log
 
 
+def test_a_tunnel_that_is_given_up_ends_the_stream_by_itself(lab, started, migrate):
+    """The same for its user's abort: the connection stays, and carries what is left to be said."""
+    one, two = lab.hosts
+    running = started(one, append="set=8")
+    before = len(one.log())
+    process = migrate("tunnelled", two.tcp_uri, "--bandwidth", "2")
+    wait_until(lambda: process.poll() is not None or "Data processed" in one.virsh("domjobinfo", "qemu", check=False).stdout, "memory moves")
+    abort(lab, running, process)
+    wait_until(lambda: not two.qemus() and traces(two, running.guest) == [], "nothing is left over there")
+    log = one.log()[before:]
+    assert "migrate_cancel" not in log
+    assert '"status": "failed"' in log or '"status":"failed"' in log
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_images_stay_open(lab, started, migrate, mode):
     """QEMU that is told to give up while it stops the vCPUs runs on with its images closed; the guest's next write ends it."""
